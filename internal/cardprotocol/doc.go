@@ -16,8 +16,9 @@
 // carries a passcode, a code, a key or a proof. The agent posts proofs straight
 // to the server, to a base URL that its own configuration names.
 //
-// All bodies are JSON (application/json), UTF-8, without unknown members; a
-// server refuses a body over 64 KiB. Binary members are standard base64 with
+// All bodies are JSON (application/json), UTF-8. A server refuses a body over
+// 64 KiB or with a member that it doesn't know; an agent passes over such a
+// member of an answer. Binary members are standard base64 with
 // padding (RFC 4648 §4) of DER or raw bytes, except inside a JWS, where JOSE's
 // rules hold. An error is application/problem+json with a wardkey Refusal.
 //
@@ -62,10 +63,10 @@
 // # Agent to server, under /card/v1
 //
 //	POST nonce           {purpose}                             → 200 {nonce}
-//	POST answer          {jws}                                 → 200 {result,presence?,leaseEvery?,leaseFor?,act?}
+//	POST answer          {jws}                                 → 200 {result?,presence?,leaseEvery?,leaseFor?,act?}
 //	POST lease           Bearer presence                       → 204
 //	POST removed         Bearer presence                       → 204
-//	POST act             Bearer handle {agentKey?}             → 200 {act,kind,card,keys,holder?,soPins?,certificates?}
+//	POST act             Bearer handle {agentKey?}             → 200 {act,kind,card,keys,holder?,locked?,soPins?,certificates?}
 //	POST act/requests    Bearer handle {csrs}                  → 200 {certificates}
 //	POST act/confirm     Bearer handle {jws}                   → 204
 //	POST unlock/start    Bearer handle {card,channel}          → 202 {request,message}
@@ -76,8 +77,8 @@
 // nonce: purpose is one of the four above.
 //
 // answer: result is a one-time secret that the page redeems, with its cookie,
-// for a session (signin) or hands to the server's own page code (stepup,
-// presence, renew). presence, leaseEvery and leaseFor (whole seconds) come with
+// for a session (signin) or a raised one (stepup). A presence or renew proof is
+// recorded with the act that it names and earns no result. presence, leaseEvery and leaseFor (whole seconds) come with
 // signin where the session is bound to the card: the agent posts lease every
 // leaseEvery, and the session ends when none arrived for leaseFor; it posts
 // removed the moment the card leaves the reader. Any refusal of a lease means
@@ -88,10 +89,12 @@
 // clear. card is the serial of the card that alone may be used. keys is a
 // list of {use,id,algorithm?}: use authentication, then signing; id the CKA_ID;
 // algorithm P-256 (the default), P-384, RSA-2048 or RSA-3072. soPins is
-// [{generation,sealed}], oldest first, sealed to agentKey, and given for kinds
-// that need the card's security officer PIN. certificates are there when they
-// were issued already. The same agent key may ask again and gets the same
-// answer.
+// [{generation,sealed}], oldest first, at most two, sealed to agentKey, and
+// given for kinds that need the card's security officer PIN; a card that the act
+// empties ends with the last of them. holder is for the agent's own page. locked
+// asks that nobody knows the passcode of the issued card. certificates are there
+// when they were issued already. The same agent key may ask again and gets the
+// same answer.
 //
 // act/requests: csrs are two PKCS#10 requests (RFC 2986), authentication then
 // signing, by the keys under the act's ids, with an empty subject and no
@@ -121,7 +124,7 @@
 // The security officer (SO) PINs of a card are derived by the server from its
 // master secret, the serial and a generation; every act gets a generation that
 // was never used. A sealed PIN is HPKE (RFC 9180) in base mode, one message:
-// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, info
+// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, info
 // "wardkey/so-pin/v1", empty aad, to agentKey, the 32 bytes of an X25519 public
 // key that the agent made for this act; sealed is enc || ciphertext.
 //
