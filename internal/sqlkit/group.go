@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A group ends with the jobs that are waiting, with groupSize jobs or after
+// groupTime, so that the first of them is not kept waiting by the last.
+const (
+	groupSize = 256
+	groupTime = 50 * time.Millisecond
+)
+
+var errAborted = errors.New("sqlkit: the job panicked or left its goroutine")
+
+// writer owns the connection that a store writes on, and the goroutine that
+// begins and commits. A job's function runs in the goroutine of its caller,
+// when the writer hands it the turn: a panic or a runtime.Goexit (a failed
+// test's) then ends the caller and not the writer.
+type writer struct {
+	conn    *sql.Conn
+	spent   *sql.Conn // closed: what a Tx is left with after its function
+	queue   chan *job
+	closing <-chan struct{}
+	stopped chan struct{}
+}
+
+type job struct {
+	ctx  context.Context
+	turn chan struct{} // the writer says: run now
+	ran  chan error    // the caller says how it ended
+	done chan error    // the writer says what became of it
+}
+
+// openWriter takes one connection for writing and sees that another is left
+// for readers.
+func openWriter(ctx context.Context, db *sql.DB, closing <-chan struct{}) (*writer, error) {
+	if db.Stats().MaxOpenConnections == 1 {
+		return nil, errors.New("sqlkit: the database is limited to one connection, and the store keeps one for writing: allow at least one more for readers")
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlkit: connecting: %w", err)
+	}
+	err = setPragmas(ctx, conn)
+	var spent *sql.Conn
+	if err == nil {
+		spent, err = spareConn(ctx, db)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	w := &writer{
+		conn: conn, spent: spent,
+		queue: make(chan *job), closing: closing, stopped: make(chan struct{}),
+	}
+	go w.loop()
+	return w, nil
+}
+
+// spareConn shows that a connection can still be had from the pool and
+// returns it closed.
+func spareConn(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	spare, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlkit: no connection is left for readers beside those that stores keep for writing (the pool allows %d): %w",
+			db.Stats().MaxOpenConnections, err)
+	}
+	return spare, spare.Close()
+}
+
+// close waits for the group under way, after closing was closed.
+func (w *writer) close() error {
+	<-w.stopped
+	return w.conn.Close()
+}
+
+// write waits for the writer's turn, runs fn in it and waits for the commit.
+func (w *writer) write(ctx context.Context, s *Store, fn func(context.Context, *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{ctx: ctx, turn: make(chan struct{}), ran: make(chan error), done: make(chan error, 1)}
+	select {
+	case w.queue <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closing:
+		return ErrClosed
+	}
+	select {
+	case <-j.turn:
+		w.runJob(j, s, fn)
+		return <-j.done
+	case err := <-j.done:
+		return err
+	}
+}
+
+// runJob runs fn and tells the writer how it ended, whichever way it does.
+func (w *writer) runJob(j *job, s *Store, fn func(context.Context, *Tx) error) {
+	tx := s.tx(w.conn)
+	tx.whole = true
+	ended := errAborted
+	defer func() {
+		tx.q = w.spent
+		j.ran <- ended
+	}()
+	ctx := context.WithValue(context.WithoutCancel(j.ctx), writing{s.db}, true)
+	ended = fn(ctx, tx)
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	for {
+		select {
+		case <-w.closing:
+			return
+		case j := <-w.queue:
+			w.group(j)
+		}
+	}
+}
+
+// group begins with one job, takes those that wait, commits, and only then
+// answers: a job that was refused because of another's row is told so when
+// that row is durable.
+func (w *writer) group(first *job) {
+	if err := w.begin(first.ctx); err != nil {
+		first.done <- err
+		return
+	}
+	limit := time.NewTimer(groupTime)
+	defer limit.Stop()
+	var jobs []*job
+	var ends []error
+	var broken error
+	for next := first; next != nil && broken == nil; {
+		end, err := w.step(next)
+		jobs, ends, broken = append(jobs, next), append(ends, end), err
+		next = nil
+		if len(jobs) < groupSize {
+			next = w.waiting(limit.C)
+		}
+	}
+	if broken == nil {
+		broken = w.exec("COMMIT")
+	}
+	if broken != nil {
+		_ = w.exec("ROLLBACK") // refused when SQLite has rolled back by itself
+		broken = fmt.Errorf("sqlkit: the group of %d writes failed: %w", len(jobs), broken)
+	}
+	for i, j := range jobs {
+		if ends[i] == nil {
+			ends[i] = broken
+		}
+		j.done <- ends[i]
+	}
+}
+
+// begin starts the transaction. Only here can the caller's context interrupt
+// the connection, while it waits for another writer of the file.
+func (w *writer) begin(ctx context.Context) error {
+	_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	if err == nil {
+		return nil
+	}
+	_ = w.exec("ROLLBACK") // refused unless the interruption came after the start
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("sqlkit: beginning to write: %w", err)
+}
+
+// waiting is a job that waits now, or nil.
+func (w *writer) waiting(limit <-chan time.Time) *job {
+	select {
+	case <-limit:
+		return nil
+	default:
+	}
+	select {
+	case j := <-w.queue:
+		return j
+	default:
+		return nil
+	}
+}
+
+// step gives one job its turn behind a savepoint. end is how the job ended;
+// err means that the transaction can't go on.
+func (w *writer) step(j *job) (end, err error) {
+	if err := j.ctx.Err(); err != nil {
+		return err, nil
+	}
+	if err := w.exec("SAVEPOINT job"); err != nil {
+		return nil, err
+	}
+	j.turn <- struct{}{}
+	if end = <-j.ran; end != nil {
+		return end, w.exec("ROLLBACK TO job; RELEASE job")
+	}
+	return nil, w.exec("RELEASE job")
+}
+
+func (w *writer) exec(statement string) error {
+	_, err := w.conn.ExecContext(context.Background(), statement)
+	return err
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+
+	_ "github.com/ncruces/go-sqlite3/driver" // registers "sqlite3"
+)
+
+// busyTimeout is how long, in milliseconds, a statement waits for another
+// writer of the file.
+const busyTimeout = 10_000
+
+// OpenSQLite opens or creates a database file with a pool that suits several
+// stores: foreign keys on, ten seconds of patience, up to 16 connections. The
+// caller closes it after its stores.
+func OpenSQLite(path string) (*sql.DB, error) {
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("sqlkit: a database in memory can't be shared by connections: name a file")
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlkit: database path: %w", err)
+	}
+	name := url.URL{
+		Scheme: "file", OmitHost: true, Path: filepath.ToSlash(absolute),
+		RawQuery: url.Values{
+			"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(on)"},
+			"_txlock": {"immediate"},
+		}.Encode(),
+	}
+	db, err := sql.Open("sqlite3", name.String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlkit: opening the database: %w", err)
+	}
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+	return db, nil
+}
+
+// setPragmas makes a connection one that a store may write on.
+func setPragmas(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", busyTimeout)); err != nil {
+		return fmt.Errorf("sqlkit: busy_timeout: %w", err)
+	}
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return fmt.Errorf("sqlkit: journal_mode: %w", err)
+	}
+	if mode != "wal" {
+		return fmt.Errorf("sqlkit: the database has journal mode %q and not WAL: it must be a file on a local disk", mode)
+	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"); err != nil {
+		return fmt.Errorf("sqlkit: synchronous and foreign_keys: %w", err)
+	}
+	return nil
+}
