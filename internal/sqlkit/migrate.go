@@ -37,8 +37,10 @@ func detect(ctx context.Context, db *sql.DB) (dialect, error) {
 }
 
 // migrate brings the store's tables up to date. Two processes may do it at
-// once: on PostgreSQL one waits for the other's lock; on SQLite the one that
-// finds the file busy looks again.
+// once: on PostgreSQL one waits for the other's lock. SQLite has no such lock;
+// there the one that comes second fails, on a busy file or on a table that now
+// exists, and looks again. Each migration is one transaction, so that looking
+// again is always safe.
 func migrate(ctx context.Context, c Config, d dialect) error {
 	gooseDialect := database.DialectSQLite3
 	var options []goose.ProviderOption
@@ -59,13 +61,14 @@ func migrate(ctx context.Context, c Config, d dialect) error {
 	if err != nil {
 		return fmt.Errorf("sqlkit: migrations of %s: %w", c.Table, err)
 	}
-	for try := range attempts {
-		if _, err = provider.Up(ctx); !errors.Is(err, sqlite3.BUSY) {
-			break
-		}
-		if ctxErr := pause(ctx, try); ctxErr != nil {
-			return errors.Join(ctxErr, err)
-		}
+	up := func() error {
+		_, err := provider.Up(ctx)
+		return err
+	}
+	if d == sqlite {
+		err = again(ctx, up)
+	} else {
+		err = up()
 	}
 	if err != nil {
 		return fmt.Errorf("sqlkit: migrations of %s: %w", c.Table, err)

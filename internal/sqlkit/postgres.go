@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// attempts bounds how often a transaction is run on PostgreSQL.
+// attempts bounds how often a transaction is run on PostgreSQL, and a step of
+// Open on SQLite.
 const attempts = 20
 
 func (s *Store) writePostgres(ctx context.Context, fn func(context.Context, *Tx) error) error {

@@ -50,7 +50,8 @@ func setPragmas(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("sqlkit: busy_timeout: %w", err)
 	}
 	var mode string
-	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+	err := again(ctx, func() error { return conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode) })
+	if err != nil {
 		return fmt.Errorf("sqlkit: journal_mode: %w", err)
 	}
 	if mode != "wal" {
@@ -60,4 +61,20 @@ func setPragmas(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("sqlkit: synchronous and foreign_keys: %w", err)
 	}
 	return nil
+}
+
+// again runs a step that two processes may take at once on a new file. SQLite
+// answers the second with an error and not with patience: the change to WAL
+// ignores busy_timeout.
+func again(ctx context.Context, step func() error) error {
+	var err error
+	for try := range attempts {
+		if err = step(); err == nil {
+			return nil
+		}
+		if ctxErr := pause(ctx, try); ctxErr != nil {
+			return errors.Join(ctxErr, err)
+		}
+	}
+	return err
 }
