@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo
+
+package cryptoki
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// functions is the module's own function list.
+type functions = *C.functions
+
+// functionList asks the module for its functions and believes only CKR_OK.
+func functionList(path string) (functions, error) {
+	get, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	var list functions
+	if rv := C.bridge_list(get, &list); rv != OK {
+		return nil, result("C_GetFunctionList", uint(rv))
+	}
+	if list == nil {
+		return nil, fmt.Errorf("C_GetFunctionList gave no functions")
+	}
+	return list, nil
+}
+
+// pinBytes is where a PIN lies, for the time of one call; nil is NULL, which
+// asks the reader's own PIN pad.
+func pinBytes(pin []byte) (*C.byte_t, C.ulong_t) {
+	return (*C.byte_t)(unsafe.SliceData(pin)), C.ulong_t(len(pin))
+}
+
+// Login is C_Login.
+func (l *Lib) Login(s Session, user uint, pin []byte) error {
+	p, n := pinBytes(pin)
+	return result("C_Login", uint(C.bridge_login(l.list, C.ulong_t(s), C.ulong_t(user), p, n)))
+}
+
+// SetPIN is C_SetPIN: it changes the PIN of the user who is logged in, or the
+// normal user's.
+func (l *Lib) SetPIN(s Session, before, after []byte) error {
+	o, on := pinBytes(before)
+	n, nn := pinBytes(after)
+	return result("C_SetPIN", uint(C.bridge_setPIN(l.list, C.ulong_t(s), o, on, n, nn)))
+}
+
+// InitPIN is C_InitPIN.
+func (l *Lib) InitPIN(s Session, pin []byte) error {
+	p, n := pinBytes(pin)
+	return result("C_InitPIN", uint(C.bridge_initPIN(l.list, C.ulong_t(s), p, n)))
+}
+
+// InitToken is C_InitToken; the label is cut and padded to its 32 bytes.
+func (l *Lib) InitToken(slot uint, soPIN []byte, label string) error {
+	var padded [32]byte
+	for i := range padded {
+		padded[i] = ' '
+	}
+	copy(padded[:], label)
+	p, n := pinBytes(soPIN)
+	return result("C_InitToken", uint(C.bridge_initToken(l.list, C.ulong_t(slot), p, n, (*C.byte_t)(&padded[0]))))
+}

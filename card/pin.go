@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package card
+
+import (
+	"context"
+	"errors"
+
+	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
+)
+
+// LoginOptions change what a login dares.
+type LoginOptions struct {
+	// FinalTry sends the PIN even when the card says that one try is left. If
+	// it is wrong, the card locks.
+	FinalTry bool
+}
+
+// Prompt is what a Prompter is asked.
+type Prompt struct {
+	Serial, Label string
+	Op            string   // what needs the PIN: "sign"
+	PIN           PINState // PINLow after a wrong PIN
+}
+
+// Prompter asks the person for the PIN. The SDK clears what it returns. It is
+// called without any lock and may take as long as ctx allows; one at a time is
+// asked for a Card.
+type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
+
+// PromptWith sets who is asked when an operation needs a login that the Card
+// hasn't, at first or after the card was pulled. The operation asks once, logs
+// in and goes on; a wrong PIN is its error. A card with one try left isn't
+// asked for: ErrFinalTry, and Login is the way. nil, the default, makes such
+// operations answer ErrNotLoggedIn.
+func (c *Card) PromptWith(p Prompter) {
+	c.asking <- struct{}{}
+	c.prompter = p
+	<-c.asking
+}
+
+// ask gets a login from the prompter.
+func (c *Card) ask(ctx context.Context, op string) error {
+	select {
+	case c.asking <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-c.asking }()
+	if c.prompter == nil {
+		return ErrNotLoggedIn
+	}
+	info, in, err := c.standing(ctx)
+	if err != nil || in { // in: another goroutine asked meanwhile
+		return err
+	}
+	if err := triesLeft(info.PIN, LoginOptions{}); err != nil {
+		return err
+	}
+	pin, err := c.prompter(ctx, Prompt{Serial: info.Serial, Label: info.Label, Op: op, PIN: info.PIN})
+	defer clear(pin)
+	if err != nil {
+		return err
+	}
+	return c.Login(ctx, pin, LoginOptions{})
+}
+
+// standing is the card's info and whether this Card is logged in.
+func (c *Card) standing(ctx context.Context) (*TokenInfo, bool, error) {
+	if err := c.acquire(ctx); err != nil {
+		return nil, false, err
+	}
+	defer c.token.release()
+	info, err := c.token.look()
+	return info, c.token.holder == c, err
+}
+
+// Login shows the PIN to the card, once. A nil PIN asks the reader's own PIN
+// pad, where it has one. What could be refused without the card is refused
+// before: ErrPINLength, ErrPINNotSet, ErrLocked, and ErrFinalTry unless
+// LoginOptions.FinalTry. Then ErrWrongPIN, or ErrLocked when this try was the
+// one that locked it.
+//
+// Whoever was logged in on this card in this process is logged out first, even
+// when the PIN turns out to be wrong. ErrBusy: code outside this package holds a
+// login on it, which would hide whether the PIN is right. The caller clears pin.
+func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.token.release()
+	t := c.token
+	info, err := t.look()
+	if err != nil {
+		return err
+	}
+	if err := mayTry(info, pin, o); err != nil {
+		return err
+	}
+	t.logout()
+	if err := t.ensure(); err != nil {
+		return err
+	}
+	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserNormal, pin)); err != nil {
+		return t.refused("login", err)
+	}
+	t.holder = c
+	return nil
+}
+
+// mayTry is all that can be known before a PIN is sent.
+func mayTry(info *TokenInfo, pin []byte, o LoginOptions) error {
+	if !info.Initialised {
+		return ErrBlank
+	}
+	if info.PIN == PINNotSet {
+		return ErrPINNotSet
+	}
+	if !pinFits(info, pin) {
+		return ErrPINLength
+	}
+	return triesLeft(info.PIN, o)
+}
+
+func triesLeft(s PINState, o LoginOptions) error {
+	switch {
+	case s == PINLocked:
+		return ErrLocked
+	case s == PINFinalTry && !o.FinalTry:
+		return ErrFinalTry
+	}
+	return nil
+}
+
+// pinFits is the length check of the card, done before it costs a try. nil fits
+// where there is a PIN pad.
+func pinFits(info *TokenInfo, pin []byte) bool {
+	if pin == nil {
+		return info.PINPad
+	}
+	return len(pin) > 0 && len(pin) >= info.MinPIN && (info.MaxPIN == 0 || len(pin) <= info.MaxPIN)
+}
+
+// refused makes the error of a refused PIN. Cards differ in what they answer to
+// the try that locks them, so their flags are asked.
+func (t *token) refused(op string, err error) error {
+	explained := explain(op, err)
+	var e *Error
+	if errors.As(explained, &e) && e.Err == ErrWrongPIN {
+		if raw, err := t.lib.lib.TokenInfo(t.slot); err == nil && tokenInfo(raw).PIN == PINLocked {
+			e.Err = ErrLocked
+		}
+	}
+	return explained
+}
+
+// Logout ends the login of this Card; the card must be shown the PIN again
+// before it signs. No error if it wasn't logged in or the card is gone.
+func (c *Card) Logout(ctx context.Context) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.token.release()
+	if c.token.holder == c {
+		c.token.logout()
+	}
+	return nil
+}
+
+// logout ends any login of ours. A module that refuses C_Logout loses its
+// session, which does the same.
+func (t *token) logout() {
+	if t.holder == nil {
+		return
+	}
+	t.holder = nil
+	t.epoch++ // handles of private objects die with the login
+	if err := t.lib.lib.Logout(t.session); err != nil {
+		t.drop()
+	}
+}
+
+// ChangePIN sets another PIN, shown the current one. The lengths of both are
+// checked before (ErrPINLength); a card with one try left answers ErrFinalTry,
+// and a right Login makes it good again. ErrWrongPIN and ErrLocked are as for
+// Login. It doesn't log in, and a login stays. The caller clears both.
+func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.token.release()
+	t := c.token
+	info, err := t.look()
+	if err != nil {
+		return err
+	}
+	if !pinFits(info, next) {
+		return ErrPINLength
+	}
+	if err := mayTry(info, current, LoginOptions{}); err != nil {
+		return err
+	}
+	if err := t.settle(t.lib.lib.SetPIN(t.session, current, next)); err != nil {
+		return t.refused("change PIN", err)
+	}
+	return nil
+}

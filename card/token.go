@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package card
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
+)
+
+// token is one card of this process: its one session, and who is logged in.
+// PKCS#11 keeps a login for the whole process; holder is what keeps two Cards
+// of one process apart. All fields but lock are guarded by lock.
+type token struct {
+	lib    *library
+	serial string
+	lock   chan struct{} // capacity 1; a channel, so that waiting ends with a context
+
+	open    bool // session is one
+	ended   bool // the library was closed
+	slot    uint
+	session cryptoki.Session
+	epoch   uint64        // counts sessions; handles of another epoch are dead
+	pulls   atomic.Uint64 // counts the times that the card turned out to be gone; read without lock
+	holder  *Card         // who logged in on this session
+}
+
+// acquire takes the card for one operation, waiting no longer than ctx.
+func (t *token) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.lock <- struct{}{}:
+	default:
+		select {
+		case t.lock <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if t.ended {
+		t.release()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (t *token) release() { <-t.lock }
+
+// drop closes the session. Closing the last session of a card logs it out, so
+// drop never leaves a login behind. It is also how a session with an unfinished
+// operation ends: no card offers another way.
+func (t *token) drop() {
+	if !t.open {
+		return
+	}
+	// An error means that the session is gone already, which is what is wanted.
+	_ = t.lib.lib.CloseSession(t.session)
+	t.open, t.holder = false, nil
+}
+
+// lost is drop after the card was gone.
+func (t *token) lost() {
+	t.pulls.Add(1)
+	t.drop()
+}
+
+// ensure opens a session if there is none, on whichever slot has the card now.
+func (t *token) ensure() error {
+	if t.open {
+		return nil
+	}
+	slot, _, err := t.find()
+	if err != nil {
+		return err
+	}
+	s, err := t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+	if code(err) == cryptoki.TokenWriteProtected {
+		s, err = t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession)
+	}
+	if err != nil {
+		return explain("open", err)
+	}
+	t.open, t.slot, t.session, t.holder = true, slot, s, nil
+	t.epoch++
+	return nil
+}
+
+// find is the slot that has the card now. Listing slots also makes modules
+// notice what happened at the readers.
+func (t *token) find() (uint, *TokenInfo, error) {
+	t.lib.slots.Lock()
+	defer t.lib.slots.Unlock()
+	slots, err := t.lib.list()
+	if err != nil {
+		return 0, nil, err
+	}
+	var found *Slot
+	for i := range slots {
+		if slots[i].Token == nil || slots[i].Token.Serial != t.serial {
+			continue
+		}
+		if found != nil {
+			return 0, nil, ErrAmbiguous
+		}
+		found = &slots[i]
+	}
+	if found == nil {
+		return 0, nil, ErrRemoved
+	}
+	return found.ID, found.Token, nil
+}
+
+// look is what the card in our slot tells, after making sure that it is still
+// ours: a card can be swapped between two calls. It ensures a live session.
+func (t *token) look() (*TokenInfo, error) {
+	if t.open {
+		if _, err := t.lib.lib.SessionState(t.session); err != nil {
+			t.lost()
+		} else if raw, err := t.lib.lib.TokenInfo(t.slot); err != nil || tokenInfo(raw).Serial != t.serial {
+			t.lost()
+		} else {
+			return tokenInfo(raw), nil
+		}
+	}
+	if err := t.ensure(); err != nil {
+		return nil, err
+	}
+	raw, err := t.lib.lib.TokenInfo(t.slot)
+	if err != nil {
+		t.lost()
+		return nil, explain("info", err)
+	}
+	info := tokenInfo(raw)
+	if info.Serial != t.serial {
+		t.lost()
+		return nil, ErrRemoved
+	}
+	return info, nil
+}
+
+// settle is what follows a call: after an error the session is not used again,
+// because it may hold an unfinished operation, which no call of the standard
+// ends. A new session is opened before the old one is closed, so that a login
+// lives on; it doesn't if the card is gone, or was reset by another application.
+func (t *token) settle(err error) error {
+	switch {
+	case code(err) == cryptoki.OK:
+	case gone(err):
+		t.lost()
+	case code(err) == cryptoki.UserNotLoggedIn:
+		t.drop()
+	default:
+		t.renew()
+	}
+	return err
+}
+
+func (t *token) renew() {
+	s, err := t.lib.lib.OpenSession(t.slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+	if err != nil {
+		t.drop()
+		return
+	}
+	_ = t.lib.lib.CloseSession(t.session)
+	t.session = s
+	t.epoch++
+}
