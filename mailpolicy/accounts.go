@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+// Actor is who does something, as the audit names them. Whoever calls Accounts
+// has already made sure who that is.
+type Actor struct {
+	// ID is a user id, an address or a name of a desk.
+	ID   string
+	Role Role
+}
+
+// Role is in what capacity an Actor acts.
+type Role string
+
+// The roles that mail accounts know.
+const (
+	// SiteApplicant applies for the site's accounts.
+	SiteApplicant Role = "site"
+	// LocalAdministrator locks out and lets in.
+	LocalAdministrator Role = "local-administrator"
+	// AdministrationService is the National Administration Service.
+	AdministrationService Role = "administration-service"
+)
+
+// Sender delivers texts. It is called after the commit, outside the caller's
+// request, by one goroutine; an error is logged and the message is gone: the
+// holder asks again.
+type Sender interface {
+	// Send delivers body to a mobile number on channel "text".
+	Send(ctx context.Context, channel, to, subject, body string) error
+}
+
+// AccountsConfig configures Accounts.
+type AccountsConfig struct {
+	// Store is required.
+	Store Store
+	// Sender is required: without it nobody could ever sign in.
+	Sender Sender
+	// PolicyVersion is the acceptable use policy to be accepted. Default "1".
+	PolicyVersion string
+	// HashAtOnce bounds the argon2id hashes computed at once, 19 MiB each.
+	// Default 2.
+	HashAtOnce int
+	// QueuedTexts bounds the texts waiting for the Sender. Default 256.
+	QueuedTexts int
+	// Now reads the calendar, for the policy in force. Default time.Now.
+	Now func() time.Time
+	// Log is silent when nil.
+	Log *slog.Logger
+}
+
+func (c AccountsConfig) withDefaults() AccountsConfig {
+	if c.PolicyVersion == "" {
+		c.PolicyVersion = "1"
+	}
+	if c.HashAtOnce <= 0 {
+		c.HashAtOnce = 2
+	}
+	if c.QueuedTexts <= 0 {
+		c.QueuedTexts = 256
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Accounts opens and runs mail accounts. It is safe for concurrent use; any
+// number of them may share a Store.
+type Accounts struct {
+	config AccountsConfig
+	hasher *hasher
+
+	closing sync.RWMutex
+	closed  bool
+	texts   chan text
+	done    chan struct{}
+}
+
+// NewAccounts returns the service. Close it to have its last texts sent.
+func NewAccounts(c AccountsConfig) (*Accounts, error) {
+	if c.Store == nil || c.Sender == nil {
+		return nil, errors.New("mailpolicy: Accounts need a Store and a Sender")
+	}
+	c = c.withDefaults()
+	a := &Accounts{
+		config: c, hasher: newHasher(c.HashAtOnce),
+		texts: make(chan text, c.QueuedTexts), done: make(chan struct{}),
+	}
+	go a.sendTexts()
+	return a, nil
+}
+
+func (a *Accounts) policy() (*Policy, error) { return PolicyAt(a.config.Now()) }
+
+// ParseODS returns an ODS code in capitals, or a Refusal (mail.site.ods): it
+// has 3 to 10 ASCII letters and digits.
+func ParseODS(code string) (string, error) {
+	if len(code) < 3 || len(code) > 10 {
+		return "", Rules().Refuse("mail.site.ods")
+	}
+	for i := range len(code) {
+		if c := lowerASCII(code[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", Rules().Refuse("mail.site.ods")
+		}
+	}
+	return strings.ToUpper(code), nil
+}
+
+// SharedAddress returns the address of a site's shared mailbox, with the ODS
+// code in capitals: care.VLX12@nhs.net. Addresses are compared without regard
+// to case.
+func SharedAddress(ods string) (string, error) {
+	code, err := ParseODS(ods)
+	if err != nil {
+		return "", err
+	}
+	return "care." + code + "@nhs.net", nil
+}
+
+// OpenSite registers a site under its ODS code. Refusals: mail.site.ods,
+// mail.site.exists.
+func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error) {
+	ods, err := ParseODS(s.ODS)
+	if err != nil {
+		return Site{}, err
+	}
+	s.ODS = ods
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		s.Opened = tx.Now()
+		if err := tx.InsertSite(ctx, s); err != nil {
+			return refuseIf(err, ErrExists, "mail.site.exists")
+		}
+		return tx.Audit(ctx, by.ID, "mail.site.opened", s.ODS, "")
+	})
+	return s, err
+}
+
+// NewAccount is an application for one account.
+type NewAccount struct {
+	// Site is an ODS code, Address the mailbox at nhs.net, Name its holder.
+	Site, Address, Name string
+	// Mobile is a UK mobile number, to which the activation password goes.
+	Mobile string
+	// Purpose is what the account is for; the audit keeps it.
+	Purpose string
+}
+
+// Open opens an account and sends its activation password by text, which works
+// once and does not expire until then. Refusals: mail.site.unknown,
+// mail.quota.accounts, mail.account.form, mail.account.exists,
+// mail.recipient.address. A nil error does not say that the text arrived.
+func (a *Accounts) Open(ctx context.Context, by Actor, n NewAccount) (Account, error) {
+	p, err := a.policy()
+	if err != nil {
+		return Account{}, err
+	}
+	record, err := n.record()
+	if err != nil {
+		return Account{}, err
+	}
+	// The quota is asked before the costly hash, and again where it counts.
+	if err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error { return p.room(ctx, tx, record.Site) }); err != nil {
+		return Account{}, err
+	}
+	password := newActivation(p.ActivationLength)
+	defer clear(password)
+	if record.PasswordHash, err = a.hasher.hash(ctx, password); err != nil {
+		return Account{}, err
+	}
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		if err := p.room(ctx, tx, record.Site); err != nil {
+			return err
+		}
+		record.Opened = tx.Now()
+		if err := tx.InsertAccount(ctx, record); err != nil {
+			return refuseIf(err, ErrExists, "mail.account.exists")
+		}
+		return tx.Audit(ctx, by.ID, "mail.account.opened", record.Address, record.Site+": "+record.Purpose)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	a.queueActivation(record, password)
+	return record.view(), nil
+}
+
+func (n NewAccount) record() (AccountRecord, error) {
+	refuse := func(why string) error { return Rules().Refuse("mail.account.form", "why", why) }
+	ods, err := ParseODS(n.Site)
+	if err != nil {
+		return AccountRecord{}, err
+	}
+	address, err := CanonicalAddress(n.Address)
+	if err != nil {
+		return AccountRecord{}, err
+	}
+	mobile, err := parseMobile(n.Mobile)
+	if err != nil {
+		return AccountRecord{}, err
+	}
+	local, domain, _ := strings.Cut(address, "@")
+	switch {
+	case domain != "nhs.net":
+		return AccountRecord{}, refuse("the address is not at nhs.net")
+	case strings.HasPrefix(local, "care.") || strings.HasPrefix(local, "pharmacy."):
+		return AccountRecord{}, refuse("the address is kept for shared mailboxes")
+	case strings.TrimSpace(n.Name) == "":
+		return AccountRecord{}, refuse("the holder's name is missing")
+	}
+	return AccountRecord{
+		Address: address, Site: ods, Name: n.Name, Purpose: n.Purpose, Mobile: mobile, RegisteredMobile: mobile,
+		Activation: ActivationSent,
+	}, nil
+}
+
+// room refuses where the site is unknown or has all its accounts.
+func (p *Policy) room(ctx context.Context, tx StoreTx, ods string) error {
+	if _, err := tx.Site(ctx, ods); err != nil {
+		return refuseIf(err, ErrNotFound, "mail.site.unknown")
+	}
+	n, err := tx.CountAccounts(ctx, ods)
+	if err != nil {
+		return err
+	}
+	if n >= p.AccountsPerSite {
+		return Rules().Refuse("mail.quota.accounts", "limit", strconv.Itoa(p.AccountsPerSite))
+	}
+	return nil
+}
+
+// OpenShared opens the site's shared mailbox, owned by one of its accounts.
+// Refusals: mail.site.unknown, mail.quota.shared, mail.account.unknown (the
+// owner has no account at this site).
+func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) (Shared, error) {
+	p, err := a.policy()
+	if err != nil {
+		return Shared{}, err
+	}
+	address, err := SharedAddress(ods)
+	if err != nil {
+		return Shared{}, err
+	}
+	ods = strings.ToUpper(ods)
+	owner = strings.ToLower(owner)
+	shared := Shared{Address: address, Site: ods, Owner: owner}
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		if _, err := tx.Site(ctx, ods); err != nil {
+			return refuseIf(err, ErrNotFound, "mail.site.unknown")
+		}
+		if r, err := tx.Account(ctx, owner); err != nil || r.Site != ods {
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			return Rules().Refuse("mail.account.unknown")
+		}
+		n, err := tx.CountShared(ctx, ods)
+		if err != nil {
+			return err
+		}
+		if n >= p.SharedPerSite {
+			return Rules().Refuse("mail.quota.shared", "limit", strconv.Itoa(p.SharedPerSite))
+		}
+		shared.Opened = tx.Now()
+		if err := tx.InsertShared(ctx, shared); err != nil {
+			return refuseIf(err, ErrExists, "mail.quota.shared")
+		}
+		return tx.Audit(ctx, by.ID, "mail.shared.opened", shared.Address, "owner "+owner)
+	})
+	return shared, err
+}
+
+// Account returns an account, or the Refusal mail.account.unknown.
+func (a *Accounts) Account(ctx context.Context, address string) (Account, error) {
+	r, err := a.read(ctx, address)
+	return r.view(), err
+}
+
+func (a *Accounts) read(ctx context.Context, address string) (AccountRecord, error) {
+	var r AccountRecord
+	err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		var err error
+		r, err = tx.Account(ctx, strings.ToLower(address))
+		return refuseIf(err, ErrNotFound, "mail.account.unknown")
+	})
+	return r, err
+}
+
+// CanSend refuses where the owner of address may not send: mail.aup.pending
+// until the three steps of the first login are done, mail.account.locked,
+// mail.account.disabled, mail.account.unknown. A shared mailbox may send.
+func (a *Accounts) CanSend(ctx context.Context, address string) error {
+	return a.Can(ctx, address, Send)
+}
+
+// Can refuses where the account may not do what is asked.
+func (a *Accounts) Can(ctx context.Context, address string, c Capability) error {
+	r, err := a.read(ctx, address)
+	if wardkey.RuleOf(err) == "mail.account.unknown" && (c == Send || c == Receive) {
+		return a.sharedExists(ctx, address)
+	}
+	if err != nil {
+		return err
+	}
+	if r.state().Can(c) {
+		return nil
+	}
+	return r.refusal()
+}
+
+func (a *Accounts) sharedExists(ctx context.Context, address string) error {
+	return a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		_, err := tx.Shared(ctx, address)
+		return refuseIf(err, ErrNotFound, "mail.account.unknown")
+	})
+}
+
+// refusal says why an account in its state can't do something.
+func (r AccountRecord) refusal() error {
+	switch r.state() {
+	case Locked:
+		return Rules().Refuse("mail.account.locked")
+	case Disabled:
+		return Rules().Refuse("mail.account.disabled")
+	case Active:
+		return Rules().Refuse("mail.capability")
+	}
+	steps := make([]string, 0, 3)
+	for _, s := range r.steps() {
+		steps = append(steps, string(s))
+	}
+	return Rules().Refuse("mail.aup.pending", "steps", strings.Join(steps, ", "))
+}
+
+// LinkState tells what linking a Care Identity to the mail account at address
+// depends on: whether it is not disabled, whether it is locked, and whether its
+// holder has accepted the acceptable use policy. An address without an account
+// is the Refusal mail.account.unknown.
+func (a *Accounts) LinkState(ctx context.Context, address string) (active, locked, policyAccepted bool, err error) {
+	r, err := a.read(ctx, address)
+	if err != nil {
+		return false, false, false, err
+	}
+	return !r.Disabled, r.Locked, r.PolicyVersion != "", nil
+}
+
+// VerifyAudit counts the rows of the unbroken audit chain, or names the first
+// bad row in its error.
+func (a *Accounts) VerifyAudit(ctx context.Context) (int64, error) {
+	var n int64
+	err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		var err error
+		n, err = tx.VerifyAudit(ctx)
+		return err
+	})
+	return n, err
+}
+
+// refuseIf turns a Store's sentinel into a Refusal and leaves other errors.
+func refuseIf(err, sentinel error, id string) error {
+	if errors.Is(err, sentinel) {
+		return Rules().Refuse(id)
+	}
+	return err
+}
+
+// parseMobile returns a UK mobile number as +447 and nine digits. Blanks and a
+// leading 0, 44 or +44 are understood; anything else, other countries and
+// digits of other scripts are refused.
+func parseMobile(number string) (string, error) {
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	for _, prefix := range []string{"+44", "0044", "0"} {
+		if rest, ok := strings.CutPrefix(digits, prefix); ok {
+			digits = rest
+			break
+		}
+	}
+	if len(digits) != 10 || digits[0] != '7' || strings.Trim(digits, "0123456789") != "" {
+		return "", Rules().Refuse("mail.account.form", "why", fmt.Sprintf("%q is no UK mobile number", number))
+	}
+	return "+44" + digits, nil
+}

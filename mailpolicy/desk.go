@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// ResendActivation draws a new activation password and sends it to the number
+// given at registration, whatever the account's number is now; the one before
+// is dead, and so are its sessions. Refusals: mail.account.unknown,
+// mail.account.activated (the holder has a password of their own),
+// mail.account.disabled, mail.role.
+func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address string) error {
+	p, err := a.policy()
+	if err != nil {
+		return err
+	}
+	password := newActivation(p.ActivationLength)
+	defer clear(password)
+	hash, err := a.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	var sent AccountRecord
+	err = a.administer(ctx, by, address, "mail.activation.resent", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
+		switch {
+		case r.Disabled:
+			return r.refusal()
+		case r.Activation == ActivationDone:
+			return Rules().Refuse("mail.account.activated")
+		}
+		r.PasswordHash, r.Activation = hash, ActivationSent
+		r.Wrong, r.Locked = 0, false
+		sent = *r
+		return tx.DeleteSessions(ctx, r.Address, nil)
+	}, AdministrationService)
+	if err != nil {
+		return err
+	}
+	a.queueActivation(sent, password)
+	return nil
+}
+
+// CorrectRegistration corrects the mobile number given at registration, before
+// the holder has a password of their own. Only the administration service may
+// (mail.account.mobile).
+func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, mobile string) error {
+	if by.Role != AdministrationService {
+		return Rules().Refuse("mail.account.mobile")
+	}
+	number, err := parseMobile(mobile)
+	if err != nil {
+		return err
+	}
+	return a.administer(ctx, by, address, "mail.registration.corrected", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
+		if r.Activation == ActivationDone {
+			return Rules().Refuse("mail.account.activated")
+		}
+		r.Mobile, r.RegisteredMobile = number, number
+		return nil
+	}, AdministrationService)
+}
+
+// Unlock opens an account that wrong passwords have locked; its password stays.
+// Refusals: mail.account.unknown, mail.role.
+func (a *Accounts) Unlock(ctx context.Context, by Actor, address string) error {
+	return a.administer(ctx, by, address, "mail.account.unlocked", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
+		r.Wrong, r.Locked = 0, false
+		return nil
+	}, LocalAdministrator, AdministrationService)
+}
+
+// Disable keeps an account and lets it do nothing; its sessions end. Enable
+// undoes it. Refusals: mail.account.unknown, mail.role.
+func (a *Accounts) Disable(ctx context.Context, by Actor, address string) error {
+	return a.administer(ctx, by, address, "mail.account.disabled", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
+		r.Disabled = true
+		return tx.DeleteSessions(ctx, r.Address, nil)
+	}, LocalAdministrator, AdministrationService)
+}
+
+// Enable lets a disabled account be as it was before.
+func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
+	return a.administer(ctx, by, address, "mail.account.enabled", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
+		r.Disabled = false
+		return nil
+	}, LocalAdministrator, AdministrationService)
+}
+
+func (a *Accounts) administer(ctx context.Context, by Actor, address, action string, fn func(context.Context, StoreTx, *AccountRecord) error, may ...Role) error {
+	if !slices.Contains(may, by.Role) {
+		return Rules().Refuse("mail.role")
+	}
+	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		r, err := tx.Account(ctx, strings.ToLower(address))
+		if err != nil {
+			return refuseIf(err, ErrNotFound, "mail.account.unknown")
+		}
+		if err := fn(ctx, tx, &r); err != nil {
+			return err
+		}
+		if err := tx.UpdateAccount(ctx, r); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by.ID, action, r.Address, string(by.Role))
+	})
+}

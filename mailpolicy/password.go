@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/wardkey-sdk/wardkey"
+	"golang.org/x/crypto/argon2"
+)
+
+// argon2id with 19 MiB, two passes and one lane: the second of OWASP's equal
+// choices (Password Storage Cheat Sheet). The parameters stand in each hash, so
+// that a later choice can be told from this one.
+const (
+	argonTime    = 2
+	argonMemory  = 19 * 1024 // KiB
+	argonThreads = 1
+	argonSalt    = 16
+	argonKey     = 32
+)
+
+var phcPrefix = fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonThreads)
+
+// maxPassword bounds what is hashed, in bytes.
+const maxPassword = 256
+
+// hasher bounds how many hashes are computed at once, each of which takes 19
+// MiB.
+type hasher struct{ slots chan struct{} }
+
+func newHasher(atOnce int) *hasher { return &hasher{slots: make(chan struct{}, atOnce)} }
+
+func (h *hasher) derive(ctx context.Context, secret, salt []byte) ([]byte, error) {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+		return argon2.IDKey(secret, salt, argonTime, argonMemory, argonThreads, argonKey), nil
+	case <-ctx.Done():
+		return nil, Rules().Refuse("mail.busy").Because(ctx.Err())
+	}
+}
+
+func (h *hasher) hash(ctx context.Context, secret []byte) (string, error) {
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails: crypto/rand
+	key, err := h.derive(ctx, secret, salt)
+	if err != nil {
+		return "", err
+	}
+	return phcPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key), nil
+}
+
+// matches compares a secret with a stored hash. An unreadable hash matches
+// nothing.
+func (h *hasher) matches(ctx context.Context, secret []byte, phc string) (bool, error) {
+	salt, want, ok := parsePHC(phc)
+	if len(secret) > maxPassword {
+		secret, ok = nil, false
+	}
+	// An account that does not exist costs as much as one that does.
+	key, err := h.derive(ctx, secret, salt)
+	if err != nil {
+		return false, err
+	}
+	return ok && subtle.ConstantTimeCompare(key, want) == 1, nil
+}
+
+func parsePHC(phc string) (salt, key []byte, ok bool) {
+	rest, ok := strings.CutPrefix(phc, phcPrefix)
+	if !ok {
+		return make([]byte, argonSalt), nil, false
+	}
+	s, k, _ := strings.Cut(rest, "$")
+	salt, err := base64.RawStdEncoding.DecodeString(s)
+	key, err2 := base64.RawStdEncoding.DecodeString(k)
+	if err != nil || err2 != nil || len(salt) < argonSalt || len(key) != argonKey {
+		return make([]byte, argonSalt), nil, false
+	}
+	return salt, key, true
+}
+
+// activationAlphabet leaves out what a person can take for something else: 0 O
+// o 1 l I i.
+const activationAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
+
+// newActivation draws an activation password. Bytes beyond the largest multiple
+// of the alphabet's length are drawn again, so that no letter is likelier.
+func newActivation(length int) []byte {
+	password := make([]byte, 0, length)
+	limit := byte(256 / len(activationAlphabet) * len(activationAlphabet))
+	var b [1]byte
+	for len(password) < length {
+		_, _ = rand.Read(b[:])
+		if b[0] < limit {
+			password = append(password, activationAlphabet[int(b[0])%len(activationAlphabet)])
+		}
+	}
+	return password
+}
+
+// checkPassword applies the published policy: a least length, no spaces, none
+// of the holder's names, and none of the commonest passwords. It has no rule of
+// composition.
+func (p *Policy) checkPassword(password []byte, a AccountRecord) *wardkey.Refusal {
+	refuse := func(why string) *wardkey.Refusal { return Rules().Refuse("mail.password.form", "why", why) }
+	text := string(password)
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return refuse("it has a character that can't be typed everywhere")
+	case utf8.RuneCountInString(text) < p.PasswordMin:
+		return refuse(fmt.Sprintf("it has fewer than %d characters", p.PasswordMin))
+	case len(text) > maxPassword:
+		return refuse("it is too long")
+	case strings.ContainsFunc(text, unicode.IsSpace):
+		return refuse("it has a space")
+	}
+	lower := strings.ToLower(text)
+	local, _, _ := strings.Cut(a.Address, "@")
+	for _, name := range append(strings.FieldsFunc(local, notLetter), strings.FieldsFunc(strings.ToLower(a.Name), notLetter)...) {
+		if len(name) >= 3 && strings.Contains(lower, name) {
+			return refuse("it has a part of your name in it")
+		}
+	}
+	for _, common := range commonPasswords {
+		if strings.Contains(lower, common) && len(lower)-len(common) < 5 {
+			return refuse("it is one of the first that others would try")
+		}
+	}
+	return nil
+}
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) }
+
+// commonPasswords are what the first guesses are made of. It is a start, not a
+// list of breached passwords.
+var commonPasswords = []string{
+	"password", "passw0rd", "12345678", "23456789", "87654321", "qwerty", "qwertyuiop", "letmein", "welcome", "nhsmail", "nhsnet", "iloveyou", "abcdefgh", "aaaaaa", "111111", "000000", "footbal", "liverpool", "arsenal", "carehome",
+}

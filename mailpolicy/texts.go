@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"context"
+	"time"
+)
+
+type text struct{ to, body string }
+
+// textTimeout bounds one delivery, so that a gateway that hangs does not hold
+// the queue.
+const textTimeout = 30 * time.Second
+
+// queueActivation hands an activation password to the sender. It lives in
+// memory only: where the queue is full or the process dies, the holder asks for
+// another.
+func (a *Accounts) queueActivation(r AccountRecord, password []byte) {
+	body := "Your password to activate " + r.Address + " is below. It works once. Type it exactly as it appears.\n" + string(password)
+	a.closing.RLock()
+	defer a.closing.RUnlock()
+	if a.closed {
+		a.config.Log.Warn("mail: text not sent: closed", "address", r.Address)
+		return
+	}
+	select {
+	case a.texts <- text{to: r.RegisteredMobile, body: body}:
+	default:
+		a.config.Log.Warn("mail: text not sent: too many are waiting", "address", r.Address)
+	}
+}
+
+func (a *Accounts) sendTexts() {
+	defer close(a.done)
+	for t := range a.texts {
+		ctx, cancel := context.WithTimeout(context.Background(), textTimeout)
+		if err := a.config.Sender.Send(ctx, "text", t.to, "", t.body); err != nil {
+			a.config.Log.Warn("mail: text not sent", "err", err)
+		}
+		cancel()
+	}
+}
+
+// Close sends the texts that are waiting and stops; texts of later calls are
+// dropped. It waits no longer than ctx.
+func (a *Accounts) Close(ctx context.Context) error {
+	a.closing.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.texts)
+	}
+	a.closing.Unlock()
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
