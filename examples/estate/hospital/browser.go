@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hospital
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Session is a person signed in.
+type Session struct {
+	UserID  string    `json:"userID"`
+	Name    string    `json:"name"`
+	Expires time.Time `json:"expires"` // exclusive: gone at this second
+	Alerts  []Alert   `json:"alerts"`
+	AMR     []string  `json:"amr"`
+	ACR     string    `json:"acr"`
+}
+
+// Alert says at a sign-in that the card's certificates end soon.
+type Alert struct {
+	Kind     string    `json:"kind"`
+	DaysLeft int       `json:"daysLeft"`
+	NotAfter time.Time `json:"notAfter"`
+}
+
+// SignIn proves the card in a reader with its passcode and leaves this browser
+// with the session.
+func (b *Browser) SignIn(ctx context.Context, reader int, passcode string) (*Session, error) {
+	task, err := b.StartSignIn(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	return b.FinishSignIn(ctx, task, passcode)
+}
+
+// StartSignIn opens the sign-in page and starts the agent's task, up to where
+// the person types the passcode.
+func (b *Browser) StartSignIn(ctx context.Context, reader int) (*Task, error) {
+	t := Ticket{}
+	if err := b.web(ctx, http.MethodGet, "/signin", nil, &t); err != nil {
+		return nil, err
+	}
+	t.Kind = "signin"
+	return b.Task(ctx, t, reader)
+}
+
+// FinishSignIn types the passcode and redeems what the card earned.
+func (b *Browser) FinishSignIn(ctx context.Context, task *Task, passcode string) (*Session, error) {
+	result, err := task.finish(ctx, map[string]string{"passcode": passcode})
+	if err != nil {
+		return nil, err
+	}
+	s := new(Session)
+	return s, b.web(ctx, http.MethodPost, "/card/v1/session", map[string]string{"result": result}, s)
+}
+
+// Session asks who is signed in here. Over and gone is the refusal
+// session.ended.
+func (b *Browser) Session(ctx context.Context) (*Session, error) {
+	s := new(Session)
+	return s, b.web(ctx, http.MethodGet, "/my/session", nil, s)
+}
+
+// SignOut ends the session.
+func (b *Browser) SignOut(ctx context.Context) error {
+	return b.web(ctx, http.MethodDelete, "/card/v1/session", nil, nil)
+}
