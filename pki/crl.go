@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"sync"
+	"time"
+)
+
+// listCache keeps the newest list of each shard that this process has seen. What
+// the ledger says about a shard decides whether it may be used.
+type listCache struct {
+	shards []listSlot
+}
+
+type listSlot struct {
+	mu   sync.Mutex // one signature at a time for a shard
+	list CRL
+	etag string
+}
+
+func newListCache(shards int) *listCache { return &listCache{shards: make([]listSlot, shards)} }
+
+// listDue is when a list is to be signed again: after two thirds of its life.
+func (ca *CA) listDue(s Shard) time.Time {
+	return s.ThisUpdate.Add((s.NextUpdate.Sub(s.ThisUpdate) * 2 / 3).Truncate(time.Second))
+}
+
+// freshList makes sure that a shard has a list that is complete and not due, and
+// returns how the shard stands.
+func (ca *CA) freshList(ctx context.Context, shard int) (Shard, error) {
+	state, err := ca.ledger.Shard(ctx, ca.keyID, shard)
+	if err != nil || !ca.needsList(state) {
+		return state, err
+	}
+	slot := &ca.lists.shards[shard]
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if state, err = ca.ledger.Shard(ctx, ca.keyID, shard); err != nil || !ca.needsList(state) {
+		return state, err // signed while this call waited
+	}
+	list, err := ca.signList(ctx, shard)
+	if err != nil {
+		return state, fmt.Errorf("pki: list %d: %w", shard, err)
+	}
+	slot.list, slot.etag = list, etagOf(list.DER)
+	return Shard{
+		Changed: list.Covers, Number: list.Number, Covers: list.Covers,
+		ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
+	}, nil
+}
+
+func (ca *CA) needsList(s Shard) bool {
+	return s.Number == 0 || s.Covers < s.Changed || !second(ca.now()).Before(ca.listDue(s))
+}
+
+// signList takes a number, signs what the ledger says at that moment, and keeps
+// the result. RFC 5280 §5.1, §5.2.3, §5.2.5.
+func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
+	now := second(ca.now())
+	if now.Add(ca.crlLife).After(ca.issuer.NotAfter) {
+		return CRL{}, ErrIssuerExpiring
+	}
+	plan, err := ca.ledger.ReserveCRL(ctx, ca.keyID, shard, now)
+	if err != nil {
+		return CRL{}, err
+	}
+	scope, err := asn1.Marshal(issuingDistributionPoint{distributionPointName{[]asn1.RawValue{uriName(ca.profile.crlURL(shard))}}})
+	if err != nil {
+		return CRL{}, err
+	}
+	template := &x509.RevocationList{
+		Number: big.NewInt(plan.Number), ThisUpdate: now, NextUpdate: now.Add(ca.crlLife),
+		RevokedCertificateEntries: make([]x509.RevocationListEntry, len(plan.Entries)),
+		ExtraExtensions:           []pkix.Extension{{Id: oidIssuingDistPoint, Critical: true, Value: scope}},
+	}
+	for i, e := range plan.Entries {
+		template.RevokedCertificateEntries[i] = x509.RevocationListEntry{
+			SerialNumber: e.Serial, RevocationTime: e.RevokedAt, ReasonCode: e.Reason,
+		}
+	}
+	der, err := ca.signer.SignCRL(ctx, template)
+	if err != nil {
+		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	if err := ca.checkList(der, plan, now, scope); err != nil {
+		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	list := CRL{
+		Issuer: ca.keyID, Shard: shard, Number: plan.Number, Covers: plan.Covers,
+		ThisUpdate: now, NextUpdate: now.Add(ca.crlLife), DER: der,
+	}
+	if err := ca.ledger.StoreCRL(ctx, list); err != nil {
+		return CRL{}, err
+	}
+	ca.log.InfoContext(ctx, "list signed", "shard", shard, "number", plan.Number, "entries", len(plan.Entries))
+	ca.observe(ctx, Event{Name: EventCRL, Shard: shard})
+	return list, nil
+}
+
+// checkList refuses a list that differs from what was asked.
+func (ca *CA) checkList(der []byte, plan CRLPlan, now time.Time, scope []byte) error {
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !bytes.Equal(list.RawIssuer, ca.issuer.RawSubject) || list.Number == nil || list.Number.Int64() != plan.Number:
+		return errors.New("the issuer or number of the list differs")
+	case !list.ThisUpdate.Equal(now) || !list.NextUpdate.Equal(now.Add(ca.crlLife)):
+		return errors.New("a date of the list differs")
+	case !hasExtension(list.Extensions, pkix.Extension{Id: oidIssuingDistPoint, Critical: true, Value: scope}):
+		return errors.New("the scope of the list differs")
+	case len(list.RevokedCertificateEntries) != len(plan.Entries):
+		return errors.New("the entries of the list differ")
+	}
+	for i, e := range list.RevokedCertificateEntries {
+		want := plan.Entries[i]
+		if e.SerialNumber.Cmp(want.Serial) != 0 || e.ReasonCode != want.Reason || !e.RevocationTime.Equal(want.RevokedAt) {
+			return errors.New("an entry of the list differs")
+		}
+	}
+	return list.CheckSignatureFrom(ca.issuer)
+}
+
+// publishedList returns the list to serve. When a new one can't be signed, the
+// last one serves until its nextUpdate.
+func (ca *CA) publishedList(ctx context.Context, shard int) (CRL, string, error) {
+	state, err := ca.freshList(ctx, shard)
+	if err != nil {
+		ca.log.ErrorContext(ctx, "list not signed", "shard", shard, "error", err.Error())
+		if state.Number == 0 || !second(ca.now()).Before(state.NextUpdate) {
+			return CRL{}, "", err
+		}
+	}
+	slot := &ca.lists.shards[shard]
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if slot.list.Number < state.Number {
+		list, err := ca.ledger.CRL(ctx, ca.keyID, shard)
+		if err != nil {
+			return CRL{}, "", err
+		}
+		slot.list, slot.etag = list, etagOf(list.DER)
+	}
+	return slot.list, slot.etag, nil
+}
+
+func etagOf(der []byte) string {
+	sum := sha256.Sum256(der)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}

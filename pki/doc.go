@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pki is a certificate authority for the pair of certificates on a care
+// smartcard: their profile, their life and their revocation.
+//
+// # Use
+//
+// Three parts make a CA: a Signer, which holds the issuing key (pki/stepca makes
+// the hierarchy and is one), a Ledger (pki/sqlstore, on SQLite or PostgreSQL),
+// and a Profile.
+//
+//	authority, err := stepca.Open(ctx, stepca.Config{Dir: dir, Passphrase: ask})
+//	ledger, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
+//	profile, err := pki.NewProfile(pki.ProfileConfig{Base: "http://pki.example.org", UPNSuffix: "care.example.org"})
+//	ca, err := pki.New(pki.Config{Signer: authority, Chain: authority.Chain(), Ledger: ledger, Profile: profile})
+//
+// Issue and Renew make pairs, Revoke ends, holds and releases a certificate,
+// Verify and Status tell how one stands, OCSPHandler and PublishHandler tell the
+// world, and Due is called every second for what the calendar asks.
+//
+// # What is on a card
+//
+// The words MUST and MUST NOT are those of RFC 2119. Each point is enforced on
+// what comes back from the signer, byte for byte, before it is committed.
+//
+// Every certificate:
+//   - MUST be X.509 version 3, with a serial number of 128 random bits that is
+//     positive and that no certificate of the ledger has (RFC 5280 §4.1.2.2).
+//   - MUST be valid in whole seconds UTC, from the second of issuance (less
+//     Backdate, which is none unless configured) for Years calendar years less
+//     one second, since notAfter is inclusive (§4.1.2.5). A day that the last
+//     year doesn't have becomes the last of its month: issued on 29 February
+//     2024, it ends on 27 February 2027 at 23:59:59, if issued at midnight, and
+//     on 28 February otherwise.
+//   - MUST NOT outlive its issuer.
+//   - MUST have the subject O, OU (both from the profile), CN and serialNumber,
+//     in this order and nothing else. serialNumber is the 12-digit user id, by
+//     which people are told apart; a CN is for reading only. CN has 1 to 64
+//     characters and no control, invisible, bidirectional or unassigned
+//     character, no space but the ASCII one, and none of , + = / ; < > " \ #.
+//   - MUST carry, and nothing beside: basicConstraints, critical, cA false
+//     (§4.2.1.9); keyUsage, critical (§4.2.1.3); subjectKeyIdentifier and
+//     authorityKeyIdentifier (§4.2.1.1, §4.2.1.2); authorityInfoAccess with
+//     OCSP and caIssuers (§4.2.2.1); one CRL distribution point (§4.2.1.13);
+//     certificatePolicies if the profile has policies (§4.2.1.4); and what its
+//     use adds.
+//   - MUST NOT take anything from a certificate request but the key.
+//
+// The authentication certificate MUST have keyUsage digitalSignature alone,
+// extendedKeyUsage clientAuth and smartcardLogon (1.3.6.1.4.1.311.20.2.2), and a
+// subjectAltName of one otherName, the user principal name: user id @ suffix.
+//
+// The signing certificate MUST have keyUsage nonRepudiation alone, no
+// extendedKeyUsage and no subjectAltName.
+//
+// Keys MUST be P-256, P-384, P-521, or RSA of 2048 to 8192 bits with an odd
+// exponent from 65537 on, and MUST NOT have been in any act of the ledger
+// before, whoever asked and however it ended. Requests MUST be signed by their
+// key with SHA-256 or stronger (RFC 2986 §3).
+//
+// # Renewal
+//
+// A pair can be renewed in [notAfter − RenewalWindow, notAfter], closed at both
+// ends, while it is the newest of its lineage. The new one is made from the
+// profile of today, and the old one stays good until its end.
+//
+// # Crashes
+//
+// An act is recorded durably before the key signs, then signed, committed, and
+// only then returned. Whatever moment a process is killed at, the ledger knows
+// every serial number that was ever signed. An act found pending is finished,
+// under its own serials, or closed as revoked; until then OCSP answers unknown.
+//
+// # Revocation
+//
+// A certificate belongs to one of Shards lists by the low bits of its serial
+// number, for ever. Each list is complete for its shard, says so in a critical
+// issuingDistributionPoint (RFC 5280 §5.2.5), has a number that is never used
+// twice (§5.2.3), and lists a certificate until one list after its end (§3.3).
+// OCSP answers come from the ledger; see OCSPHandler.
+//
+// # Departures and limits
+//
+//   - Validity of three years exceeds what the CA/Browser Forum allows for
+//     S/MIME: this is a private hierarchy.
+//   - OCSP nonces are ignored (RFC 9654 §2.1), delta lists are not made.
+//   - The root publishes no list: an issuing CA is not revoked by this package.
+//   - Keys that share a factor with another key, or come from a known bad
+//     generator other than ROCA's, are not recognised.
+//   - One profile and one issuing CA are served below a Base.
+package pki

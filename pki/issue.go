@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+)
+
+// Issue makes a pair of certificates, authentication and signing, that begins a
+// new lineage. subject needs CommonName and SerialNumber, the 12-digit user id;
+// O and OU may be given as the profile has them, anything else is refused. csrs
+// and the result are in the order authentication, signing; only the keys of the
+// requests are used.
+//
+// act is the idempotency key: the same act with the same subject and requests
+// returns the certificates that it returned before, at any later time, and
+// finishes an act that a crash or the signer interrupted; with others it is
+// ErrActConflict. The pair is recorded durably before it is signed and returned
+// after it is committed, both or neither.
+//
+// Errors: ErrSubject, ErrProof, ErrWeakKey, ErrKeyReused, ErrActConflict,
+// ErrSignerUnavailable, ErrIssuerExpiring, ErrClock, or the ledger's; after
+// those of the signer and the ledger, ask again with the same act. A result
+// doesn't prove that the card holds the certificates yet.
+// RFC 5280 §4.1, RFC 2986 §3.
+func (ca *CA) Issue(ctx context.Context, act string, subject pkix.Name, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	certs, err := ca.issue(ctx, act, subject, csrs)
+	if err != nil {
+		ca.refused(ctx, act, err)
+	}
+	return certs, err
+}
+
+func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	requests, err := readPair(id, csrs)
+	if err != nil {
+		return nil, err
+	}
+	name, err := ca.profile.subjectDER(subject)
+	if err != nil {
+		return nil, err
+	}
+	print := fingerprint([]byte(ActIssue), name, requests[0].der, requests[1].der)
+	defer ca.acts.lock(id)()
+	if act, found, err := ca.repeated(ctx, id, print); found || err != nil {
+		return ca.answer(ctx, act, err)
+	}
+	act := Act{
+		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: print, Subject: name,
+		UserID: subject.SerialNumber, Lineage: id, Generation: 1,
+	}
+	opened, err := ca.open(ctx, act, requests, nil)
+	return ca.answer(ctx, opened, err)
+}
+
+// readPair checks what can be checked without the ledger.
+func readPair(id string, csrs []*x509.CertificateRequest) ([]request, error) {
+	if !validActID(id) {
+		return nil, fmt.Errorf("%w: an act's id is 1 to 128 printable ASCII characters without spaces", ErrActConflict)
+	}
+	if len(csrs) != 2 {
+		return nil, fmt.Errorf("%w: two requests are needed, authentication and signing", ErrProof)
+	}
+	var out []request
+	for _, csr := range csrs {
+		r, err := readRequest(csr)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	if bytes.Equal(out[0].spki, out[1].spki) {
+		return nil, fmt.Errorf("%w: both requests hold one key", ErrKeyReused)
+	}
+	return out, nil
+}
+
+func validActID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return len(id) >= 1 && len(id) <= 128
+}
+
+// fingerprint hashes parts with their lengths, so that they can't run together.
+func fingerprint(parts ...[]byte) []byte {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
+// repeated finds an act that was opened before.
+func (ca *CA) repeated(ctx context.Context, id string, print []byte) (Act, bool, error) {
+	act, err := ca.ledger.Act(ctx, id)
+	if errors.Is(err, ErrUnknownAct) {
+		return Act{}, false, nil
+	}
+	if err != nil {
+		return Act{}, false, err
+	}
+	return act, true, ca.same(act, print)
+}
+
+func (ca *CA) same(act Act, print []byte) error {
+	switch {
+	case !bytes.Equal(act.Fingerprint, print):
+		return ErrActConflict
+	case act.Issuer != ca.keyID:
+		return fmt.Errorf("%w: another issuing CA opened it", ErrActConflict)
+	case act.State == Revoked:
+		return fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
+	}
+	return nil
+}
+
+// open fills in serials, dates and shards and records the act. It returns the
+// act as recorded: another server may have opened the same one first.
+func (ca *CA) open(ctx context.Context, act Act, requests []request, renews []*big.Int) (Act, error) {
+	act.Opened = second(ca.now())
+	notBefore, notAfter := ca.profile.Validity(act.Opened)
+	if notAfter.After(ca.issuer.NotAfter) {
+		return Act{}, ErrIssuerExpiring
+	}
+	for _, r := range requests {
+		for _, c := range ca.chain {
+			if bytes.Equal(c.RawSubjectPublicKeyInfo, r.spki) {
+				return Act{}, ErrKeyReused
+			}
+		}
+	}
+	uses := []Use{Authentication, Signing}
+	const draws = 4
+	for draw := 1; ; draw++ {
+		act.Records = nil
+		for i, r := range requests {
+			serial, err := ca.drawSerial()
+			if err != nil {
+				return Act{}, err
+			}
+			act.Records = append(act.Records, Record{
+				Serial: serial, Use: uses[i], Shard: ca.shardOf(serial), PublicKey: r.spki,
+				NotBefore: notBefore, NotAfter: notAfter, State: Pending,
+			})
+		}
+		stored, err := ca.openOnce(ctx, act, renews)
+		if errors.Is(err, ErrSerialTaken) && draw < draws {
+			continue
+		}
+		return stored, err
+	}
+}
+
+// openOnce opens the act in the ledger unless its own serials collide.
+func (ca *CA) openOnce(ctx context.Context, act Act, renews []*big.Int) (Act, error) {
+	for i, r := range act.Records {
+		for _, other := range act.Records[:i] {
+			if r.Serial.Cmp(other.Serial) == 0 {
+				return Act{}, ErrSerialTaken
+			}
+		}
+	}
+	stored, err := ca.ledger.OpenAct(ctx, act, renews)
+	if err != nil {
+		return Act{}, err
+	}
+	return stored, ca.same(stored, act.Fingerprint)
+}
+
+// drawSerial returns 128 random bits that are not zero. RFC 5280 §4.1.2.2.
+func (ca *CA) drawSerial() (*big.Int, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(ca.rand, b[:]); err != nil {
+		return nil, fmt.Errorf("pki: serial number: %w", err)
+	}
+	serial := new(big.Int).SetBytes(b[:])
+	if serial.Sign() == 0 {
+		return nil, fmt.Errorf("%w: the random source is broken", ErrSerialTaken)
+	}
+	return serial, nil
+}
+
+// shardOf is the low bits of a serial number.
+func (ca *CA) shardOf(serial *big.Int) int {
+	return int(new(big.Int).And(serial, big.NewInt(int64(ca.profile.shards-1))).Int64())
+}
+
+// answer returns the certificates of an act, which it signs first if they are
+// still pending.
+func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certificate, error) {
+	if err != nil {
+		return nil, err
+	}
+	if act.State == Pending {
+		if act, err = ca.finish(ctx, act); err != nil {
+			return nil, err
+		}
+	}
+	if act.State != Good {
+		return nil, fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
+	}
+	var out []*x509.Certificate
+	for _, r := range act.Records {
+		cert, err := x509.ParseCertificate(r.DER)
+		if err != nil {
+			return nil, fmt.Errorf("pki: ledger: certificate %x: %w", r.Serial, err)
+		}
+		out = append(out, cert)
+	}
+	return out, nil
+}
+
+// finish signs a pending act and commits it.
+func (ca *CA) finish(ctx context.Context, act Act) (Act, error) {
+	var ders [][]byte
+	for _, r := range act.Records {
+		der, err := ca.sign(ctx, act, r)
+		if err != nil {
+			return Act{}, err
+		}
+		ders = append(ders, der)
+	}
+	done, err := ca.ledger.CommitAct(ctx, act.ID, ders, second(ca.now()))
+	if err != nil {
+		return Act{}, err
+	}
+	ca.log.InfoContext(ctx, "issued", "act", act.ID, "kind", act.Kind)
+	ca.observe(ctx, Event{Name: EventIssued, Act: act.ID})
+	return done, nil
+}
+
+// sign has one recorded certificate signed, from the profile of today, and
+// refuses anything that isn't exactly what was asked.
+func (ca *CA) sign(ctx context.Context, act Act, r Record) ([]byte, error) {
+	public, err := x509.ParsePKIXPublicKey(r.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("pki: ledger: public key of %x: %w", r.Serial, err)
+	}
+	exts, err := ca.profile.extensionsFor(ca.issuer, act.UserID, r)
+	if err != nil {
+		return nil, err
+	}
+	var name pkix.RDNSequence
+	if _, err := asn1.Unmarshal(act.Subject, &name); err != nil {
+		return nil, fmt.Errorf("pki: ledger: subject of %x: %w", r.Serial, err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).Set(r.Serial), RawSubject: bytes.Clone(act.Subject),
+		NotBefore: r.NotBefore, NotAfter: r.NotAfter,
+		ExtraExtensions: append([]pkix.Extension(nil), exts...),
+	}
+	template.Subject.FillFromRDNSequence(&name)
+	der, err := ca.signer.SignCertificate(ctx, template, public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	if err := ca.checkSigned(der, act, r, exts); err != nil {
+		ca.log.ErrorContext(ctx, "signer returned another certificate", "act", act.ID, "why", err.Error())
+		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	return der, nil
+}
+
+// checkSigned compares a signed certificate with what was asked, field by field
+// and extension by extension.
+func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) error {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	switch {
+	case cert.Version != 3 || cert.SerialNumber.Cmp(r.Serial) != 0:
+		return errors.New("the serial number differs")
+	case !bytes.Equal(cert.RawSubject, act.Subject) || !bytes.Equal(cert.RawIssuer, ca.issuer.RawSubject):
+		return errors.New("a name differs")
+	case !cert.NotBefore.Equal(r.NotBefore) || !cert.NotAfter.Equal(r.NotAfter):
+		return errors.New("a date differs")
+	case !bytes.Equal(cert.RawSubjectPublicKeyInfo, r.PublicKey):
+		return errors.New("the key differs")
+	case len(cert.Extensions) != len(exts):
+		return errors.New("there are other extensions")
+	}
+	for _, want := range exts {
+		if !hasExtension(cert.Extensions, want) {
+			return fmt.Errorf("extension %v differs", want.Id)
+		}
+	}
+	return cert.CheckSignatureFrom(ca.issuer)
+}
+
+func hasExtension(list []pkix.Extension, want pkix.Extension) bool {
+	for _, e := range list {
+		if e.Id.Equal(want.Id) {
+			return e.Critical == want.Critical && bytes.Equal(e.Value, want.Value)
+		}
+	}
+	return false
+}
+
+// refused tells of a "no".
+func (ca *CA) refused(ctx context.Context, act string, err error) {
+	e := Event{Name: EventRefused, Act: act}
+	var ruled interface{ Rule() string }
+	if errors.As(err, &ruled) {
+		e.Rule = ruled.Rule()
+	}
+	ca.log.WarnContext(ctx, "refused", "act", act, "rule", e.Rule)
+	ca.observe(ctx, e)
+}

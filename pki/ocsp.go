@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/asn1"
+	"encoding/base64"
+	"errors"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+const (
+	maxOCSPRequest = 4 << 10
+	// maxOCSPAnswers bounds the cache; each answer is about a kilobyte.
+	maxOCSPAnswers = 100_000
+)
+
+// responder answers OCSP requests from the ledger, and keeps what it signed.
+//
+// A kept answer is right only if nothing changed in the ledger since, perhaps by
+// another server. So each request reads the ledger's revision; requests that come
+// together share one reading, as long as it began after they came. An answer of
+// that revision is served as it is; of an older one, the certificate is read
+// again, and the answer is kept if its status is the same.
+type responder struct {
+	ca        *CA
+	life      time.Duration
+	slot      identitySlot
+	revisions sharedRead
+	names     []issuerName
+
+	mu      sync.Mutex
+	answers map[answerKey]*keptAnswer
+}
+
+// issuerName is how requests name the issuing CA under one hash.
+type issuerName struct {
+	hash      crypto.Hash
+	name, key []byte
+}
+
+type answerKey struct {
+	hash   crypto.Hash
+	serial string
+}
+
+type keptAnswer struct {
+	der                    []byte
+	etag                   string
+	standing               standing
+	thisUpdate, nextUpdate time.Time
+	revision               int64 // read before the standing was
+}
+
+func newResponder(ca *CA, life time.Duration) (*responder, error) {
+	var info struct {
+		Algorithm asn1.RawValue
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(ca.issuer.RawSubjectPublicKeyInfo, &info); err != nil {
+		return nil, err
+	}
+	rs := &responder{ca: ca, life: life, answers: map[answerKey]*keptAnswer{}}
+	rs.revisions.read = ca.ledger.Revision
+	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		rs.names = append(rs.names, issuerName{hash, digest(hash, ca.issuer.RawSubject), digest(hash, info.Key.RightAlign())})
+	}
+	return rs, nil
+}
+
+func digest(hash crypto.Hash, data []byte) []byte {
+	h := hash.New()
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+// OCSPHandler answers OCSP requests, by POST and by GET with the base64 request
+// at the end of the path, wherever it is mounted. Mount it where "//" in a path
+// is not cleaned away, or expect clients to escape the slashes of the base64.
+//
+// Answers are signed by a delegated certificate with id-pkix-ocsp-nocheck and
+// are good from now for OCSPLife. One never says good about a serial number that
+// the ledger doesn't hold or that is still pending: those are unknown. On hold is
+// revoked with reason certificateHold. A change of status shows in the very next
+// answer of every server on the ledger, so HTTP caches must ask again each time
+// (Cache-Control: no-cache, with an ETag). Requests about another issuer are
+// answered unauthorized, about several certificates malformedRequest, and when
+// the ledger or the signer fails tryLater, all unsigned. Nonces are ignored.
+// RFC 6960 §2, RFC 5019 §2, §5.
+func (ca *CA) OCSPHandler() http.Handler { return ca.ocsp }
+
+// ServeHTTP implements http.Handler.
+func (rs *responder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q, err := readHTTP(w, r)
+	if errors.Is(err, errMethod) {
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		http.Error(w, "use GET or POST", http.StatusMethodNotAllowed)
+		return
+	}
+	if err != nil {
+		writeOCSP(w, ocsp.MalformedRequestErrorResponse)
+		return
+	}
+	if !rs.ours(q) {
+		writeOCSP(w, ocsp.UnauthorizedErrorResponse)
+		return
+	}
+	kept, err := rs.answer(r.Context(), q)
+	if err != nil {
+		rs.ca.log.ErrorContext(r.Context(), "OCSP answer failed", "error", err.Error())
+		writeOCSP(w, ocsp.TryLaterErrorResponse)
+		return
+	}
+	h := w.Header()
+	h.Set("ETag", kept.etag)
+	h.Set("Cache-Control", "no-cache, no-transform")
+	if r.Method != http.MethodPost && strings.Contains(r.Header.Get("If-None-Match"), kept.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeOCSP(w, kept.der)
+}
+
+func writeOCSP(w http.ResponseWriter, der []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/ocsp-response")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	_, _ = w.Write(der) // the client is gone when this fails
+}
+
+var errMethod = errors.New("method not allowed")
+
+func readHTTP(w http.ResponseWriter, r *http.Request) (question, error) {
+	switch r.Method {
+	case http.MethodPost:
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOCSPRequest))
+		if err != nil {
+			return question{}, err
+		}
+		return readQuestion(body)
+	case http.MethodGet, http.MethodHead:
+		return readPath(r.URL)
+	}
+	return question{}, errMethod
+}
+
+// readPath finds the request at the end of a path. The prefix is not known, and
+// base64 may hold slashes, so the longest tail that reads as a request is it.
+// RFC 6960 appendix A.1.
+func readPath(u *url.URL) (question, error) {
+	tail := u.Path
+	if len(tail) > 2*maxOCSPRequest {
+		return question{}, errors.New("too long")
+	}
+	for range 16 {
+		der, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(tail, "/"))
+		if err == nil {
+			if q, err := readQuestion(der); err == nil {
+				return q, nil
+			}
+		}
+		next := strings.IndexByte(strings.TrimPrefix(tail, "/"), '/')
+		if next < 0 {
+			break
+		}
+		tail = strings.TrimPrefix(tail, "/")[next:]
+	}
+	return question{}, errors.New("no request in the path")
+}
+
+func (rs *responder) ours(q question) bool {
+	for _, n := range rs.names {
+		if n.hash == q.HashAlgorithm {
+			return bytes.Equal(n.name, q.IssuerNameHash) && bytes.Equal(n.key, q.IssuerKeyHash)
+		}
+	}
+	return false
+}
+
+// answer returns a kept answer that still holds, or signs one.
+func (rs *responder) answer(ctx context.Context, q question) (*keptAnswer, error) {
+	revision, err := rs.revisions.do(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := second(rs.ca.now())
+	key := answerKey{q.HashAlgorithm, string(q.SerialNumber.Bytes())}
+	rs.mu.Lock()
+	kept := rs.answers[key]
+	rs.mu.Unlock()
+	if kept.fresh(now) && kept.revision == revision {
+		return kept, nil
+	}
+	s, err := rs.standing(ctx, q.SerialNumber)
+	if err != nil {
+		return nil, err
+	}
+	if kept.fresh(now) && kept.standing.equal(s) {
+		same := *kept
+		same.revision = revision
+		rs.keep(key, &same)
+		return &same, nil
+	}
+	fresh, err := rs.sign(ctx, q, s, now)
+	if err != nil {
+		return nil, err
+	}
+	if fresh.revision = revision; s.state != Unknown {
+		rs.keep(key, fresh)
+	}
+	return fresh, nil
+}
+
+// fresh is true in the first half of an answer's life.
+func (k *keptAnswer) fresh(now time.Time) bool {
+	return k != nil && !now.Before(k.thisUpdate) && now.Before(k.thisUpdate.Add(k.nextUpdate.Sub(k.thisUpdate)/2))
+}
+
+// keep stores an answer, and makes room by dropping any other.
+func (rs *responder) keep(key answerKey, a *keptAnswer) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if _, exists := rs.answers[key]; !exists && len(rs.answers) >= maxOCSPAnswers {
+		for other := range rs.answers {
+			delete(rs.answers, other)
+			break
+		}
+	}
+	rs.answers[key] = a
+}
+
+func (rs *responder) standing(ctx context.Context, serial *big.Int) (standing, error) {
+	r, err := rs.ca.record(ctx, serial)
+	if errors.Is(err, ErrUnknownCertificate) {
+		return standing{state: Unknown}, nil
+	}
+	if err != nil {
+		return standing{}, err
+	}
+	return standingOf(r), nil
+}
+
+func (rs *responder) sign(ctx context.Context, q question, s standing, now time.Time) (*keptAnswer, error) {
+	signer, err := rs.identity(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	nextUpdate := earlier(now.Add(rs.life), signer.cert.NotAfter)
+	der, err := answerMessage(signer, q.id, s, now, nextUpdate)
+	if err != nil {
+		return nil, err
+	}
+	return &keptAnswer{der: der, etag: etagOf(der), standing: s, thisUpdate: now, nextUpdate: nextUpdate}, nil
+}

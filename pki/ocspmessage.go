@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+// The response is encoded here because x/crypto/ocsp takes producedAt from the
+// machine's clock, and our dates follow the calendar.
+
+var (
+	oidOCSPBasic       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+	oidECDSAWithSHA256 = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
+)
+
+type responseMessage struct {
+	Status asn1.Enumerated
+	Bytes  responseBytes `asn1:"explicit,tag:0"`
+}
+
+type responseBytes struct {
+	Type     asn1.ObjectIdentifier
+	Response []byte
+}
+
+type basicResponse struct {
+	Data         asn1.RawValue
+	Algorithm    pkix.AlgorithmIdentifier
+	Signature    asn1.BitString
+	Certificates []asn1.RawValue `asn1:"explicit,tag:0"`
+}
+
+type responseData struct {
+	ResponderKey []byte    `asn1:"explicit,tag:2"`
+	ProducedAt   time.Time `asn1:"generalized"`
+	Responses    []singleResponse
+}
+
+type certID struct {
+	Hash       pkix.AlgorithmIdentifier
+	IssuerName []byte
+	IssuerKey  []byte
+	Serial     asn1.RawValue
+}
+
+type singleResponse struct {
+	ID         certID
+	Status     asn1.RawValue
+	ThisUpdate time.Time `asn1:"generalized"`
+	NextUpdate time.Time `asn1:"generalized,explicit,tag:0"`
+}
+
+type revokedInfo struct {
+	At     time.Time       `asn1:"generalized"`
+	Reason asn1.Enumerated `asn1:"explicit,tag:0"`
+}
+
+type revokedInfoNoReason struct {
+	At time.Time `asn1:"generalized"`
+}
+
+// requestShape reads just enough of a request to count what it asks about and
+// keep the bytes of the first question.
+type requestShape struct {
+	TBS struct {
+		Version   asn1.RawValue `asn1:"optional,tag:0"`
+		Requestor asn1.RawValue `asn1:"optional,tag:1"`
+		List      []struct {
+			ID         certID
+			Extensions asn1.RawValue `asn1:"optional,tag:0"`
+		}
+		Extensions asn1.RawValue `asn1:"optional,tag:2"`
+	}
+	Signature asn1.RawValue `asn1:"optional,tag:0"`
+}
+
+// question is a request for the status of one certificate.
+type question struct {
+	ocsp.Request
+	id certID
+}
+
+// readQuestion reads a request. One that asks about several certificates is
+// refused, as RFC 5019 §2.1.1 allows; a nonce is ignored, as RFC 9654 §2.1
+// allows.
+func readQuestion(der []byte) (question, error) {
+	var shape requestShape
+	rest, err := asn1.Unmarshal(der, &shape)
+	if err != nil || len(rest) > 0 || len(shape.TBS.List) != 1 {
+		return question{}, errors.New("not a request about one certificate")
+	}
+	request, err := ocsp.ParseRequest(der)
+	if err != nil {
+		return question{}, err
+	}
+	return question{Request: *request, id: shape.TBS.List[0].ID}, nil
+}
+
+// answerMessage signs one answer. RFC 6960 §4.2.1.
+func answerMessage(signer *identity, id certID, s standing, thisUpdate, nextUpdate time.Time) ([]byte, error) {
+	status, err := s.encode()
+	if err != nil {
+		return nil, err
+	}
+	data, err := asn1.Marshal(responseData{
+		ResponderKey: signer.nameHash, ProducedAt: thisUpdate,
+		Responses: []singleResponse{{ID: id, Status: status, ThisUpdate: thisUpdate, NextUpdate: nextUpdate}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(data)
+	signature, err := signer.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("pki: OCSP signature: %w", err)
+	}
+	basic, err := asn1.Marshal(basicResponse{
+		Data: asn1.RawValue{FullBytes: data}, Algorithm: pkix.AlgorithmIdentifier{Algorithm: oidECDSAWithSHA256},
+		Signature:    asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
+		Certificates: []asn1.RawValue{{FullBytes: signer.cert.Raw}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return asn1.Marshal(responseMessage{Status: 0, Bytes: responseBytes{oidOCSPBasic, basic}})
+}
+
+// standing is what an answer says about a certificate. RFC 6960 §2.2.
+type standing struct {
+	state  State // Good, Revoked (hold included) or Unknown
+	reason int
+	at     time.Time
+}
+
+// standingOf never says good about something that wasn't handed out.
+func standingOf(r Record) standing {
+	switch r.State {
+	case Good:
+		return standing{state: Good}
+	case Held, Revoked:
+		return standing{state: Revoked, reason: r.Reason, at: r.RevokedAt}
+	default:
+		return standing{state: Unknown}
+	}
+}
+
+func (s standing) equal(o standing) bool {
+	return s.state == o.state && s.reason == o.reason && s.at.Equal(o.at)
+}
+
+func (s standing) encode() (asn1.RawValue, error) {
+	switch s.state {
+	case Good:
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0}, nil
+	case Revoked:
+		var info any = revokedInfoNoReason{s.at.UTC()}
+		if s.reason != 0 {
+			info = revokedInfo{s.at.UTC(), asn1.Enumerated(s.reason)}
+		}
+		der, err := asn1.MarshalWithParams(info, "tag:1")
+		return asn1.RawValue{FullBytes: der}, err
+	default:
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2}, nil
+	}
+}

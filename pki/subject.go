@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxNameRunes is ub-common-name, which is also the bound of O and OU.
+// RFC 5280 appendix A.1.
+const maxNameRunes = 64
+
+// subjectDER returns the encoded name that the profile makes of what the caller
+// gave: O, OU, CN, serialNumber. Nothing else of the caller's value is used.
+func (p Profile) subjectDER(name pkix.Name) ([]byte, error) {
+	if !validUserID(name.SerialNumber) {
+		return nil, fmt.Errorf("%w: serialNumber must be the 12 digits of the user id", ErrSubject)
+	}
+	if err := checkNameText(name.CommonName); err != nil {
+		return nil, err
+	}
+	if err := p.checkFixed(name); err != nil {
+		return nil, err
+	}
+	full := pkix.Name{
+		Organization:       []string{p.organization},
+		OrganizationalUnit: []string{p.unit},
+		CommonName:         name.CommonName,
+		SerialNumber:       name.SerialNumber,
+	}
+	return asn1.Marshal(full.ToRDNSequence())
+}
+
+// checkFixed lets the caller give O and OU only as the profile sets them, as
+// they stand in the subject of a certificate that is issued anew.
+func (p Profile) checkFixed(name pkix.Name) error {
+	for _, f := range []struct {
+		label string
+		got   []string
+		want  string
+	}{
+		{"O", name.Organization, p.organization},
+		{"OU", name.OrganizationalUnit, p.unit},
+	} {
+		if len(f.got) > 1 || (len(f.got) == 1 && f.got[0] != f.want) {
+			return fmt.Errorf("%w: %s is set by the profile", ErrSubject, f.label)
+		}
+	}
+	if len(name.Country)+len(name.Locality)+len(name.Province)+len(name.StreetAddress)+len(name.PostalCode)+len(name.ExtraNames) > 0 {
+		return fmt.Errorf("%w: only CN and serialNumber can be given", ErrSubject)
+	}
+	return nil
+}
+
+func validUserID(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
+}
+
+// checkNameText refuses text that could be read as something else than one
+// plain value: controls, bidirectional and other invisible marks, spaces other
+// than the ASCII one, unassigned characters, and what separates or escapes in
+// the printed forms of a name. RFC 4514 §2.4.
+func checkNameText(s string) error {
+	n := utf8.RuneCountInString(s)
+	switch {
+	case n == 0 || n > maxNameRunes:
+		return fmt.Errorf("%w: a name has 1 to %d characters", ErrSubject, maxNameRunes)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%w: a name must be UTF-8", ErrSubject)
+	case strings.TrimSpace(s) != s:
+		return fmt.Errorf("%w: a name doesn't begin or end with a space", ErrSubject)
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%w: a name holds no control, invisible or unassigned characters", ErrSubject)
+		}
+		if strings.ContainsRune(`,+=/;<>"\#`, r) {
+			return fmt.Errorf("%w: a name holds none of , + = / ; < > \" \\ #", ErrSubject)
+		}
+	}
+	return nil
+}
