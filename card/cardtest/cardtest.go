@@ -1,33 +1,159 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cardtest has virtual smartcards for tests and demos: SoftHSM under a
-// shim that locks, unlocks and ejects.
+// Package cardtest has virtual smartcards for tests and demos: a tray with
+// readers, and cards that lock at the third wrong PIN, are unlocked by their
+// security officer, and can be pulled and inserted while somebody uses them.
+//
+//	tray := cardtest.New(t, cardtest.Config{})
+//	serial, err := tray.Personalised(0, cardtest.Personal{PIN: []byte("123456")})
+//	module, err := card.Open(card.Config{Module: tray.Module()})
+//
+// A card is a SoftHSM token, which by itself neither locks nor leaves. Above it
+// stands a shim of ours, a PKCS#11 module in C, which counts the wrong PINs,
+// answers with the return values and flags that the standard has for them, and
+// ends the sessions and logins of a card that was pulled. Package card knows
+// nothing of it. Any other program can load [Tray.Module] too, without any
+// environment: `pkcs11-tool --module …`.
+//
+// # What a card does
+//
+// The slots have the ids 0, 1, … and always exist; a slot whose card is out
+// answers CKR_TOKEN_NOT_PRESENT. Wrong PINs are counted by card, in its file,
+// whichever process or function sends them (C_Login, C_SetPIN; the security
+// officer's also in C_InitToken), before the PIN is looked at, so that a killed
+// process has used up its try. At the third the card answers CKR_PIN_INCORRECT
+// and sets its locked flag; from then on CKR_PIN_LOCKED, to the right PIN too.
+// C_InitPIN by the security officer makes the three tries good again. The
+// security officer's PIN locks in the same way, and nothing opens that. If a
+// counter can't be read or written, no PIN is tried: CKR_DEVICE_ERROR.
+//
+// After a removal each call on an old session answers CKR_DEVICE_REMOVED while
+// the reader is empty and CKR_SESSION_HANDLE_INVALID once a card is in, be it
+// the same one; a call that was inside the module answers CKR_DEVICE_REMOVED. A
+// card that was out is logged out, even if it was away between two calls only.
+//
+// # What it needs
+//
+// SoftHSM 2 and a C compiler, or, where there is none, a shim built before:
+// WARDKEY_CARDSHIM and SOFTHSM2_MODULE name a shim and a SoftHSM. The shim is
+// built once into the user's cache folder. Each reader loads its own copy of
+// SoftHSM, in which the name of the variable SOFTHSM2_CONF is replaced by
+// another of the same length: so trays run beside one another and beside a
+// SoftHSM that the program uses itself, and none sees the other's tokens.
+//
+// It was run on Linux (amd64, SoftHSM 2.6.1). It is not built for Windows, where
+// Open answers ErrNoShim; on macOS a copy of SoftHSM may have to be signed anew
+// and was not tried.
 package cardtest
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
-// ErrNoShim means that the virtual cards can't be built here: no C compiler, no
+// ErrNoShim means that the virtual cards can't be had here: no C compiler, no
 // SoftHSM, or a system that they don't run on.
 var ErrNoShim = errors.New("cardtest: no virtual cards on this machine")
 
+const maxReaders = 16
+
 // Config says where a tray keeps its cards.
 type Config struct {
-	// Dir keeps the cards, and survives the process: a locked card stays locked.
-	// Several processes may hold one Dir. Open needs it; New makes one.
+	// Dir keeps the cards, and survives the process: a locked card stays locked
+	// and a card in a reader stays there. Several processes may hold one Dir.
+	// Open needs it; New makes one that is removed after the test.
 	Dir string
-	// Readers is the number of readers, which are slots with the ids 0 and up.
-	// Default 2, at most 16.
+	// Readers is the number of readers, 1 to 16. Default 2. A Dir that has more
+	// already keeps them.
 	Readers int
 }
 
-// Tray is a desk with readers, and the cards that lie on it.
-type Tray struct {
-	config Config
+func (c Config) withDefaults() Config {
+	if c.Readers == 0 {
+		c.Readers = 2
+	}
+	return c
 }
 
-// Module is the absolute path of the tray's own PKCS#11 module, for card.Open
-// or any other program. It needs no environment.
-func (t *Tray) Module() string { return filepath.Join(t.config.Dir, "lib", "cardshim.so") }
+// Tray is a desk with readers, and the cards that lie on it. It is safe for
+// concurrent use.
+type Tray struct {
+	dir    string
+	module string
+	count  int
+
+	mu   sync.Mutex
+	file *os.File // the readers; its lock is what processes share
+}
+
+// New is a tray for a test. The test is skipped where the virtual cards can't be
+// had, and fails if REQUIRE names what is missing (cc, softhsm).
+func New(t testing.TB, c Config) *Tray {
+	t.Helper()
+	need.Tool(t, "softhsm")
+	if os.Getenv("WARDKEY_CARDSHIM") == "" {
+		need.Tool(t, "cc")
+	}
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	tray, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tray.Close() })
+	return tray
+}
+
+// Open is a tray in Config.Dir, which is made if need be. ErrNoShim: see the
+// package comment.
+func Open(c Config) (*Tray, error) {
+	c = c.withDefaults()
+	if c.Dir == "" {
+		return nil, errors.New("cardtest: Config.Dir is empty")
+	}
+	if c.Readers < 1 || c.Readers > maxReaders {
+		return nil, fmt.Errorf("cardtest: %d readers; 1 to %d are possible", c.Readers, maxReaders)
+	}
+	// The shim finds the tray by its own real path.
+	if err := os.MkdirAll(filepath.Join(c.Dir, "cards"), 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
+	t := &Tray{dir: dir}
+	if err := t.openReaders(c.Readers); err != nil {
+		return nil, err
+	}
+	if t.module, err = install(dir, t.count); err != nil {
+		_ = t.file.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close ends the use of the tray by this value. The cards stay as and where they
+// are; modules that were opened stay open.
+func (t *Tray) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.file.Close()
+}
+
+// Module is the absolute path of the tray's own PKCS#11 module, for card.Open or
+// any other program. It is the same each time that Dir is opened on a machine.
+func (t *Tray) Module() string { return t.module }
+
+// Readers is the number of readers.
+func (t *Tray) Readers() int { return t.count }

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A PKCS#11 module that makes smartcards of SoftHSM tokens: readers with fixed
+ * slot ids that a card is in or isn't, PINs that lock at the third wrong try and
+ * stay locked, sessions that die with the card. Each reader has its own copy of
+ * SoftHSM, initialised while a card is in and finalised when it is pulled, so
+ * what a removal does here is what the module itself makes of it. */
+#include "tray.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static int started;
+
+static int running(void) { return __atomic_load_n(&started, __ATOMIC_ACQUIRE); }
+
+/* enter holds the reader as its record says that it is now. */
+static void enter(reader *r) {
+	for (;;) {
+		pthread_rwlock_rdlock(&r->lock);
+		if (r->seq == current(r) && r->gen) return;
+		pthread_rwlock_unlock(&r->lock);
+		pthread_rwlock_wrlock(&r->lock);
+		if (r->seq != current(r) || !r->gen) bring(r);
+		int broken = r->broken;
+		pthread_rwlock_unlock(&r->lock);
+		if (broken) { /* don't spin on a record that can't be read */
+			pthread_rwlock_rdlock(&r->lock);
+			return;
+		}
+	}
+}
+
+/* leave ends a call; if the card was pulled during it, the call failed. */
+static ck_ulong leave(reader *r, ck_ulong rv) {
+	int pulled = r->seq != current(r);
+	pthread_rwlock_unlock(&r->lock);
+	return pulled ? CKR_DEVICE_REMOVED : rv;
+}
+
+/* by_slot enters the reader of a slot that must have a card. */
+static ck_ulong by_slot(ck_ulong slot, reader **out) {
+	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (slot >= (ck_ulong)reader_count) return CKR_SLOT_ID_INVALID;
+	reader *r = *out = &readers[slot];
+	enter(r);
+	if (r->up) return CKR_OK;
+	ck_ulong rv = r->broken ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
+	pthread_rwlock_unlock(&r->lock);
+	return rv;
+}
+
+/* A session handle is the reader's generation, the reader, and SoftHSM's handle:
+ * none comes back to life with a card that is inserted again. */
+static ck_ulong outer(reader *r, ck_ulong s) { return r->gen << 40 | (ck_ulong)(r - readers) << 32 | s; }
+
+static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
+	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	ck_ulong i = h >> 32 & 0xff;
+	if (i >= (ck_ulong)reader_count) return CKR_SESSION_HANDLE_INVALID;
+	reader *r = *out = &readers[i];
+	enter(r);
+	*s = h & 0xffffffff;
+	if (r->up && h >> 40 == r->gen) return CKR_OK;
+	ck_ulong rv = r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
+	pthread_rwlock_unlock(&r->lock);
+	return rv;
+}
+
+#define PASS(name, n)                                        \
+	static ck_ulong name(PARAMS##n) {                        \
+		reader *r;                                           \
+		ck_ulong s, rv = by_session(h, &r, &s);              \
+		return rv ? rv : leave(r, r->in->name(ARGS##n));     \
+	}
+OPERATION_STATE(PASS)
+PASSED_ON(PASS)
+LEGACY(PASS)
+PASS(C_CloseSession, 1)
+PASS(C_Logout, 1)
+
+static void pad(ck_byte *to, size_t n, const char *text) {
+	memset(to, ' ', n);
+	memcpy(to, text, strlen(text) < n ? strlen(text) : n);
+}
+
+static ck_ulong C_Initialize(ck_initialize_args *args) {
+	(void)args;
+	pthread_mutex_lock(&starting);
+	ck_ulong rv = started ? CKR_CRYPTOKI_ALREADY_INITIALIZED : tray_open() ? CKR_DEVICE_ERROR : CKR_OK;
+	if (!rv) __atomic_store_n(&started, 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&starting);
+	return rv;
+}
+
+static ck_ulong C_Finalize(void *reserved) {
+	if (reserved) return CKR_ARGUMENTS_BAD;
+	pthread_mutex_lock(&starting);
+	ck_ulong rv = started ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+	__atomic_store_n(&started, 0, __ATOMIC_RELEASE);
+	for (int i = 0; !rv && i < reader_count; i++) {
+		reader *r = &readers[i];
+		pthread_rwlock_wrlock(&r->lock);
+		if (r->up) r->in->C_Finalize(0);
+		r->up = 0, r->gen++, r->seq = ~(uint64_t)0; /* the next call looks again */
+		pthread_rwlock_unlock(&r->lock);
+	}
+	pthread_mutex_unlock(&starting);
+	return rv;
+}
+
+static ck_ulong C_GetInfo(ck_info *info) {
+	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	memset(info, 0, sizeof *info);
+	info->cryptoki = (ck_version){2, 40};
+	pad(info->manufacturer, 32, "Wardkey");
+	pad(info->description, 32, "Wardkey virtual smartcards");
+	return CKR_OK;
+}
+
+static ck_ulong C_GetSlotList(ck_byte present, ck_ulong *slots, ck_ulong *count) {
+	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	ck_ulong found[MAX_READERS], n = 0;
+	for (int i = 0; i < reader_count; i++) {
+		enter(&readers[i]);
+		if (!present || readers[i].up) found[n++] = i;
+		pthread_rwlock_unlock(&readers[i].lock);
+	}
+	ck_ulong room = *count;
+	*count = n;
+	if (!slots) return CKR_OK;
+	if (room < n) return CKR_BUFFER_TOO_SMALL;
+	memcpy(slots, found, n * sizeof *slots);
+	return CKR_OK;
+}
+
+static ck_ulong C_GetSlotInfo(ck_ulong slot, ck_slot_info *info) {
+	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (slot >= (ck_ulong)reader_count) return CKR_SLOT_ID_INVALID;
+	reader *r = &readers[slot];
+	char text[32];
+	snprintf(text, sizeof text, "Virtual reader %d", (int)slot);
+	memset(info, 0, sizeof *info);
+	pad(info->description, 64, text);
+	pad(info->manufacturer, 32, "Wardkey");
+	info->flags = CKF_REMOVABLE_DEVICE;
+	enter(r);
+	/* A card whose module failed is there, and fails at the next call. */
+	if (r->up || r->broken) info->flags |= CKF_TOKEN_PRESENT;
+	pthread_rwlock_unlock(&r->lock);
+	return CKR_OK;
+}
+
+static ck_ulong pin_flags(int wrong, ck_ulong low, ck_ulong final, ck_ulong locked) {
+	return wrong >= TRIES ? locked : wrong == TRIES - 1 ? low | final : wrong > 0 ? low : 0;
+}
+
+static ck_ulong C_GetTokenInfo(ck_ulong slot, ck_token_info *info) {
+	reader *r;
+	ck_ulong rv = by_slot(slot, &r);
+	if (rv) return rv;
+	tries t;
+	if ((rv = r->in->C_GetTokenInfo(r->slot, info))) return leave(r, rv);
+	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
+	tries_unlock(&t);
+	info->flags &= ~(ck_ulong)0x770000; /* SoftHSM's own idea of the counters */
+	if (info->flags & CKF_TOKEN_INITIALIZED) {
+		info->flags |= pin_flags(t.user, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
+		info->flags |= pin_flags(t.so, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
+	}
+	pad(info->serial, 16, r->serial);
+	pad(info->manufacturer, 32, "Wardkey");
+	pad(info->model, 16, "Virtual card");
+	return leave(r, CKR_OK);
+}
+
+static ck_ulong C_GetMechanismList(ck_ulong slot, ck_ulong *list, ck_ulong *count) {
+	reader *r;
+	ck_ulong rv = by_slot(slot, &r);
+	return rv ? rv : leave(r, r->in->C_GetMechanismList(r->slot, list, count));
+}
+
+static ck_ulong C_GetMechanismInfo(ck_ulong slot, ck_ulong type, void *info) {
+	reader *r;
+	ck_ulong rv = by_slot(slot, &r);
+	return rv ? rv : leave(r, r->in->C_GetMechanismInfo(r->slot, type, info));
+}
+
+static ck_ulong C_OpenSession(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session) {
+	reader *r;
+	ck_ulong s, rv = by_slot(slot, &r);
+	if (rv) return rv;
+	rv = r->in->C_OpenSession(r->slot, flags, app, notify, &s);
+	if (!rv) *session = outer(r, s);
+	return leave(r, rv);
+}
+
+static ck_ulong C_CloseAllSessions(ck_ulong slot) {
+	reader *r;
+	ck_ulong rv = by_slot(slot, &r);
+	return rv ? rv : leave(r, r->in->C_CloseAllSessions(r->slot));
+}
+
+static ck_ulong C_GetSessionInfo(ck_ulong h, ck_session_info *info) {
+	reader *r;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	rv = r->in->C_GetSessionInfo(s, info);
+	info->slot = r - readers;
+	return leave(r, rv);
+}
+
+/* begin counts a try before it is made, as cards do: whoever stops the process
+ * in between has used it up. */
+static ck_ulong begin(reader *r, tries *t, int so) {
+	if (tries_lock(r, t)) return CKR_DEVICE_ERROR;
+	int *wrong = so ? &t->so : &t->user;
+	ck_ulong rv = *wrong >= TRIES ? CKR_PIN_LOCKED : CKR_OK;
+	if (!rv) ++*wrong, rv = tries_save(t) ? CKR_DEVICE_ERROR : CKR_OK;
+	if (rv) tries_unlock(t);
+	return rv;
+}
+
+/* finish keeps the try if the PIN was wrong, clears the count if it was right,
+ * and gives the try back if the card never looked at the PIN. */
+static ck_ulong finish(tries *t, int so, ck_ulong rv) {
+	int *wrong = so ? &t->so : &t->user;
+	if (rv == CKR_OK) *wrong = 0;
+	else if (rv != CKR_PIN_INCORRECT) --*wrong;
+	if (tries_save(t)) rv = CKR_DEVICE_ERROR;
+	tries_unlock(t);
+	return rv;
+}
+
+static ck_ulong C_Login(ck_ulong h, ck_ulong user, ck_byte *pin, ck_ulong pin_len) {
+	reader *r;
+	tries t;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	if ((rv = begin(r, &t, user == CKU_SO))) return leave(r, rv);
+	rv = r->in->C_Login(s, user, pin, pin_len);
+	ck_ulong told = finish(&t, user == CKU_SO, rv);
+	if (!rv && told) r->in->C_Logout(s);
+	return leave(r, told);
+}
+
+static ck_ulong C_SetPIN(ck_ulong h, ck_byte *old, ck_ulong old_len, ck_byte *pin, ck_ulong pin_len) {
+	reader *r;
+	tries t;
+	ck_session_info info;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	if ((rv = r->in->C_GetSessionInfo(s, &info))) return leave(r, rv);
+	int so = info.state == CKS_RW_SO_FUNCTIONS;
+	if ((rv = begin(r, &t, so))) return leave(r, rv);
+	return leave(r, finish(&t, so, r->in->C_SetPIN(s, old, old_len, pin, pin_len)));
+}
+
+static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
+	reader *r;
+	tries t;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
+	rv = r->in->C_InitPIN(s, pin, pin_len);
+	if (!rv) t.user = 0, rv = tries_save(&t) ? CKR_DEVICE_ERROR : CKR_OK;
+	tries_unlock(&t);
+	return leave(r, rv);
+}
+
+/* C_InitToken holds the reader alone, because the other processes at this tray
+ * must look at the card again and this one need not. */
+static ck_ulong C_InitToken(ck_ulong slot, ck_byte *pin, ck_ulong pin_len, ck_byte *label) {
+	reader *r;
+	tries t;
+	ck_ulong rv = by_slot(slot, &r);
+	if (rv) return rv;
+	pthread_rwlock_unlock(&r->lock);
+	pthread_rwlock_wrlock(&r->lock);
+	if (!r->up || r->seq != current(r)) {
+		pthread_rwlock_unlock(&r->lock);
+		return CKR_DEVICE_REMOVED;
+	}
+	if ((rv = begin(r, &t, 1))) goto out;
+	rv = r->in->C_InitToken(r->slot, pin, pin_len, label);
+	if (!rv) t.user = 0;
+	rv = finish(&t, 1, rv);
+	if (!rv && (find_token(r) || moved(r))) rv = CKR_DEVICE_ERROR;
+out:
+	return leave(r, rv);
+}
+
+static ck_ulong C_WaitForSlotEvent(ck_ulong flags, ck_ulong *slot, void *reserved) {
+	(void)flags, (void)slot, (void)reserved;
+	return running() ? CKR_FUNCTION_NOT_SUPPORTED : CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+#define ENTRY(name, n) name,
+EXPORT ck_ulong C_GetFunctionList(ck_functions **list);
+static ck_functions functions = {
+	{2, 40}, C_Initialize, C_Finalize, C_GetInfo, C_GetFunctionList, C_GetSlotList, C_GetSlotInfo, C_GetTokenInfo,
+	C_GetMechanismList, C_GetMechanismInfo, C_InitToken, C_InitPIN, C_SetPIN, C_OpenSession, C_CloseSession,
+	C_CloseAllSessions, C_GetSessionInfo, OPERATION_STATE(ENTRY) C_Login, C_Logout, PASSED_ON(ENTRY) LEGACY(ENTRY)
+	C_WaitForSlotEvent,
+};
+
+EXPORT ck_ulong C_GetFunctionList(ck_functions **list) {
+	if (!list) return CKR_ARGUMENTS_BAD;
+	*list = &functions;
+	return CKR_OK;
+}
