@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
+)
+
+// Directory finds certificates.
+type Directory interface {
+	// Certificates returns what is known for an address, the best first, and
+	// none where none is known. They need not be in order: each is checked
+	// before it is used. An error means that the directory could not be asked,
+	// and makes the sender's system try again later.
+	Certificates(ctx context.Context, address string) ([]*x509.Certificate, error)
+}
+
+// Senders knows who may send. *mailpolicy.Accounts is one.
+type Senders interface {
+	// CanSend returns a *wardkey.Refusal where the owner of the address may not
+	// send. Any other error makes the sender's system try again later.
+	CanSend(ctx context.Context, address string) error
+}
+
+// Config configures a Gateway.
+type Config struct {
+	// NextHop is the host:port of the mail server that takes what goes out.
+	// Required.
+	NextHop string
+	// NextHopTLS, where set, is used for STARTTLS, without which nothing is
+	// sent. Nil is accepted for a loopback address only.
+	NextHopTLS *tls.Config
+
+	// Encrypter and Directory are required.
+	Encrypter *smime.Encrypter
+	Directory Directory
+
+	// Profile is the list of secure domains that rules, by default the seed's.
+	// For mailpolicy.AccreditedProfile, List returns the accredited list, or nil
+	// where it can't be read.
+	Profile mailpolicy.Profile
+	List    func() *mailpolicy.DomainList
+
+	// Senders, where set, is asked about the sender of each envelope. The empty
+	// sender of bounces is then refused.
+	Senders Senders
+	// Networks may connect. Default: loopback.
+	Networks []netip.Prefix
+	// TLS, where set, offers STARTTLS to whoever connects.
+	TLS *tls.Config
+	// Hostname is how the gateway calls itself. Default "localhost".
+	Hostname string
+
+	// MaxRecipients bounds an envelope, MaxCopies the copies made of one
+	// message (each is a connection to the next hop), MaxAtOnce the messages in
+	// work. Defaults 100, 50 and 8.
+	MaxRecipients, MaxCopies, MaxAtOnce int
+	// Timeout bounds one reading or writing on any connection. Default 5
+	// minutes (RFC 5321 §4.5.3.2).
+	Timeout time.Duration
+
+	// Now reads the calendar, for the policy and the Received line. Default
+	// time.Now.
+	Now func() time.Time
+	// Log is silent when nil. It is told rules and numbers, never addresses or
+	// subjects.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Profile == "" {
+		c.Profile = mailpolicy.SeedProfile
+	}
+	if c.List == nil {
+		c.List = func() *mailpolicy.DomainList { return nil }
+	}
+	if c.Networks == nil {
+		c.Networks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	if c.Hostname == "" {
+		c.Hostname = "localhost"
+	}
+	if c.MaxRecipients <= 0 {
+		c.MaxRecipients = 100
+	}
+	if c.MaxCopies <= 0 {
+		c.MaxCopies = 50
+	}
+	if c.MaxAtOnce <= 0 {
+		c.MaxAtOnce = 8
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 5 * time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Gateway is the relay. It is safe for concurrent use.
+type Gateway struct {
+	config Config
+	server *smtp.Server
+	slots  chan struct{}
+}
+
+// New checks the configuration. It does not connect to the next hop.
+func New(c Config) (*Gateway, error) {
+	if c.NextHop == "" || c.Encrypter == nil || c.Directory == nil {
+		return nil, errors.New("gateway: needs NextHop, Encrypter and Directory")
+	}
+	c = c.withDefaults()
+	host, _, err := net.SplitHostPort(c.NextHop)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: NextHop: %w", err)
+	}
+	if c.NextHopTLS == nil && !isLoopback(host) {
+		return nil, errors.New("gateway: NextHop beyond loopback needs NextHopTLS")
+	}
+	if c.Profile != mailpolicy.SeedProfile && c.Profile != mailpolicy.AccreditedProfile {
+		return nil, fmt.Errorf("gateway: there is no profile %q", c.Profile)
+	}
+	if strings.ContainsFunc(c.Hostname, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, errors.New("gateway: Hostname is no host name")
+	}
+	policy, err := mailpolicy.PolicyAt(c.Now())
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g := &Gateway{config: c, slots: make(chan struct{}, c.MaxAtOnce)}
+	g.server = g.newServer(policy.MaxMessageBytes)
+	return g, nil
+}
+
+func (g *Gateway) newServer(limit int64) *smtp.Server {
+	c := g.config
+	s := smtp.NewServer(smtp.BackendFunc(g.newSession))
+	s.Domain = c.Hostname
+	s.TLSConfig = c.TLS
+	s.MaxRecipients = c.MaxRecipients
+	s.MaxMessageBytes = limit + 1 // go-smtp's bound is exclusive
+	s.ReadTimeout, s.WriteTimeout = c.Timeout, c.Timeout
+	s.ErrorLog = log.New(io.Discard, "", 0)
+	return s
+}
+
+// policy is the one in force for a message that comes now.
+func (g *Gateway) policy() (*mailpolicy.Policy, error) {
+	p, err := mailpolicy.PolicyAt(g.config.Now())
+	if err != nil || g.config.Profile == mailpolicy.SeedProfile {
+		return p, err
+	}
+	return p.Accredited(g.config.List()), nil
+}
+
+// Serve accepts connections until Close. It can be called for several
+// listeners.
+func (g *Gateway) Serve(l net.Listener) error { return g.server.Serve(l) }
+
+// Close closes the listeners and all connections; messages that were not
+// answered are not taken.
+func (g *Gateway) Close() error {
+	err := g.server.Close()
+	if errors.Is(err, smtp.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown closes the listeners and waits for the connections until ctx ends.
+func (g *Gateway) Shutdown(ctx context.Context) error { return g.server.Shutdown(ctx) }
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (g *Gateway) mayConnect(remote net.Addr) bool {
+	tcp, ok := remote.(*net.TCPAddr)
+	if !ok {
+		return true // a Unix socket: the file system decides
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	return slices.ContainsFunc(g.config.Networks, func(n netip.Prefix) bool { return n.Contains(ip) })
+}
+
+// Certificates is a Directory of certificates at hand, found by the e-mail
+// addresses in them.
+type Certificates []*x509.Certificate
+
+// Certificates returns those that name the address, without regard to case, in
+// the order of the list.
+func (cs Certificates) Certificates(_ context.Context, address string) ([]*x509.Certificate, error) {
+	var found []*x509.Certificate
+	for _, c := range cs {
+		if slices.ContainsFunc(c.EmailAddresses, func(s string) bool { return strings.EqualFold(s, address) }) {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-smtp"
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+)
+
+// session is one connection's envelope. Its methods are called one at a time.
+type session struct {
+	gateway *Gateway
+	remote  net.Addr
+	helo    string
+
+	from      string
+	eightBit  bool
+	declared  int64
+	recipient []string
+}
+
+func (g *Gateway) newSession(c *smtp.Conn) (smtp.Session, error) {
+	remote := c.Conn().RemoteAddr()
+	if !g.mayConnect(remote) {
+		return nil, reply(550, 7, 1, "This gateway takes no mail from your network.")
+	}
+	return &session{gateway: g, remote: remote, helo: c.Hostname()}, nil
+}
+
+// Mail takes the envelope's sender.
+func (s *session) Mail(from string, opts *smtp.MailOptions) error {
+	if opts != nil {
+		s.eightBit = opts.Body == smtp.Body8BitMIME
+		s.declared = opts.Size
+	}
+	if senders := s.gateway.config.Senders; senders != nil {
+		if err := senders.CanSend(context.Background(), from); err != nil {
+			return replyFor(err)
+		}
+	}
+	if from != "" {
+		if err := mailpolicy.CheckAddress(from); err != nil {
+			return replyFor(err)
+		}
+	}
+	s.from = from
+	return nil
+}
+
+// Rcpt takes one recipient; whether it can be written to is decided with the
+// whole message.
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if !slices.Contains(s.recipient, to) {
+		s.recipient = append(s.recipient, to)
+	}
+	return nil
+}
+
+// Data decides the message and hands it on.
+func (s *session) Data(r io.Reader) error {
+	g := s.gateway
+	ctx, cancel := context.WithTimeout(context.Background(), g.config.Timeout)
+	defer cancel()
+	select {
+	case g.slots <- struct{}{}:
+		defer func() { <-g.slots }()
+	case <-ctx.Done():
+		return replyFor(mailpolicy.Rules().Refuse("mail.busy"))
+	}
+	result, err := s.relay(context.Background(), r)
+	if err != nil {
+		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(s.recipient))
+		return replyFor(err)
+	}
+	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "copies", result.copies)
+	return nil
+}
+
+// Reset forgets the envelope.
+func (s *session) Reset() {
+	s.from, s.eightBit, s.declared, s.recipient = "", false, 0, nil
+}
+
+// Logout ends the connection.
+func (s *session) Logout() error { return nil }
+
+func reply(code, class, detail int, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, class, detail}, Message: printable(text)}
+}
+
+// replyFor turns an error into the reply that the sender's system shows its
+// user: what can't be mended by waiting is permanent.
+func replyFor(err error) *smtp.SMTPError {
+	var done *smtp.SMTPError
+	if errors.As(err, &done) {
+		return done
+	}
+	no := firstRefusal(err)
+	if no == nil {
+		return reply(451, 3, 0, "The message was not taken; your mail system tries again by itself.")
+	}
+	text := no.Public
+	if len(no.Next) > 0 {
+		text += " " + no.Next[0]
+	}
+	text += fmt.Sprintf(" (%s)", no.Rule)
+	switch {
+	case no.Rule == "mail.size":
+		return reply(552, 3, 4, text)
+	case no.Status >= 500:
+		return reply(451, 3, 0, text)
+	case strings.HasPrefix(no.Rule, "mail.recipient.address"):
+		return reply(550, 1, 3, text)
+	}
+	return reply(550, 7, 1, text)
+}
+
+func firstRefusal(err error) *wardkey.Refusal {
+	var no *wardkey.Refusal
+	if errors.As(err, &no) {
+		return no
+	}
+	return nil
+}
+
+// maxReply keeps a reply within one line of RFC 5321 §4.5.3.1.5 (512 octets).
+const maxReply = 480
+
+// printable keeps replies to one line of ASCII.
+func printable(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+	return clean[:min(len(clean), maxReply)]
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smime
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"slices"
+	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+)
+
+const minRSABits = 2048
+
+// Check says by a Refusal (mail.recipient.cert, or mail.recipient.nocert for a
+// nil certificate) why a certificate can't be used to write to address. It must
+// name the address among its rfc822Name alternative names, without regard to
+// ASCII case; be in date at Now, both ends inclusive; be for encryption and for
+// mail; hold an RSA key of 2048 bits or more or a P-256 or P-384 key; be no
+// CA's; end its chain in the roots over keys that are as strong; and not be
+// revoked, where Config.Revoked is set. It never asks the network by itself.
+//
+// RFC 8550 §3 and §4.
+func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address string) error {
+	if cert == nil {
+		return mailpolicy.Rules().Refuse("mail.recipient.nocert", "address", address)
+	}
+	refuse := func(why string) *wardkey.Refusal {
+		return mailpolicy.Rules().Refuse("mail.recipient.cert", "address", address, "why", why)
+	}
+	now := e.config.Now()
+	switch {
+	case !slices.ContainsFunc(cert.EmailAddresses, func(s string) bool { return sameAddress(s, address) }):
+		return refuse("it is for another address")
+	case now.Before(cert.NotBefore):
+		return refuse("it is not valid yet")
+	case now.After(cert.NotAfter):
+		return refuse("it has expired")
+	case cert.IsCA:
+		return refuse("it belongs to an authority and not to a person")
+	}
+	if why := keyFault(cert); why != "" {
+		return refuse(why)
+	}
+	if e.config.RequireEmailProtection && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) {
+		return refuse("it is not for e-mail")
+	}
+	if err := e.verifyChain(cert); err != nil {
+		why := "its issuer is not trusted"
+		if invalid, ok := err.(x509.CertificateInvalidError); ok && invalid.Reason == x509.IncompatibleUsage {
+			why = "it is not for e-mail"
+		}
+		return refuse(why).Because(err)
+	}
+	if e.config.Revoked != nil {
+		if err := e.config.Revoked(ctx, cert); err != nil {
+			return refuse("it is revoked, or it can't be found out whether it is").Because(err)
+		}
+	}
+	return nil
+}
+
+// sameAddress compares in ASCII only: no letter folds onto another.
+func sameAddress(a, b string) bool {
+	return len(a) == len(b) && strings.EqualFold(a, b) && strings.ToLower(a) == strings.ToLower(b) && isASCII(a) && isASCII(b)
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+}
+
+// keyFault judges the key and whether it may encrypt. A certificate without a
+// key usage may be used for anything (RFC 5280 §4.2.1.3).
+func keyFault(cert *x509.Certificate) string {
+	if why := weak(cert); why != "" {
+		return why
+	}
+	want := x509.KeyUsageKeyEncipherment
+	if _, ok := cert.PublicKey.(*ecdsa.PublicKey); ok {
+		want = x509.KeyUsageKeyAgreement
+	}
+	if cert.KeyUsage != 0 && cert.KeyUsage&want == 0 {
+		return "its key is not for encryption"
+	}
+	if _, ok := cert.PublicKey.(*ecdsa.PublicKey); ok && curveOf(cert) == nil {
+		return "its key is of a kind that is not supported"
+	}
+	return ""
+}
+
+func weak(cert *x509.Certificate) string {
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSABits || key.E < 3 {
+			return "its key is too weak"
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve.Params().BitSize < 256 {
+			return "its key is too weak"
+		}
+	default:
+		return "its key is of a kind that is not supported"
+	}
+	return ""
+}
+
+func curveOf(cert *x509.Certificate) ecdh.Curve {
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return nil
+	}
+	switch key.Curve.Params().Name {
+	case "P-256":
+		return ecdh.P256()
+	case "P-384":
+		return ecdh.P384()
+	}
+	return nil
+}
+
+// verifyChain wants one chain to a root in which every key is strong.
+func (e *Encrypter) verifyChain(cert *x509.Certificate) error {
+	chains, err := cert.Verify(x509.VerifyOptions{
+		Roots: e.config.Roots, Intermediates: e.config.Intermediates, CurrentTime: e.config.Now(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
+	})
+	if err != nil {
+		return err
+	}
+	for _, chain := range chains {
+		if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return weak(c) == "its key is too weak" }) {
+			return nil
+		}
+	}
+	return x509.UnknownAuthorityError{Cert: cert}
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smime
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"time"
+)
+
+// Config configures an Encrypter.
+type Config struct {
+	// Roots end the chains of recipients' certificates. Required: the system's
+	// own roots are never used unasked.
+	Roots *x509.CertPool
+	// Intermediates may stand between; nil for none.
+	Intermediates *x509.CertPool
+	// Revoked, where set, is asked last about each certificate. A nil error
+	// says that it is not revoked; any other keeps it from being used.
+	Revoked func(ctx context.Context, cert *x509.Certificate) error
+	// RequireEmailProtection wants the purpose e-mail protection by name.
+	// Otherwise a certificate without an extended key usage, or with
+	// anyExtendedKeyUsage, will do (RFC 8550 §4.4.4).
+	RequireEmailProtection bool
+	// RSA15 encrypts for RSA keys by RSAES-PKCS1-v1_5 instead of OAEP.
+	RSA15 bool
+	// Now is the calendar by which certificates are in date. Default time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Encrypter encrypts. It is immutable and safe for concurrent use.
+type Encrypter struct{ config Config }
+
+// New returns an Encrypter.
+func New(c Config) (*Encrypter, error) {
+	if c.Roots == nil {
+		return nil, errors.New("smime: Config.Roots is missing")
+	}
+	return &Encrypter{config: c.withDefaults()}, nil
+}
+
+// Recipient is someone to encrypt for.
+type Recipient struct {
+	// Address must be in the certificate.
+	Address     string
+	Certificate *x509.Certificate
+}
+
+// ErrNoRecipient says that there is nobody to encrypt for.
+var ErrNoRecipient = errors.New("smime: no recipient")
+
+// ErrHeader says that a message's header can't be read: a line that is no
+// field, more than one Content-Type, or more than MaxHeaderBytes of it.
+var ErrHeader = errors.New("smime: the message's header can't be read")
+
+// MaxHeaderBytes bounds the header of a message to Encrypt.
+const MaxHeaderBytes = 256 << 10
+
+// Encrypt reads a whole message (header, empty line, body, lines ending in
+// CRLF) and writes it encrypted for all the recipients. Every certificate is
+// checked before the first byte is written; the Refusal of the first that fails
+// is returned. What was written before any other error is no message and must
+// be thrown away.
+func (e *Encrypter) Encrypt(ctx context.Context, w io.Writer, message io.Reader, to []Recipient) error {
+	header, rest, err := ReadHeader(message)
+	if err != nil {
+		return err
+	}
+	body, err := e.EncryptTo(ctx, w, header, to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(body, rest); err != nil {
+		return err
+	}
+	return body.Close()
+}
+
+// EncryptTo writes the outer header to w and returns a writer for the message's
+// body, whose header is given: the header block with its empty line. Close ends
+// the message; without it, what was written is no message.
+func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, to []Recipient) (io.WriteCloser, error) {
+	outer, inner, err := protect(header)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.checkAll(ctx, to); err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(outer); err != nil {
+		return nil, err
+	}
+	lines := &base64Lines{w: w}
+	sealed, err := newEnvelope(lines, to, e.config.RSA15)
+	if err != nil {
+		return nil, err
+	}
+	m := &messageWriter{envelope: sealed, lines: lines}
+	if _, err := m.Write(inner); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Seal writes the bare CMS message, without MIME around it, and returns a
+// writer for the content. Close ends it.
+func (e *Encrypter) Seal(ctx context.Context, w io.Writer, to []Recipient) (io.WriteCloser, error) {
+	if err := e.checkAll(ctx, to); err != nil {
+		return nil, err
+	}
+	return newEnvelope(w, to, e.config.RSA15)
+}
+
+func (e *Encrypter) checkAll(ctx context.Context, to []Recipient) error {
+	if len(to) == 0 {
+		return ErrNoRecipient
+	}
+	for _, r := range to {
+		if err := e.Check(ctx, r.Certificate, r.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type messageWriter struct {
+	envelope *envelope
+	lines    *base64Lines
+}
+
+func (m *messageWriter) Write(p []byte) (int, error) { return m.envelope.Write(p) }
+
+func (m *messageWriter) Close() error {
+	if err := m.envelope.Close(); err != nil {
+		return err
+	}
+	return m.lines.Close()
+}

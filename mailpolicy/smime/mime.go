@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smime
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"io"
+	"strings"
+)
+
+// OuterSubject is the subject that everyone on the way may read. The package
+// comment says why.
+const OuterSubject = "[secure] [...]"
+
+// outerFields are the fields that an encrypted message shows besides its
+// subject and its MIME fields.
+var outerFields = map[string]bool{"from": true, "to": true, "cc": true, "date": true, "message-id": true}
+
+// droppedFields are in neither header: those that name hidden recipients, those
+// of the way the message came, and those that would claim what this package
+// says itself.
+var droppedFields = map[string]bool{
+	"bcc": true, "resent-bcc": true, "return-path": true, "received": true, "delivered-to": true, "hp-outer": true,
+}
+
+const outerMIME = "MIME-Version: 1.0\r\n" +
+	"Content-Type: application/pkcs7-mime; smime-type=enveloped-data;\r\n name=\"smime.p7m\"\r\n" +
+	"Content-Transfer-Encoding: base64\r\n" +
+	"Content-Disposition: attachment; filename=\"smime.p7m\"\r\n" +
+	"\r\n"
+
+// ReadHeader reads a message's header block with its empty line, and returns a
+// reader for what follows. ErrHeader says that there was no end to it within
+// MaxHeaderBytes.
+func ReadHeader(message io.Reader) (header []byte, rest io.Reader, err error) {
+	r := bufio.NewReaderSize(message, chunk)
+	for len(header) <= MaxHeaderBytes {
+		line, err := r.ReadSlice('\n')
+		header = append(header, line...)
+		switch {
+		case err == io.EOF:
+			return nil, nil, ErrHeader
+		case err != nil && err != bufio.ErrBufferFull:
+			return nil, nil, err
+		}
+		if bytes.HasSuffix(header, []byte("\r\n\r\n")) || string(header) == "\r\n" {
+			return header, r, nil
+		}
+	}
+	return nil, nil, ErrHeader
+}
+
+// field is one header field: its name in lower case, and all its lines.
+type field struct {
+	name string
+	raw  []byte
+}
+
+func splitFields(header []byte) ([]field, error) {
+	var fields []field
+	for len(header) > 0 {
+		end := bytes.Index(header, []byte("\r\n"))
+		if end < 0 {
+			return nil, ErrHeader
+		}
+		line := header[:end+2]
+		header = header[end+2:]
+		if end == 0 {
+			if len(header) > 0 {
+				return nil, ErrHeader
+			}
+			break
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			if len(fields) == 0 {
+				return nil, ErrHeader
+			}
+			last := &fields[len(fields)-1]
+			last.raw = append(last.raw[:len(last.raw):len(last.raw)], line...)
+			continue
+		}
+		name, _, ok := strings.Cut(string(line), ":")
+		name = strings.ToLower(strings.TrimRight(name, " \t"))
+		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return nil, ErrHeader
+		}
+		fields = append(fields, field{name: name, raw: line})
+	}
+	return fields, nil
+}
+
+// protect parts a header into the one that goes outside, with its empty line,
+// and the one that goes inside with the body. RFC 9788 §4 and §5.
+func protect(header []byte) (outer, inner []byte, err error) {
+	fields, err := splitFields(header)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out, in, claims bytes.Buffer
+	typed, versioned := 0, false
+	show := func(raw []byte) {
+		out.Write(raw)
+		claims.WriteString("HP-Outer: ")
+		claims.Write(raw)
+	}
+	for _, f := range fields {
+		if droppedFields[f.name] {
+			continue
+		}
+		if outerFields[f.name] {
+			show(f.raw)
+		}
+		switch f.name {
+		case "content-type":
+			typed++
+			in.Write(withCipher(f.raw))
+			continue
+		case "mime-version":
+			versioned = true
+		}
+		in.Write(f.raw)
+	}
+	if typed > 1 {
+		return nil, nil, ErrHeader
+	}
+	show([]byte("Subject: " + OuterSubject + "\r\n"))
+	out.WriteString(outerMIME)
+	if !versioned {
+		in.WriteString("MIME-Version: 1.0\r\n")
+	}
+	if typed == 0 {
+		in.WriteString("Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n")
+	}
+	in.Write(claims.Bytes())
+	in.WriteString("\r\n")
+	return out.Bytes(), in.Bytes(), nil
+}
+
+// withCipher adds hp="cipher" to a Content-Type field, on a line of its own.
+func withCipher(raw []byte) []byte {
+	if bytes.Contains(bytes.ToLower(raw), []byte("hp=")) {
+		return raw // protected before
+	}
+	value := bytes.TrimRight(raw, " \t\r\n;")
+	return append(value[:len(value):len(value)], ";\r\n hp=\"cipher\"\r\n"...)
+}
+
+const lineBytes = 57 // 76 characters of base64
+
+// base64Lines writes base64 in lines of 76 characters. RFC 2045 §6.8.
+type base64Lines struct {
+	w    io.Writer
+	rest []byte // less than a line
+	out  []byte
+}
+
+func (b *base64Lines) Write(p []byte) (int, error) {
+	n := len(p)
+	b.out = b.out[:0]
+	if len(b.rest) > 0 {
+		m := min(lineBytes-len(b.rest), len(p))
+		b.rest = append(b.rest, p[:m]...)
+		p = p[m:]
+		if len(b.rest) < lineBytes {
+			return n, nil
+		}
+		b.line(b.rest)
+		b.rest = b.rest[:0]
+	}
+	for len(p) >= lineBytes {
+		b.line(p[:lineBytes])
+		p = p[lineBytes:]
+	}
+	b.rest = append(b.rest, p...)
+	_, err := b.w.Write(b.out)
+	return n, err
+}
+
+func (b *base64Lines) line(p []byte) {
+	b.out = base64.StdEncoding.AppendEncode(b.out, p)
+	b.out = append(b.out, '\r', '\n')
+}
+
+// Close writes the last, shorter line.
+func (b *base64Lines) Close() error {
+	if len(b.rest) == 0 {
+		return nil
+	}
+	b.out = b.out[:0]
+	b.line(b.rest)
+	b.rest = nil
+	_, err := b.w.Write(b.out)
+	return err
+}
