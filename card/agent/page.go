@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"bytes"
+	_ "embed"
+	"html/template"
+	"net/http"
+	"slices"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/card"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed style.css
+var styleCSS []byte
+
+// pageTemplate is parsed once from what is compiled in.
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// page is what the template shows.
+type page struct {
+	Title, Origin, Server, Holder string
+	Refusal                       *wardkey.Refusal
+	Done, Working, Over, Final    bool
+	DoneLine, Message, Button     string
+	Action, CSRF, Step            string
+	Min, Max                      int
+	fields                        []string
+}
+
+// Asks says whether the form has that field.
+func (p page) Asks(field string) bool { return slices.Contains(p.fields, field) }
+
+func fieldsOf(step string) []string {
+	switch step {
+	case stepPasscode:
+		return []string{"passcode"}
+	case stepChange:
+		return []string{"passcode", "newPasscode"}
+	case stepChannel:
+		return []string{"channel"}
+	case stepCode:
+		return []string{"code", "newPasscode"}
+	case stepChoose, stepResume:
+		return []string{"newPasscode"}
+	}
+	return nil
+}
+
+// words are a kind's heading, button and last line.
+func words(kind Kind) (title, button, done string) {
+	switch kind {
+	case SignIn:
+		return "Sign in with your smartcard", "Sign in", "You have proven your smartcard."
+	case StepUp:
+		return "Show your smartcard again", "Continue", "You have proven your smartcard."
+	case Presence:
+		return "Show that you are here", "I am here", "Your presence is recorded."
+	case Issue:
+		return "Prepare a new smartcard", "Prepare the smartcard", "The smartcard is ready."
+	case Renew:
+		return "Renew your smartcard", "Renew", "The smartcard is renewed."
+	case Repair:
+		return "Repair your smartcard", "Repair", "The smartcard is repaired."
+	case Clear:
+		return "Empty a smartcard", "Empty the smartcard", "The smartcard is empty."
+	case Unlock:
+		return "Unlock your smartcard", "Continue", "The smartcard is unlocked, with its new passcode."
+	}
+	return "Change your passcode", "Change the passcode", "The passcode is changed."
+}
+
+func getStyle(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = w.Write(styleCSS)
+}
+
+// getPage shows the form of the task's step. Only who knows the task's id, 128
+// random bits, finds it; no other origin can read it, frame it or post it.
+func (a *Agent) getPage(w http.ResponseWriter, r *http.Request) {
+	t, err := a.task(r.PathValue("id"))
+	if err != nil {
+		wardkey.WriteProblem(w, err)
+		return
+	}
+	a.show(w, r, t)
+}
+
+func (a *Agent) show(w http.ResponseWriter, r *http.Request, t *task) {
+	now := t.snapshot()
+	p := page{
+		Origin: t.origin, Server: t.request.Server, Refusal: now.Refusal,
+		Done: now.State == Done, Working: now.State == Working, Over: now.State == Refused,
+		Action: r.URL.Path, CSRF: t.csrf, Step: now.Step, fields: fieldsOf(now.Step),
+	}
+	p.Title, p.Button, p.DoneLine = words(t.request.Kind)
+	if now.State == Waiting {
+		if !t.one.TryLock() { // a step began meanwhile
+			p.Working = true
+		} else {
+			a.describe(r, t, &p)
+			t.one.Unlock()
+		}
+	}
+	var body bytes.Buffer
+	if err := pageTemplate.Execute(&body, p); err != nil {
+		wardkey.WriteProblem(w, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	_, _ = w.Write(body.Bytes())
+}
+
+// describe adds what the person should know of the card before typing.
+func (a *Agent) describe(r *http.Request, t *task, p *page) {
+	if t.view != nil {
+		p.Holder = t.view.Holder
+	}
+	switch {
+	case p.Asks("code"):
+		p.Message = t.message
+	case p.Step == stepAgree && t.request.Kind == Clear:
+		p.Message = "Everything on the smartcard will be removed: its keys, its certificates and its passcode."
+	case p.Step == stepAgree:
+		p.Message = "The smartcard starts locked. Its holder chooses a passcode with the first unlock."
+	case p.Step == stepResume:
+		p.Message = "The unlock was cut short. Leave the smartcard in its reader and choose the new passcode again; the code is not needed any more."
+	}
+	var info *card.TokenInfo
+	if found, err := a.pick(r.Context(), t); err == nil {
+		info = found
+	}
+	p.Min, p.Max = a.passcodeDigits(info)
+	p.Final = info != nil && info.PIN == card.PINFinalTry && p.Asks("passcode")
+}
+
+// postPage takes what was typed. It must come from this very page: its own
+// Origin, and the csrf value printed into it.
+func (a *Agent) postPage(w http.ResponseWriter, r *http.Request) {
+	t, err := a.task(r.PathValue("id"))
+	if err != nil {
+		wardkey.WriteProblem(w, err)
+		return
+	}
+	if origins := r.Header.Values("Origin"); len(origins) != 1 || origins[0] != own(r) {
+		wardkey.WriteProblem(w, a.rules.Refuse("form.invalid"))
+		return
+	}
+	f, err := readForm(w, r)
+	if err != nil || !sameText(f["csrf"], []byte(t.csrf)) {
+		f.clear()
+		wardkey.WriteProblem(w, a.rules.Refuse("form.invalid"))
+		return
+	}
+	defer f.clear()
+	if len(f["cancel"]) > 0 {
+		err = a.cancel(t)
+	} else {
+		err = a.step(t, f)
+	}
+	if err != nil {
+		wardkey.WriteProblem(w, err)
+		return
+	}
+	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
+}

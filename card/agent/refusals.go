@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+//go:embed rules.json
+var rulesJSON []byte
+
+// Rulebook returns the workstation's rules: a row for each error of card and of
+// this package, and the form of a passcode.
+func Rulebook() (*wardkey.Rulebook, error) { return wardkey.ParseRulebook(rulesJSON) }
+
+// refusal says any error in words for a person: the server's own where it said
+// no, else the row of the rule that the error names.
+func (a *Agent) refusal(err error) *wardkey.Refusal {
+	var said *wardkey.Refusal
+	switch {
+	case errors.As(err, &said):
+		return said
+	case a.life.Err() != nil:
+		return a.rules.Refuse("task.ended").Because(err)
+	case errors.Is(err, errUnreachable), errors.Is(err, context.DeadlineExceeded):
+		return a.rules.Refuse("server.unreachable").Because(err)
+	}
+	rule := wardkey.RuleOf(err)
+	if rule == "passcode.length" {
+		return a.passcodeLength(nil).Because(err)
+	}
+	if !slices.Contains(a.rules.IDs(), rule) {
+		rule = "internal"
+	}
+	return a.rules.Refuse(rule).Because(err)
+}
+
+// window is how long before the end a certificate may be renewed, for the
+// status; zero where no rule is in force.
+func (a *Agent) window(at time.Time) time.Duration {
+	d, err := a.rules.Duration("renewal.window", at)
+	if err != nil {
+		return 0
+	}
+	return d
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/card"
+)
+
+// step takes a posted form one step on. What goes wrong with the card or the
+// server is told on the page and in the task, not as an error.
+func (a *Agent) step(t *task, f form) error {
+	if !t.one.TryLock() {
+		return a.rules.Refuse("task.busy")
+	}
+	defer t.one.Unlock()
+	now := t.snapshot()
+	if now.State != Waiting || string(f["step"]) != now.Step {
+		return nil // a form of an earlier step: the page shows where the task is
+	}
+	a.move(t, Working, now.Step, nil)
+	ctx, cancel := a.working()
+	defer cancel()
+	next, err := a.do(ctx, t, now.Step, f)
+	var refusal *wardkey.Refusal
+	if err != nil {
+		refusal = a.refusal(err)
+		a.config.Log.Info("refused", "kind", t.request.Kind, "rule", refusal.Rule, "card", t.serial, "cause", err)
+		if next == "" && mendable(refusal.Rule) {
+			next = now.Step
+		}
+	}
+	switch {
+	case next != "":
+		a.move(t, Waiting, next, refusal)
+	case refusal != nil:
+		t.forget()
+		a.move(t, Refused, "", refusal)
+	default:
+		t.forget()
+		a.config.Log.Info("done", "kind", t.request.Kind, "card", t.serial)
+		a.move(t, Done, "", nil)
+	}
+	return nil
+}
+
+// do runs the step. It returns the step that comes next, "" for the end. With
+// an error, a next step means that the person can mend it there.
+func (a *Agent) do(ctx context.Context, t *task, step string, f form) (next string, err error) {
+	switch t.request.Kind {
+	case SignIn, StepUp, Presence:
+		return "", a.proveCard(ctx, t, f)
+	case Issue:
+		return "", a.issue(ctx, t, f)
+	case Renew, Repair:
+		return "", a.renew(ctx, t, f)
+	case Clear:
+		return "", a.clear(ctx, t)
+	case Passcode:
+		return "", a.changePasscode(ctx, t, f)
+	}
+	switch step {
+	case stepChannel:
+		return a.askForCode(ctx, t, f)
+	case stepCode:
+		return a.redeemCode(ctx, t, f)
+	case stepChoose:
+		return "", a.unlockAtDesk(ctx, t, f)
+	}
+	return a.resumeReset(ctx, t, f)
+}
+
+// mendable are the refusals after which the same form can be filled in again.
+func mendable(rule string) bool {
+	return slices.Contains([]string{
+		"card.absent", "card.removed", "card.ambiguous", "card.busy", "card.other",
+		"passcode.wrong", "passcode.final", "passcode.length", "passcode.invalid", "passcode.differs", "passcode.same",
+		"server.unreachable",
+	}, rule)
+}
+
+// login shows the typed passcode to the card, once. The last try is dared only
+// when the page said that it is the last.
+func (a *Agent) login(ctx context.Context, c *card.Card, f form) error {
+	return c.Login(ctx, f["passcode"], card.LoginOptions{FinalTry: string(f["final"]) == "yes"})
+}
+
+// changePasscode needs no server: the holder knows the passcode.
+func (a *Agent) changePasscode(ctx context.Context, t *task, f form) error {
+	c, info, give, err := a.take(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer give()
+	next, err := a.chosen(info, f)
+	if err != nil {
+		return err
+	}
+	if sameText(next, f["passcode"]) {
+		return a.rules.Refuse("passcode.same")
+	}
+	if err := a.login(ctx, c, f); err != nil {
+		return err
+	}
+	return c.ChangePIN(ctx, f["passcode"], next)
+}

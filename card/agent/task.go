@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"sync"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+// Kind is what a page asks for.
+type Kind string
+
+// The kinds of task.
+const (
+	SignIn   Kind = "signin"   // prove the card, for a session
+	StepUp   Kind = "stepup"   // prove it again, for a session that is there
+	Presence Kind = "presence" // prove that this card's holder is at the desk, for one act
+	Issue    Kind = "issue"    // personalise a card
+	Renew    Kind = "renew"    // new keys and certificates beside the old, then instead of them
+	Repair   Kind = "repair"   // write again what a card has lost
+	Clear    Kind = "clear"    // empty a card
+	Unlock   Kind = "unlock"   // open a locked card with a code and choose a new passcode
+	Passcode Kind = "passcode" // change the passcode that the holder knows
+)
+
+// State is where a task is.
+type State string
+
+// The states of a task. Done and Refused are final.
+const (
+	Waiting State = "waiting" // for the person at the agent's page
+	Working State = "working" // with the card or the server
+	Done    State = "done"
+	Refused State = "refused"
+)
+
+// Request is what a page posts to start a task. A server's ticket has these
+// members but for Reader.
+type Request struct {
+	Kind Kind `json:"kind"`
+	// Server is one of Config.Servers; not needed for Passcode.
+	Server string `json:"server,omitempty"`
+	// Handle opens an act or an unlock: Issue, Renew, Repair, Clear, Unlock.
+	Handle string `json:"handle,omitempty"`
+	// Bind is the hash of the asking browser's cookie: SignIn, StepUp,
+	// Presence, and Renew in the holder's own session.
+	Bind string `json:"bind,omitempty"`
+	// Act is the act that a proof names: Presence, and StepUp where it is for
+	// one. For Unlock it says that an RA has opened the act: no code is asked.
+	Act string `json:"act,omitempty"`
+	// Reader is the number of the reader in the status; nil lets the agent
+	// take the card that fits.
+	Reader *int `json:"reader,omitempty"`
+}
+
+// Task is what a page may know of a task.
+type Task struct {
+	ID      string           `json:"task"`
+	Kind    Kind             `json:"kind"`
+	State   State            `json:"state"`
+	Step    string           `json:"step,omitempty"`    // which form is shown
+	Result  string           `json:"result,omitempty"`  // for the server's POST session
+	Refusal *wardkey.Refusal `json:"refusal,omitempty"` // why not; beside Waiting: what to mend
+}
+
+// The forms of a task's page.
+const (
+	stepPasscode = "passcode" // the passcode
+	stepChoose   = "choose"   // a new passcode, twice
+	stepChange   = "change"   // the passcode and a new one, twice
+	stepAgree    = "agree"    // a button
+	stepChannel  = "channel"  // where the code shall go
+	stepCode     = "code"     // the code, and a new passcode, twice
+	stepResume   = "resume"   // a new passcode again, to finish a reset that was cut short
+)
+
+// taskLife is how long a task waits for the person. It is longer than a reset
+// act, so that a reset can be finished as long as the server allows.
+const taskLife = 20 * time.Minute
+
+const maxTasks = 32
+
+type task struct {
+	id, csrf string
+	origin   string
+	request  Request
+	created  time.Time
+
+	// one is held by the step that runs.
+	one sync.Mutex
+
+	mu      sync.Mutex // guards what follows
+	state   State
+	step    string
+	result  string
+	refusal *wardkey.Refusal
+
+	// Of the step that runs, under one.
+	serial  string // the card that this task is about, once it is known
+	key     *agentKey
+	view    *actView
+	message string // what the server said about the code
+	unlock  *unlock
+}
+
+// firstStep is the form that each kind begins with.
+func (r Request) firstStep() string {
+	switch r.Kind {
+	case Issue:
+		return stepChoose
+	case Clear:
+		return stepAgree
+	case Passcode:
+		return stepChange
+	case Unlock:
+		if r.Act != "" {
+			return stepChoose
+		}
+		return stepChannel
+	}
+	return stepPasscode
+}
+
+// complete says whether the request has what its kind needs and nothing over.
+func (r Request) complete() bool {
+	needs := func(value string, wanted bool) bool { return (value != "") == wanted }
+	if !needs(r.Server, r.Kind != Passcode) || (r.Reader != nil && *r.Reader < 0) {
+		return false
+	}
+	switch r.Kind {
+	case SignIn:
+		return needs(r.Bind, true) && needs(r.Handle, false) && needs(r.Act, false)
+	case StepUp:
+		return needs(r.Bind, true) && needs(r.Handle, false)
+	case Presence:
+		return needs(r.Bind, true) && needs(r.Handle, false) && needs(r.Act, true)
+	case Issue, Renew, Repair, Clear, Unlock:
+		return needs(r.Handle, true)
+	case Passcode:
+		return needs(r.Bind, false) && needs(r.Handle, false) && needs(r.Act, false)
+	}
+	return false
+}
+
+// secret returns 128 random bits as text for a path or a form.
+func secret() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // crypto/rand.Read never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// open keeps a new task, dropping those whose time is over.
+func (a *Agent) open(r Request, origin string) (*task, error) {
+	now := a.config.Wall()
+	t := &task{
+		id: secret(), csrf: secret(), origin: origin, request: r, created: now,
+		state: Waiting, step: r.firstStep(),
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, old := range a.tasks {
+		if now.Sub(old.created) > taskLife && old.snapshot().State != Working {
+			delete(a.tasks, id)
+		}
+	}
+	if len(a.tasks) >= maxTasks && !a.dropFinished() {
+		return nil, a.rules.Refuse("task.many")
+	}
+	a.tasks[t.id] = t
+	return t, nil
+}
+
+// begin opens the task's act before its person sees the form.
+func (a *Agent) begin(ctx context.Context, t *task) error {
+	t.one.Lock()
+	defer t.one.Unlock()
+	if err := a.openAct(ctx, t); err != nil {
+		return err
+	}
+	if t.view.Locked {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.step = stepAgree
+	}
+	return nil
+}
+
+// close forgets a task that never came to its person.
+func (a *Agent) close(t *task) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.tasks, t.id)
+}
+
+// dropFinished makes room by forgetting the finished tasks; a.mu is held.
+func (a *Agent) dropFinished() bool {
+	for id, t := range a.tasks {
+		if s := t.snapshot().State; s == Done || s == Refused {
+			delete(a.tasks, id)
+		}
+	}
+	return len(a.tasks) < maxTasks
+}
+
+// task finds a task that is not over its time.
+func (a *Agent) task(id string) (*task, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.tasks[id]
+	if t == nil || (a.config.Wall().Sub(t.created) > taskLife && t.snapshot().State != Working) {
+		return nil, a.rules.Refuse("task.unknown")
+	}
+	return t, nil
+}
+
+func (t *task) snapshot() Task {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Task{ID: t.id, Kind: t.request.Kind, State: t.state, Step: t.step, Result: t.result, Refusal: t.refusal}
+}
+
+// move sets where the task is and tells the page that asked.
+func (a *Agent) move(t *task, state State, step string, refusal *wardkey.Refusal) {
+	t.mu.Lock()
+	t.state, t.step, t.refusal = state, step, refusal
+	t.mu.Unlock()
+	a.events.send(t.origin, "task", map[string]string{"task": t.id, "state": string(state), "step": step})
+}
+
+func (t *task) finished() bool {
+	s := t.snapshot().State
+	return s == Done || s == Refused
+}
+
+// cancel stops a task that waits. One that has begun to change a card can't be
+// stopped, only finished.
+func (a *Agent) cancel(t *task) error {
+	if !t.one.TryLock() {
+		return a.rules.Refuse("task.busy")
+	}
+	defer t.one.Unlock()
+	if t.finished() {
+		return nil
+	}
+	t.forget()
+	a.move(t, Refused, "", a.rules.Refuse("task.cancelled"))
+	return nil
+}
+
+// forget drops what only a running act needs.
+func (t *task) forget() { t.key, t.view, t.unlock = nil, nil, nil }
+
+func sameText(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
