@@ -14,7 +14,7 @@ func numbered(query string) string {
 	out := []byte(query)
 	for i := 0; i < len(out); {
 		switch {
-		case out[i] == '$' && i+1 < len(out) && out[i+1] >= '0' && out[i+1] <= '9' && !(i > 0 && wordByte(out[i-1])):
+		case out[i] == '$' && parameter(query, i):
 			out[i] = '?'
 			i++
 		case out[i] == '\'' || out[i] == '"':
@@ -28,6 +28,13 @@ func numbered(query string) string {
 		}
 	}
 	return string(out)
+}
+
+// parameter reports whether the $ at i begins a numbered parameter: a digit
+// follows, and it isn't part of a name.
+func parameter(query string, i int) bool {
+	digit := i+1 < len(query) && query[i+1] >= '0' && query[i+1] <= '9'
+	return digit && (i == 0 || !wordByte(query[i-1]))
 }
 
 // after is the index behind the next end at or after from, or the end of the

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# fuzz.sh TIME runs every fuzz test of the module for that long.
+set -euo pipefail
+time=${1:?say how long, such as 10s}
+
+grep -rnE '^func Fuzz[A-Za-z0-9_]*\(' --include='*_test.go' . | sort |
+	sed -E 's|^(.*)/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*)\(.*|\1 \2|' |
+	while read -r folder name; do
+		echo "fuzz: $folder $name"
+		go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$folder" </dev/null
+	done

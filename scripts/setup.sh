@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# setup.sh demo|test|lint installs what that command needs and this machine
+# lacks, on Debian and Ubuntu: as root by itself, else through sudo, else it
+# names the packages and stops. Where nothing is missing it does nothing and
+# needs no network.
+set -euo pipefail
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# has_file PATTERN...: one of the patterns matches a file.
+has_file() { compgen -G "$1" >/dev/null || { [ $# -gt 1 ] && shift && has_file "$@"; }; }
+
+has_softhsm() {
+	if [ -n "${SOFTHSM2_MODULE:-}" ]; then [ -e "$SOFTHSM2_MODULE" ]; return; fi
+	has_file '/usr/lib/*-linux-*/softhsm/libsofthsm2.so' '/usr/lib*/softhsm/libsofthsm2.so' \
+		'/usr/local/lib/softhsm/libsofthsm2.so' '/opt/homebrew/lib/softhsm/libsofthsm2.so'
+}
+has_compiler() { has cc && { [ "$(uname)" != Linux ] || [ -e /usr/include/stdlib.h ]; }; }
+has_browser() { has chromium || has chromium-browser || has google-chrome || has google-chrome-stable; }
+has_postgres() { has initdb || has_file '/usr/lib/postgresql/*/bin/initdb'; }
+
+# Ubuntu's package has another name than Debian's.
+chromium_package() {
+	if grep -qs '^ID=ubuntu' /etc/os-release; then echo chromium-browser; else echo chromium; fi
+}
+
+# missing SET prints the packages that stand for what a set lacks.
+missing() {
+	case $1 in
+	demo | test)
+		has_softhsm || echo softhsm2
+		has_compiler || echo gcc libc6-dev
+		has openssl || echo openssl
+		;;
+	esac
+	case $1 in
+	test)
+		has pkcs11-tool || echo opensc
+		has strace || echo strace
+		has_browser || chromium_package
+		has_postgres || echo postgresql
+		;;
+	lint)
+		has_compiler || echo gcc libc6-dev
+		has x86_64-w64-mingw32-gcc || echo gcc-mingw-w64-x86-64
+		;;
+	esac
+}
+
+stop() {
+	echo "setup: $1" >&2
+	exit 1
+}
+
+case ${1:-} in
+demo | test | lint) ;;
+*) stop 'say demo, test or lint' ;;
+esac
+has go || stop 'Go 1.26 or newer is needed: https://go.dev/doc/install'
+
+read -ra packages <<<"$(missing "$1" | tr '\n' ' ')"
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+has apt-get || stop "missing here: what Debian calls ${packages[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	as_root=(sudo)
+	[ -t 0 ] || as_root=(sudo -n)
+	if ! has sudo || ! "${as_root[@]}" true; then
+		stop "as root, please run: apt-get install ${packages[*]}"
+	fi
+fi
+echo "setup: installing ${packages[*]}" >&2
+"${as_root[@]}" apt-get update -q >&2
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
+
+left=$(missing "$1" | tr '\n' ' ')
+[ -z "$left" ] || stop "still missing after the installation: $left"
