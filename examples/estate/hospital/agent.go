@@ -15,10 +15,12 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 )
 
-// Ticket is what a page of the estate hands to the agent, unread.
+// Ticket is what a page of the estate hands to the agent. Bind belongs to what
+// the card proves for this browser's session: a sign-in, a presence, and the
+// renewal of one's own card.
 type Ticket struct {
 	Kind   string `json:"kind"`
-	Server string `json:"server"`
+	Server string `json:"server,omitempty"`
 	Handle string `json:"handle,omitempty"`
 	Bind   string `json:"bind,omitempty"`
 	Act    string `json:"act,omitempty"`
@@ -26,21 +28,57 @@ type Ticket struct {
 
 // Slot is a reader as the agent's status shows it to pages: no holder's name.
 type Slot struct {
-	Reader   int       `json:"reader"`
-	Present  bool      `json:"present"`
-	Locked   bool      `json:"locked"`
-	FinalTry bool      `json:"finalTry"`
-	NotAfter time.Time `json:"notAfter"`
-	DaysLeft int       `json:"daysLeft"`
+	State       string    `json:"state"` // absent, blank, present, finalTry or locked
+	NotAfter    time.Time `json:"notAfter"`
+	DaysLeft    int       `json:"daysLeft"`
+	RenewalOpen bool      `json:"renewalOpen"`
 }
 
-// Workstation asks the agent for its readers.
-func (h *Hospital) Workstation(ctx context.Context) ([]Slot, error) {
-	var out struct {
-		Readers []Slot `json:"readers"`
+// Present says whether there is a card.
+func (s Slot) Present() bool { return s.State != "absent" && s.State != "" }
+
+// Slot asks the agent of a reader for what is in it.
+func (h *Hospital) Slot(ctx context.Context, reader int) (Slot, error) {
+	at, err := h.workstation(ctx, reader)
+	if err != nil {
+		return Slot{}, err
 	}
-	err := do(ctx, h.http, request{method: http.MethodGet, url: h.config.Agent + "/v1/status", out: &out, origin: h.config.Web})
-	return out.Readers, err
+	var out struct {
+		Readers []struct {
+			Slot
+			Reader int `json:"reader"`
+		} `json:"readers"`
+	}
+	err = do(ctx, h.http, request{method: http.MethodGet, url: at.agent + "/v1/status", out: &out, origin: h.config.Web})
+	if err != nil {
+		return Slot{}, err
+	}
+	for _, r := range out.Readers {
+		if r.Reader == at.slot {
+			return r.Slot, nil
+		}
+	}
+	return Slot{}, fmt.Errorf("hospital: the agent does not know reader %d", reader)
+}
+
+// place is a reader as its agent knows it: agents count their own from 0.
+type place struct {
+	agent string
+	slot  int
+}
+
+// workstation finds the agent that has a reader.
+func (h *Hospital) workstation(ctx context.Context, reader int) (place, error) {
+	s, err := h.State(ctx)
+	if err != nil {
+		return place{}, err
+	}
+	for _, a := range s.Agents {
+		if i := slices.Index(a.Readers, reader); i >= 0 {
+			return place{agent: a.Address, slot: i}, nil
+		}
+	}
+	return place{}, fmt.Errorf("hospital: no workstation has a reader %d", reader)
 }
 
 // progress is a task as the agent tells it to the page that started it.
@@ -54,29 +92,32 @@ type progress struct {
 // Task is something that the agent does with the card in a reader, step by
 // step as the person fills in its page.
 type Task struct {
-	b    *Browser
-	id   string
-	page string
+	b     *Browser
+	agent string
+	id    string
+	page  string
 }
 
-// Task starts what a ticket allows, with the card in reader 1 or 2. Nothing
-// happens to the card before the person answers at the agent's page.
+// Task starts what a ticket allows, with the card in a reader. Nothing happens
+// to the card before the person answers at the agent's page.
 func (b *Browser) Task(ctx context.Context, t Ticket, reader int) (*Task, error) {
+	at, err := b.h.workstation(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
 	in := struct {
 		Ticket
 		Reader int `json:"reader"`
-	}{t, reader}
+	}{t, at.slot}
 	var out struct {
 		Task string `json:"task"`
 		Page string `json:"page"`
 	}
-	err := do(ctx, b.http, request{
-		method: http.MethodPost, url: b.h.config.Agent + "/v1/tasks", in: in, out: &out, origin: b.h.config.Web,
-	})
+	err = do(ctx, b.http, request{method: http.MethodPost, url: at.agent + "/v1/tasks", in: in, out: &out, origin: b.h.config.Web})
 	if err != nil {
 		return nil, err
 	}
-	return &Task{b: b, id: out.Task, page: out.Page}, nil
+	return &Task{b: b, agent: at.agent, id: out.Task, page: out.Page}, nil
 }
 
 // Answer opens the agent's page, fills in the form that asks for these fields,
@@ -93,10 +134,10 @@ func (t *Task) answer(ctx context.Context, fields map[string]string) (progress, 
 		return progress{}, err
 	}
 	var now progress
-	err := t.b.h.await(ctx, "the agent to finish a step", func(ctx context.Context) (bool, error) {
+	err := t.b.h.await(ctx, t.b.h.config.Patience, "the agent to finish a step", func(ctx context.Context) (bool, error) {
 		now = progress{}
 		err := do(ctx, t.b.http, request{
-			method: http.MethodGet, url: t.b.h.config.Agent + "/v1/tasks/" + t.id, out: &now, origin: t.b.h.config.Web,
+			method: http.MethodGet, url: t.agent + "/v1/tasks/" + t.id, out: &now, origin: t.b.h.config.Web,
 		})
 		return now.State != "working", err
 	})
@@ -193,17 +234,4 @@ func (h *Hospital) ChangePasscode(ctx context.Context, reader int, old, fresh st
 		"passcode": old, "newPasscode": fresh, "newPasscode2": fresh,
 	})
 	return err
-}
-
-// Slot asks the agent for one reader.
-func (h *Hospital) Slot(ctx context.Context, reader int) (Slot, error) {
-	slots, err := h.Workstation(ctx)
-	if err != nil {
-		return Slot{}, err
-	}
-	i := slices.IndexFunc(slots, func(s Slot) bool { return s.Reader == reader })
-	if i < 0 {
-		return Slot{}, fmt.Errorf("hospital: the workstation has no reader %d", reader)
-	}
-	return slots[i], nil
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey"
 )
 
 // Session is a person signed in.
@@ -13,7 +15,7 @@ type Session struct {
 	UserID  string    `json:"userID"`
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"` // exclusive: gone at this second
-	Alerts  []Alert   `json:"alerts"`
+	Alerts  []Alert   `json:"alerts"`  // as the sign-in told them
 	AMR     []string  `json:"amr"`
 	ACR     string    `json:"acr"`
 }
@@ -26,14 +28,27 @@ type Alert struct {
 }
 
 // SignIn proves the card in a reader with its passcode and leaves this browser
-// with the session.
+// with the session. Where the workstation has yet to notice that the card
+// before was pulled, it tries again for a moment; no passcode is typed until
+// then.
 func (b *Browser) SignIn(ctx context.Context, reader int, passcode string) (*Session, error) {
-	task, err := b.StartSignIn(ctx, reader)
-	if err != nil {
-		return nil, err
+	var s *Session
+	var no error
+	err := b.h.await(ctx, settling, "the workstation to be free", func(ctx context.Context) (bool, error) {
+		var task *Task
+		if task, no = b.StartSignIn(ctx, reader); no == nil {
+			s, no = b.FinishSignIn(ctx, task, passcode)
+		}
+		return wardkey.RuleOf(no) != "session.busy", nil
+	})
+	if no != nil {
+		return nil, no
 	}
-	return b.FinishSignIn(ctx, task, passcode)
+	return s, err
 }
+
+// settling is how long a workstation may take to notice a pulled card.
+const settling = 3 * time.Second
 
 // StartSignIn opens the sign-in page and starts the agent's task, up to where
 // the person types the passcode.
@@ -42,7 +57,6 @@ func (b *Browser) StartSignIn(ctx context.Context, reader int) (*Task, error) {
 	if err := b.web(ctx, http.MethodGet, "/signin", nil, &t); err != nil {
 		return nil, err
 	}
-	t.Kind = "signin"
 	return b.Task(ctx, t, reader)
 }
 
@@ -52,8 +66,18 @@ func (b *Browser) FinishSignIn(ctx context.Context, task *Task, passcode string)
 	if err != nil {
 		return nil, err
 	}
-	s := new(Session)
-	return s, b.web(ctx, http.MethodPost, "/card/v1/session", map[string]string{"result": result}, s)
+	var signedIn struct {
+		Alerts []Alert `json:"alerts"`
+	}
+	if err := b.web(ctx, http.MethodPost, "/card/v1/session", map[string]string{"result": result}, &signedIn); err != nil {
+		return nil, err
+	}
+	s, err := b.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Alerts = signedIn.Alerts
+	return s, nil
 }
 
 // Session asks who is signed in here. Over and gone is the refusal

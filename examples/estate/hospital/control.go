@@ -15,13 +15,22 @@ import (
 // State is what the estate's front page shows.
 type State struct {
 	Now     time.Time `json:"now"`
+	SMTP    string    `json:"smtp"` // host:port of the mail gateway
+	Agents  []Agent   `json:"agents"`
 	Readers []Reader  `json:"readers"`
 	Cards   []Card    `json:"cards"`
 	People  []Person  `json:"people"`
 	CA      CA        `json:"ca"`
 }
 
-// Reader is one of the workstation's two.
+// Agent is the card service of one workstation.
+type Agent struct {
+	Name    string `json:"name"`
+	Address string `json:"address"` // base URL
+	Readers []int  `json:"readers"` // their numbers in the hospital
+}
+
+// Reader is a card reader, numbered from 1 through the hospital.
 type Reader struct {
 	Reader int    `json:"reader"`
 	Card   string `json:"card"` // serial, "" when empty
@@ -102,7 +111,7 @@ func (h *Hospital) BlankCard(ctx context.Context) (string, error) {
 	return out.Serial, err
 }
 
-// Insert puts a card into reader 1 or 2, out of whichever reader it is in. A
+// Insert puts a card into a reader, out of whichever reader it is in. A
 // card that is in the way is pulled out first.
 func (h *Hospital) Insert(ctx context.Context, reader int, serial string) error {
 	s, err := h.State(ctx)
@@ -122,9 +131,9 @@ func (h *Hospital) Insert(ctx context.Context, reader int, serial string) error 
 	if err := h.control(ctx, http.MethodPost, readerPath(reader), map[string]string{"card": serial}, nil); err != nil {
 		return err
 	}
-	return h.await(ctx, fmt.Sprintf("reader %d to see its card", reader), func(ctx context.Context) (bool, error) {
+	return h.await(ctx, h.config.Patience, fmt.Sprintf("reader %d to see its card", reader), func(ctx context.Context) (bool, error) {
 		slot, err := h.Slot(ctx, reader)
-		return slot.Present, err
+		return slot.Present(), err
 	})
 }
 

@@ -25,8 +25,8 @@ type Document struct {
 }
 
 // Presence shows that the holder is at the desk: by the card in HolderReader,
-// which signs with Passcode, or by the RA's word for the document Attested.
-// Exactly one of the two is set.
+// which signs with Passcode, or by the RA's word for the document Attested. The
+// zero Presence shows nothing.
 type Presence struct {
 	HolderReader int
 	Passcode     string
@@ -80,6 +80,24 @@ func (b *Browser) GrantRole(ctx context.Context, userID, role, organisation stri
 	return b.web(ctx, http.MethodPost, "/desk/profiles/"+userID+"/roles", in, nil)
 }
 
+// Founder is the first RA manager of a new estate.
+type Founder struct {
+	Starter
+	Organisation string `json:"organisation"` // ODS code
+	Card         string `json:"card"`         // serial of a blank card
+}
+
+// Bootstrap makes the first RA manager and opens the issue of the card, which
+// TakeUpIssue finishes. It is refused once there is one.
+func (h *Hospital) Bootstrap(ctx context.Context, f Founder) (userID string, t Ticket, err error) {
+	var out struct {
+		UserID string `json:"userID"`
+		Ticket Ticket `json:"ticket"`
+	}
+	err = h.control(ctx, http.MethodPost, "/api/bootstrap", f, &out)
+	return out.UserID, out.Ticket, err
+}
+
 // act asks for work on a card.
 type act struct {
 	Kind     string         `json:"kind"`
@@ -90,24 +108,29 @@ type act struct {
 }
 
 // openAct opens the act and, where the holder's card is the evidence, has it
-// sign in the other reader.
+// prove for this act and this session that its holder is here.
 func (b *Browser) openAct(ctx context.Context, a act, p Presence) (Ticket, error) {
-	if p.Attested != "" {
+	byCard := p.HolderReader != 0 && p.Attested == ""
+	switch {
+	case p.Attested != "":
 		a.Presence = map[string]any{"attested": p.Attested}
-	} else if p.HolderReader != 0 {
+	case byCard:
 		a.Presence = map[string]any{"card": true}
 	}
 	t := Ticket{}
 	if err := b.web(ctx, http.MethodPost, "/desk/acts", a, &t); err != nil {
 		return t, err
 	}
-	t.Kind = a.Kind
-	if p.HolderReader == 0 || p.Attested != "" {
-		return t, nil
+	if byCard {
+		witness := Ticket{}
+		if err := b.web(ctx, http.MethodPost, "/desk/presence", map[string]string{"act": t.Act}, &witness); err != nil {
+			return t, err
+		}
+		if _, err := b.perform(ctx, witness, p.HolderReader, map[string]string{"passcode": p.Passcode}); err != nil {
+			return t, err
+		}
 	}
-	witness := Ticket{Kind: "presence", Server: t.Server, Bind: t.Bind, Act: t.Act}
-	_, err := b.perform(ctx, witness, p.HolderReader, map[string]string{"passcode": p.Passcode})
-	return t, err
+	return Ticket{Kind: a.Kind, Server: t.Server, Handle: t.Handle}, nil
 }
 
 // Issue is a card to be made for a person.
@@ -133,7 +156,6 @@ func (b *Browser) IssueCard(ctx context.Context, i Issue) error {
 // in a reader. It is for tickets that come from elsewhere than the desk: the
 // first RA manager's, from the bootstrap command.
 func (h *Hospital) TakeUpIssue(ctx context.Context, t Ticket, reader int, passcode string) error {
-	t.Kind = "issue"
 	_, err := h.Browser().perform(ctx, t, reader, map[string]string{"newPasscode": passcode, "newPasscode2": passcode})
 	return err
 }

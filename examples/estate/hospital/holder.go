@@ -17,24 +17,33 @@ func (b *Browser) Renew(ctx context.Context, reader int, passcode string) error 
 	if err := b.web(ctx, http.MethodPost, "/my/acts", map[string]string{"kind": "renew"}, &t); err != nil {
 		return err
 	}
-	t.Kind = "renew"
 	_, err := b.perform(ctx, t, reader, map[string]string{"passcode": passcode})
 	return err
 }
 
+// Workstation is what the page of a browser reports of the computer: the
+// browser, such as "edge", and whether the agent answers. Empty is unknown.
+type Workstation struct {
+	Browser              string
+	CredentialManagement string // yes or no
+}
+
 // LinkPreflight lists everything that keeps a mail account from being linked;
 // an empty list means that it can be.
-func (b *Browser) LinkPreflight(ctx context.Context, address string) (wardkey.Refusals, error) {
+func (b *Browser) LinkPreflight(ctx context.Context, address string, w Workstation) (wardkey.Refusals, error) {
 	var out struct {
 		Missing wardkey.Refusals `json:"missing"`
 	}
-	err := b.web(ctx, http.MethodGet, "/my/link?address="+url.QueryEscape(address), nil, &out)
+	query := url.Values{"address": {address}, "browser": {w.Browser}, "credentialManagement": {w.CredentialManagement}}
+	err := b.web(ctx, http.MethodGet, "/my/link?"+query.Encode(), nil, &out)
 	return out.Missing, err
 }
 
 // Link links the card of this session to a mail account.
-func (b *Browser) Link(ctx context.Context, address string) error {
-	return b.web(ctx, http.MethodPost, "/my/link", map[string]string{"address": address}, nil)
+func (b *Browser) Link(ctx context.Context, address string, w Workstation) error {
+	return b.web(ctx, http.MethodPost, "/my/link", map[string]string{
+		"address": address, "browser": w.Browser, "credentialManagement": w.CredentialManagement,
+	}, nil)
 }
 
 // Unlink ends the link.
@@ -50,7 +59,6 @@ type Unlock struct{ task *Task }
 func (b *Browser) UnlockTicket(ctx context.Context) (Ticket, error) {
 	t := Ticket{}
 	err := b.web(ctx, http.MethodGet, "/unlock", nil, &t)
-	t.Kind = "unlock"
 	return t, err
 }
 

@@ -5,15 +5,16 @@
 // addresses and nothing else: it imports no room of Wardkey and reads no
 // database, so what it can do, a stranger's client can do too.
 //
-//	h, err := hospital.New(hospital.Config{Web: web, Agent: agent, SMTP: smtp})
+//	h, err := hospital.New(hospital.Config{Web: web})
 //	manager := h.Browser()
 //	session, err := manager.SignIn(ctx, 1, passcode)
 //	serial, err := h.BlankCard(ctx)
 //	err = h.Insert(ctx, 2, serial)
 //	err = manager.IssueCard(ctx, hospital.Issue{UserID: nurse, Card: serial, Reader: 2, …})
 //
-// A Hospital is the building: its clock, its two readers, its drawer of blank
-// cards, its inbox. A Browser is one person's: it keeps cookies, so each person
+// A Hospital is the building: its clock, its workstations with their readers,
+// its drawer of blank cards, its inbox. Where the agents and the mail gateway
+// are, the estate tells by itself. A Browser is one person's: it keeps cookies, so each person
 // who is signed in needs one of their own. A passcode goes to the agent's own
 // page and nowhere else, as the fields of the form that the agent shows there.
 //
@@ -42,10 +43,8 @@ import (
 
 // Config says where an estate is.
 type Config struct {
-	// Web and Agent are base URLs, such as http://127.0.0.1:8500, and SMTP the
-	// host:port of the mail gateway. Web and Agent are needed; SMTP only to
-	// submit mail.
-	Web, Agent, SMTP string
+	// Web is the base URL, such as http://127.0.0.1:8500. It is needed.
+	Web string
 	// Patience is how long a call waits for a message or a task. The default is
 	// 20 seconds.
 	Patience time.Duration
@@ -60,7 +59,7 @@ func (c Config) withDefaults() Config {
 	if c.Step == 0 {
 		c.Step = 20 * time.Millisecond
 	}
-	c.Web, c.Agent = strings.TrimRight(c.Web, "/"), strings.TrimRight(c.Agent, "/")
+	c.Web = strings.TrimRight(c.Web, "/")
 	return c
 }
 
@@ -70,13 +69,11 @@ type Hospital struct {
 	http   *http.Client // without cookies: the control calls and public pages
 }
 
-// New checks the addresses. It speaks to nobody yet.
+// New checks the address. It speaks to nobody yet.
 func New(c Config) (*Hospital, error) {
 	c = c.withDefaults()
-	for _, address := range []string{c.Web, c.Agent} {
-		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Path != "" {
-			return nil, fmt.Errorf("hospital: %q is not http://host:port", address)
-		}
+	if u, err := url.Parse(c.Web); err != nil || u.Host == "" || u.Path != "" {
+		return nil, fmt.Errorf("hospital: %q is not http://host:port", c.Web)
 	}
 	return &Hospital{config: c, http: &http.Client{Timeout: requestLimit}}, nil
 }

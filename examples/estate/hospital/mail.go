@@ -24,9 +24,10 @@ func (h *Hospital) OpenAccount(ctx context.Context, ods, given, family, mobile s
 	return h.address(ctx, "/mail/sites/"+ods+"/accounts", in)
 }
 
-// OpenShared opens the site's shared mailbox and returns its address.
-func (h *Hospital) OpenShared(ctx context.Context, ods string) (string, error) {
-	return h.address(ctx, "/mail/sites/"+ods+"/shared", struct{}{})
+// OpenShared opens the site's shared mailbox, owned by one of its accounts, and
+// returns its address.
+func (h *Hospital) OpenShared(ctx context.Context, ods, owner string) (string, error) {
+	return h.address(ctx, "/mail/sites/"+ods+"/shared", map[string]string{"owner": owner})
 }
 
 func (h *Hospital) address(ctx context.Context, path string, in any) (string, error) {
@@ -91,12 +92,16 @@ func (b *Browser) SendMail(ctx context.Context, to, subject, body string) error 
 // gateway over SMTP (RFC 5321), as a mail client does. An error that the
 // gateway answered with is a *textproto.Error.
 func (h *Hospital) Submit(ctx context.Context, from string, to []string, message []byte) error {
+	state, err := h.State(ctx)
+	if err != nil {
+		return err
+	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", h.config.SMTP)
+	conn, err := d.DialContext(ctx, "tcp", state.SMTP)
 	if err != nil {
 		return fmt.Errorf("hospital: the mail gateway: %w", err)
 	}
-	host, _, _ := net.SplitHostPort(h.config.SMTP) // it was dialled
+	host, _, _ := net.SplitHostPort(state.SMTP) // it was dialled
 	c, err := smtp.NewClient(conn, host)
 	if err != nil {
 		_ = conn.Close() // the greeting's error says more
