@@ -106,7 +106,8 @@ type Shard struct {
 }
 
 // Ledger is where the authority keeps what it did. Every method is one
-// transaction and durable when it returns; each change also appends to a
+// transaction and durable when it returns; each change of an act, a certificate
+// or a kept list also appends to a
 // hash-chained audit in that transaction. All times come from the caller.
 // pkitest.TestLedger is the conformance suite.
 //

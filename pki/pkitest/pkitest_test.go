@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pkitest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/pki"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+)
+
+func TestMemory(t *testing.T) {
+	pkitest.TestLedger(t, func(*testing.T) pki.Ledger { return &pkitest.Memory{} })
+}
+
+func TestStates(t *testing.T) {
+	ca := pkitest.New(t, pkitest.Config{})
+	for state, want := range map[pkitest.State]error{
+		pkitest.Good: nil, pkitest.RenewalOpen: nil, pkitest.Superseded: nil,
+		pkitest.Expired: pki.ErrExpired, pkitest.Held: pki.ErrHeld,
+		pkitest.Revoked: pki.ErrRevoked, pkitest.Foreign: pki.ErrUnknownCertificate,
+	} {
+		for _, cert := range ca.Pair(state).Certificates {
+			require.ErrorIs(t, ca.Verify(t.Context(), cert), want, "state %d", state)
+		}
+	}
+	_, err := ca.RenewPair(t.Context(), ca.Pair(pkitest.RenewalOpen))
+	require.NoError(t, err)
+	old := ca.Pair(pkitest.Superseded)
+	_, csrs, err := pkitest.Requests()
+	require.NoError(t, err)
+	_, err = ca.Renew(t.Context(), "again", old.Certificates, csrs)
+	require.ErrorIs(t, err, pki.ErrSuperseded)
+}
+
+func Example() {
+	ca, err := pkitest.Open(pkitest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ca.Close()
+	expired := ca.Pair(pkitest.Expired)
+	err = ca.Verify(context.Background(), expired.Certificates[0])
+	fmt.Println(errors.Is(err, pki.ErrExpired), err)
+	// Output: true pki: the certificate has expired
+}

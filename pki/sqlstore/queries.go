@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+const (
+	selectIssuer = `SELECT shards FROM pki_issuers WHERE issuer = $1`
+	insertIssuer = `INSERT INTO pki_issuers (issuer, shards, registered) VALUES ($1, $2, $3)`
+	insertShard  = `INSERT INTO pki_shards (issuer, shard, changed, reserved, number, covers, this_update, next_update) VALUES ($1, $2, 0, 0, 0, 0, 0, 0)`
+
+	actColumns = `a.id, a.kind, a.issuer, a.fingerprint, a.subject, a.user_id, a.lineage, a.generation, a.opened, a.state,
+	c.serial, c.purpose, c.shard, c.public_key, c.not_before, c.not_after, c.state, c.reason, c.revoked_at, c.der`
+	actTables     = ` FROM pki_acts a JOIN pki_certificates c ON c.act = a.id `
+	selectAct     = `SELECT ` + actColumns + actTables + `WHERE a.id = $1 ORDER BY c.ordinal`
+	selectPending = `SELECT ` + actColumns + actTables + `WHERE a.state = 'pending' AND a.issuer = $1 AND a.opened <= $2 ORDER BY a.opened, a.id, c.ordinal`
+	selectRecord  = `SELECT ` + actColumns + actTables + `WHERE c.serial = $1`
+
+	lastOpened = `SELECT opened FROM pki_acts ORDER BY opened DESC LIMIT 1`
+	countKeys  = `SELECT COUNT(*) FROM pki_certificates WHERE key_hash IN ($1, $2)`
+	countNewer = `SELECT COUNT(*)` + actTables + `WHERE a.lineage = $1 AND a.generation > $2 AND c.state <> 'revoked'`
+	insertAct  = `INSERT INTO pki_acts (id, kind, issuer, fingerprint, subject, user_id, lineage, generation, opened, state)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending')`
+	insertCertificate = `INSERT INTO pki_certificates (serial, act, ordinal, issuer, purpose, shard, key_hash, public_key, not_before, not_after, state, reason, revoked_at, changed, listed)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', 0, 0, 0, FALSE)`
+
+	settleAct         = `UPDATE pki_acts SET state = $1 WHERE id = $2 AND state = 'pending'`
+	commitCertificate = `UPDATE pki_certificates SET state = 'good', der = $1 WHERE act = $2 AND ordinal = $3`
+
+	changeShard  = `UPDATE pki_shards SET changed = changed + 1 WHERE issuer = $1 AND shard = $2 RETURNING changed`
+	changeRecord = `UPDATE pki_certificates SET state = $1, reason = $2, revoked_at = $3, changed = $4, listed = FALSE WHERE serial = $5`
+
+	selectRevision = `SELECT seq FROM pki_audit_head WHERE id = 1`
+
+	selectShard   = `SELECT changed, number, covers, this_update, next_update FROM pki_shards WHERE issuer = $1 AND shard = $2`
+	reserveNumber = `UPDATE pki_shards SET reserved = reserved + 1 WHERE issuer = $1 AND shard = $2 RETURNING reserved, changed, this_update`
+	selectEntries = `SELECT serial, revoked_at, reason FROM pki_certificates
+	WHERE issuer = $1 AND shard = $2 AND state IN ('held', 'revoked') AND (not_after >= $3 OR NOT listed) ORDER BY serial`
+	storeList = `UPDATE pki_shards SET number = $1, covers = $2, this_update = $3, next_update = $4, crl = $5
+	WHERE issuer = $6 AND shard = $7 AND number < $8`
+	markListed = `UPDATE pki_certificates SET listed = TRUE
+	WHERE issuer = $1 AND shard = $2 AND state IN ('held', 'revoked') AND not_after < $3 AND changed <= $4 AND NOT listed`
+	selectList = `SELECT number, covers, this_update, next_update, crl FROM pki_shards WHERE issuer = $1 AND shard = $2 AND number > 0`
+)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/pki"
+)
+
+// Record implements pki.Ledger.
+func (l *Ledger) Record(ctx context.Context, serial *big.Int) (r pki.Record, err error) {
+	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		r, err = recordOf(ctx, tx, serial)
+		return err
+	})
+	return r, err
+}
+
+func recordOf(ctx context.Context, tx *sqlkit.Tx, serial *big.Int) (pki.Record, error) {
+	found, err := actsOf(ctx, tx, selectRecord, serialText(serial))
+	if err != nil {
+		return pki.Record{}, err
+	}
+	if len(found) == 0 {
+		return pki.Record{}, pki.ErrUnknownCertificate
+	}
+	return found[0].Records[0], nil
+}
+
+// Revise implements pki.Ledger.
+func (l *Ledger) Revise(ctx context.Context, serial *big.Int, at time.Time, revise func(pki.Record) (pki.Record, error)) (r pki.Record, err error) {
+	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		before, err := recordOf(ctx, tx, serial)
+		if err != nil {
+			return err
+		}
+		if r, err = revise(before); err != nil {
+			return err
+		}
+		if r.State == before.State && r.Reason == before.Reason && r.RevokedAt.Equal(before.RevokedAt) {
+			return nil
+		}
+		if err := change(ctx, tx, r); err != nil {
+			return err
+		}
+		return audit(ctx, tx, at, "certificate."+string(r.State), serialText(serial), fmt.Sprintf("reason=%d act=%s", r.Reason, r.Act))
+	})
+	return r, err
+}
+
+// change writes a record's status and counts the change of its shard.
+func change(ctx context.Context, tx *sqlkit.Tx, r pki.Record) error {
+	var changed int64
+	if err := tx.QueryRowContext(ctx, changeShard, r.Issuer, r.Shard).Scan(&changed); err != nil {
+		return err
+	}
+	var revokedAt int64
+	if !r.RevokedAt.IsZero() {
+		revokedAt = r.RevokedAt.Unix()
+	}
+	_, err := tx.ExecContext(ctx, changeRecord, string(r.State), r.Reason, revokedAt, changed, serialText(r.Serial))
+	return err
+}
+
+// Shard implements pki.Ledger.
+func (l *Ledger) Shard(ctx context.Context, issuer string, shard int) (s pki.Shard, err error) {
+	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		var from, to int64
+		err := tx.QueryRowContext(ctx, selectShard, issuer, shard).Scan(&s.Changed, &s.Number, &s.Covers, &from, &to)
+		s.ThisUpdate, s.NextUpdate = instant(from), instant(to)
+		return err
+	})
+	return s, unknown(err)
+}
+
+// ReserveCRL implements pki.Ledger.
+func (l *Ledger) ReserveCRL(ctx context.Context, issuer string, shard int, at time.Time) (plan pki.CRLPlan, err error) {
+	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		plan = pki.CRLPlan{}
+		var last int64
+		if err := tx.QueryRowContext(ctx, reserveNumber, issuer, shard).Scan(&plan.Number, &plan.Covers, &last); err != nil {
+			return err
+		}
+		if instant(last).After(at) {
+			return pki.ErrClock
+		}
+		plan.Entries, err = entriesOf(ctx, tx, issuer, shard, at)
+		return err
+	})
+	return plan, unknown(err)
+}
+
+func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at time.Time) ([]pki.RevokedEntry, error) {
+	rows, err := tx.QueryContext(ctx, selectEntries, issuer, shard, at.Unix())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []pki.RevokedEntry
+	for rows.Next() {
+		var serial string
+		var revokedAt, reason int64
+		if err := rows.Scan(&serial, &revokedAt, &reason); err != nil {
+			return nil, err
+		}
+		n, ok := new(big.Int).SetString(serial, 16)
+		if !ok {
+			return nil, fmt.Errorf("sqlstore: serial %q is not hexadecimal", serial)
+		}
+		out = append(out, pki.RevokedEntry{Serial: n, RevokedAt: instant(revokedAt), Reason: int(reason)})
+	}
+	return out, rows.Err()
+}
+
+// StoreCRL implements pki.Ledger.
+func (l *Ledger) StoreCRL(ctx context.Context, list pki.CRL) error {
+	return l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		done, err := tx.ExecContext(ctx, storeList, list.Number, list.Covers, list.ThisUpdate.Unix(), list.NextUpdate.Unix(), list.DER,
+			list.Issuer, list.Shard, list.Number)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, markListed, list.Issuer, list.Shard, list.ThisUpdate.Unix(), list.Covers); err != nil {
+			return err
+		}
+		sum := sha256.Sum256(list.DER)
+		return audit(ctx, tx, list.ThisUpdate, "crl.stored", fmt.Sprintf("%s/%d", list.Issuer, list.Shard),
+			fmt.Sprintf("number=%d sha256=%s", list.Number, hex.EncodeToString(sum[:])))
+	})
+}
+
+// CRL implements pki.Ledger.
+func (l *Ledger) CRL(ctx context.Context, issuer string, shard int) (list pki.CRL, err error) {
+	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		var from, to int64
+		list = pki.CRL{Issuer: issuer, Shard: shard}
+		err := tx.QueryRowContext(ctx, selectList, issuer, shard).Scan(&list.Number, &list.Covers, &from, &to, &list.DER)
+		list.ThisUpdate, list.NextUpdate = instant(from), instant(to)
+		return err
+	})
+	return list, unknown(err)
+}
+
+// unknown turns "no such row" into the ledger's word for it.
+func unknown(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return pki.ErrUnknownCertificate
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sqlstore keeps the ledger of a certificate authority in SQLite or
+// PostgreSQL, through database/sql.
+//
+//	db, err := sql.Open("sqlite3", "file:ledger.db") // ncruces/go-sqlite3
+//	ledger, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
+//	defer ledger.Close()
+//
+// Its tables begin with pki_ and are made or migrated by Open, so the database
+// may hold other rooms' stores and the application's own tables. Any number of
+// servers may stand on one PostgreSQL database; on SQLite, any number of
+// processes on one machine. Every method is durable when it returns.
+//
+// pki_audit is a chain of hashes over what was done, written in the same
+// transaction; VerifyAudit checks it.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/internal/chain"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/pki"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Config says where the ledger lives.
+type Config struct {
+	// DB is the database, with the driver "sqlite3" of ncruces/go-sqlite3 or
+	// "pgx" of jackc/pgx. A pool limited to one connection is refused. Required;
+	// it stays the caller's to close.
+	DB *sql.DB
+}
+
+// Ledger implements pki.Ledger.
+type Ledger struct{ store *sqlkit.Store }
+
+var _ pki.Ledger = (*Ledger)(nil)
+
+// Open migrates the database and returns its ledger.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	if c.DB == nil {
+		return nil, errors.New("sqlstore: Config needs a DB")
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlkit.Open(ctx, sqlkit.Config{DB: c.DB, Migrations: files, Table: "pki_migrations"})
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: %w", err)
+	}
+	return &Ledger{store}, nil
+}
+
+// Close gives back the connection that the ledger writes on. It doesn't close
+// the DB.
+func (l *Ledger) Close() error { return l.store.Close() }
+
+// VerifyAudit implements pki.Ledger.
+func (l *Ledger) VerifyAudit(ctx context.Context) (count int64, err error) {
+	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		count, err = chain.Verify(ctx, tx, "pki")
+		return err
+	})
+	return count, err
+}
+
+// Revision implements pki.Ledger: the audit grows with every change.
+func (l *Ledger) Revision(ctx context.Context) (revision int64, err error) {
+	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		return tx.QueryRowContext(ctx, selectRevision).Scan(&revision)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return revision, err
+}
+
+// Register implements pki.Ledger.
+func (l *Ledger) Register(ctx context.Context, issuer string, shards int, at time.Time) error {
+	return l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		var known int
+		err := tx.QueryRowContext(ctx, selectIssuer, issuer).Scan(&known)
+		if err == nil && known != shards {
+			return fmt.Errorf("sqlstore: the issuing CA has %d shards, which can't become %d", known, shards)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, insertIssuer, issuer, shards, at.Unix()); err != nil {
+			return err
+		}
+		for shard := range shards {
+			if _, err := tx.ExecContext(ctx, insertShard, issuer, shard); err != nil {
+				return err
+			}
+		}
+		return audit(ctx, tx, at, "issuer.registered", issuer, fmt.Sprintf("shards=%d", shards))
+	})
+}
+
+// audit records what a transaction did, last in it.
+func audit(ctx context.Context, tx *sqlkit.Tx, at time.Time, action, subject, detail string) error {
+	_, err := chain.Append(ctx, tx, "pki", chain.Entry{At: at, Actor: "pki", Action: action, Subject: subject, Detail: detail})
+	return err
+}
+
+func instant(unix int64) time.Time { return time.Unix(unix, 0).UTC() }

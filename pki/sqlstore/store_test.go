@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/pki"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
+)
+
+// open returns a ledger in a new file.
+func open(t testing.TB) *sqlstore.Ledger {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "ledger.db"))
+}
+
+func openAt(t testing.TB, path string) *sqlstore.Ledger {
+	t.Helper()
+	db, err := sqlkit.OpenSQLite(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ledger.Close()) })
+	return ledger
+}
+
+func TestSQLite(t *testing.T) {
+	pkitest.TestLedger(t, func(t *testing.T) pki.Ledger { return open(t) })
+}
+
+func TestOpenRefusesNoDB(t *testing.T) {
+	_, err := sqlstore.Open(t.Context(), sqlstore.Config{})
+	require.Error(t, err)
+}
