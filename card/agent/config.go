@@ -19,6 +19,9 @@ import (
 type Config struct {
 	// Module is the card's. The agent neither opens nor closes it.
 	Module *card.Module
+	// Readers are the slot ids of the readers that stand on this workstation, in
+	// the order in which the status counts them; nil takes all of the module's.
+	Readers []uint
 	// Servers are the base URLs that proofs and codes may be sent to:
 	// scheme://host[:port], https, or http to a loopback host.
 	Servers []string
@@ -97,13 +100,13 @@ func (c Config) checked() (Config, error) {
 }
 
 // ForAuthentication keeps the certificates that have key usage
-// digitalSignature and the extended key usage clientAuth, the one issued last
-// first. It doesn't look at dates: whether an expired certificate helps is the
+// digitalSignature without contentCommitment and the extended key usage
+// clientAuth, the one issued last first. It doesn't look at dates: whether an expired certificate helps is the
 // server's to say. RFC 5280 §4.2.1.3 and §4.2.1.12.
 func ForAuthentication(certificates []*x509.Certificate) []*x509.Certificate {
 	var fit []*x509.Certificate
 	for _, c := range certificates {
-		if c.KeyUsage&x509.KeyUsageDigitalSignature != 0 && slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
+		if c.KeyUsage&x509.KeyUsageDigitalSignature != 0 && c.KeyUsage&x509.KeyUsageContentCommitment == 0 && slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 			fit = append(fit, c)
 		}
 	}

@@ -5,16 +5,45 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/card"
 )
 
+// readers are those of this workstation, in their order.
+func (a *Agent) readers(ctx context.Context) ([]card.Slot, error) {
+	slots, err := a.config.Module.Slots(ctx)
+	if err != nil || a.config.Readers == nil {
+		return slots, err
+	}
+	own := make([]card.Slot, 0, len(a.config.Readers))
+	for _, id := range a.config.Readers {
+		i := slices.IndexFunc(slots, func(s card.Slot) bool { return s.ID == id })
+		if i < 0 { // unplugged: its number stays, empty
+			own = append(own, card.Slot{ID: id})
+			continue
+		}
+		own = append(own, slots[i])
+	}
+	return own, nil
+}
+
+// readerOf is the number of the reader that holds a card, -1 where none of this
+// workstation does.
+func (a *Agent) readerOf(ctx context.Context, serial string) int {
+	slots, err := a.readers(ctx)
+	if err != nil {
+		return -1
+	}
+	return slices.IndexFunc(slots, func(s card.Slot) bool { return s.Token != nil && s.Token.Serial == serial })
+}
+
 // pick says which card a task is about: the one that is already known, the one
 // in the reader that the page named, or the only one that fits. It doesn't
 // touch the card.
 func (a *Agent) pick(ctx context.Context, t *task) (*card.TokenInfo, error) {
-	slots, err := a.config.Module.Slots(ctx)
+	slots, err := a.readers(ctx)
 	if err != nil {
 		return nil, err
 	}

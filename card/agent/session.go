@@ -116,10 +116,7 @@ func ended(err error) bool {
 // a yes.
 func (a *Agent) inReader(ctx context.Context, serial string) bool {
 	seen := make(chan bool, 1)
-	go func() {
-		_, err := a.config.Module.Card(ctx, card.Selector{Serial: serial})
-		seen <- err == nil
-	}()
+	go func() { seen <- a.readerOf(ctx, serial) >= 0 }()
 	select {
 	case yes := <-seen:
 		return yes

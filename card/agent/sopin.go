@@ -42,7 +42,7 @@ var errSOPIN = errors.New("agent: a sealed security officer PIN does not open wi
 
 // open returns the PIN; the caller clears it.
 func (k *agentKey) open(s sealedSOPIN) ([]byte, error) {
-	pin, err := hpke.Open(k.private, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(soPINInfo), s.Sealed)
+	pin, err := hpke.Open(k.private, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte(soPINInfo), s.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("%w (generation %d)", errSOPIN, s.Generation)
 	}

@@ -54,7 +54,7 @@ const statusLimit = 3 * time.Second
 func (a *Agent) getStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusLimit)
 	defer cancel()
-	slots, err := a.config.Module.Slots(ctx)
+	slots, err := a.readers(ctx)
 	if err != nil {
 		wardkey.WriteProblem(w, a.refusal(err))
 		return

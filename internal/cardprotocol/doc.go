@@ -91,15 +91,15 @@
 // algorithm P-256 (the default), P-384, RSA-2048 or RSA-3072. soPins is
 // [{generation,sealed}], oldest first, at most two, sealed to agentKey, and
 // given for kinds that need the card's security officer PIN; a card that the act
-// empties ends with the last of them. holder is for the agent's own page. locked
+// empties ends with the last of them as its SO PIN. holder is for the agent's own page. locked
 // asks that nobody knows the passcode of the issued card. certificates are there
 // when they were issued already. The same agent key may ask again and gets the
 // same answer.
 //
 // act/requests: csrs are two PKCS#10 requests (RFC 2986), authentication then
 // signing, by the keys under the act's ids, with an empty subject and no
-// attributes: what a certificate says is the server's to decide. The same two
-// again get the same certificates; others are refused. certificates stand in
+// attributes: what a certificate says is the server's to decide. The same two,
+// byte for byte, get the same certificates again; others are refused. certificates stand in
 // the same order.
 //
 // act/confirm: jws is a proof by the new authentication key, purpose renew, this
@@ -124,7 +124,7 @@
 // The security officer (SO) PINs of a card are derived by the server from its
 // master secret, the serial and a generation; every act gets a generation that
 // was never used. A sealed PIN is HPKE (RFC 9180) in base mode, one message:
-// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, info
+// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, info
 // "wardkey/so-pin/v1", empty aad, to agentKey, the 32 bytes of an X25519 public
 // key that the agent made for this act; sealed is enc || ciphertext.
 //

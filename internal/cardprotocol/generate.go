@@ -146,7 +146,7 @@ func main() {
 		public := must(hpke.NewDHKEMPublicKey(private.PublicKey()))
 		out.Sealed = append(out.Sealed, cardprotocol.Sealed{
 			AgentPrivate: private.Bytes(), AgentKey: private.PublicKey().Bytes(), SOPIN: []byte(pin),
-			Sealed: must(hpke.Seal(public, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte("wardkey/so-pin/v1"), []byte(pin))),
+			Sealed: must(hpke.Seal(public, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), []byte(pin))),
 		})
 	}
 	data := must(json.MarshalIndent(out, "", "  "))

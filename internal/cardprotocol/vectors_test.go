@@ -92,7 +92,7 @@ func TestSealed(t *testing.T) {
 		require.Equal(t, s.AgentKey, private.PublicKey().Bytes())
 		key, err := hpke.NewDHKEMPrivateKey(private)
 		require.NoError(t, err)
-		pin, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte("wardkey/so-pin/v1"), s.Sealed)
+		pin, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), s.Sealed)
 		require.NoError(t, err)
 		require.Equal(t, s.SOPIN, pin)
 	}
