@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tour
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/examples/estate/hospital"
+)
+
+// mailUser is somebody with a mail account.
+type mailUser struct {
+	address  string
+	password string // the activation password, until it is changed
+	mobile   string
+	portal   *hospital.Browser // signed in
+}
+
+// Two workstations as their browsers' pages report them.
+func workstations() (fit, unfit hospital.Workstation) {
+	return hospital.Workstation{Browser: "edge", CredentialManagement: "yes"},
+		hospital.Workstation{Browser: "firefox", CredentialManagement: "no"}
+}
+
+// linking is step 11.
+func linking(ctx context.Context, s *story) error {
+	b, _, err := s.signedIn(ctx, s.nurse, ward)
+	if err != nil {
+		return must("the nurse signs in", err)
+	}
+	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, "A9A5A", "Elm House")); err != nil {
+		return err
+	}
+	own, err := s.openAccount(ctx, "A9A5A", "Asha", "Patel", s.nurse.Mobile)
+	if err != nil {
+		return err
+	}
+	if err := s.missingAtOnce(ctx, b, own.address); err != nil {
+		return err
+	}
+	if err := s.passGates(ctx, &own); err != nil {
+		return err
+	}
+	if err := s.linkOnce(ctx, b, own.address); err != nil {
+		return err
+	}
+	return s.freed(ctx, b, own.address)
+}
+
+// missingAtOnce asks from an unfit workstation for an account whose policy is
+// not accepted, and tries to link nevertheless.
+func (s *story) missingAtOnce(ctx context.Context, b *hospital.Browser, address string) error {
+	fit, unfit := workstations()
+	missing, err := b.LinkPreflight(ctx, address, unfit)
+	if err != nil {
+		return must("the preflight answers", err)
+	}
+	want := []string{"mail.aup", "device.credmgmt", "browser.unsupported"}
+	if err := sameRules(missing, want...); err != nil {
+		return err
+	}
+	for _, no := range missing {
+		if err := holds(no.Fixer != "" && len(no.Next) > 0, no.Rule+" says who can mend it and how", "%q, %v", no.Fixer, no.Next); err != nil {
+			return err
+		}
+	}
+	if missing, err = b.LinkPreflight(ctx, "nobody.there@nhs.net", unfit); err != nil {
+		return must("the preflight answers", err)
+	}
+	if err := sameRules(missing, "mail.inactive", "mail.aup", "device.credmgmt", "browser.unsupported"); err != nil {
+		return err
+	}
+	return refused(b.Link(ctx, address, fit), "a link before the policy is accepted", "mail.aup")
+}
+
+// sameRules fails unless a preflight refused by exactly these rules.
+func sameRules(missing wardkey.Refusals, want ...string) error {
+	var got []string
+	for _, no := range missing {
+		got = append(got, no.Rule)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	return holds(slices.Equal(got, want), "the missing conditions "+strings.Join(want, ", "), "%s", strings.Join(got, ", "))
+}
+
+// linkOnce links, and tries a second account beside it.
+func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address string) error {
+	fit, _ := workstations()
+	missing, err := b.LinkPreflight(ctx, address, fit)
+	if err != nil {
+		return must("the preflight answers", err)
+	}
+	if err := sameRules(missing); err != nil {
+		return err
+	}
+	if err := must("the account is linked", b.Link(ctx, address, fit)); err != nil {
+		return err
+	}
+	other, err := s.openAccount(ctx, "A9A5A", "Asha", "Patel-Second", s.nurse.Mobile)
+	if err != nil {
+		return err
+	}
+	if err := s.passGates(ctx, &other); err != nil {
+		return err
+	}
+	return refused(b.Link(ctx, other.address, fit), "a second link", "link.taken")
+}
+
+// freed unlinks and links again.
+func (s *story) freed(ctx context.Context, b *hospital.Browser, address string) error {
+	fit, _ := workstations()
+	return first(
+		must("the account is unlinked", b.Unlink(ctx)),
+		must("an unlinked account can be linked again", b.Link(ctx, address, fit)),
+	)
+}
+
+// openAccount opens a mail account and reads its activation password out of the
+// text.
+func (s *story) openAccount(ctx context.Context, ods, given, family, mobile string) (mailUser, error) {
+	u := mailUser{mobile: mobile}
+	texts, err := s.h.Mailbox(ctx, mobile)
+	if err != nil {
+		return u, must("the inbox opens", err)
+	}
+	if u.address, err = s.h.OpenAccount(ctx, ods, given, family, mobile); err != nil {
+		return u, must("an account of the site", err)
+	}
+	text, err := texts.Next(ctx, func(m hospital.Message) bool { return m.Channel == "text" && strings.Contains(m.Body, u.address) })
+	if err != nil {
+		return u, must("the activation password by text", err)
+	}
+	lines := strings.Split(text.Body, "\n")
+	u.password = lines[len(lines)-1] // alone on the last line, exactly as it must be typed
+	return u, nil
+}
+
+// passGates does all that a first sign-in asks for.
+func (s *story) passGates(ctx context.Context, u *mailUser) error {
+	if err := s.openPortal(ctx, u); err != nil {
+		return err
+	}
+	for _, g := range firstLogin() {
+		if err := must("the first sign-in: "+g.name, g.pass(ctx, u)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openPortal signs in to the mail portal with the activation password.
+func (s *story) openPortal(ctx context.Context, u *mailUser) error {
+	u.portal = s.h.Browser()
+	g, err := u.portal.MailSignIn(ctx, u.address, u.password)
+	if err != nil {
+		return must("the activation password signs in", err)
+	}
+	return holds(g == hospital.Gates{}, "three gates to pass", "%+v", g)
+}
+
+// gate is one of the three things to do at a first sign-in.
+type gate struct {
+	name string
+	pass func(context.Context, *mailUser) error
+}
+
+func firstLogin() []gate {
+	return []gate{
+		{"a new password", func(ctx context.Context, u *mailUser) error {
+			return u.portal.ChangeMailPassword(ctx, "three willows by a river")
+		}},
+		{"security questions", func(ctx context.Context, u *mailUser) error {
+			return u.portal.SetQuestions(ctx, []hospital.Answer{
+				{Question: "First ward worked on?", Answer: "Nightingale"},
+				{Question: "Colour of the first bicycle?", Answer: "turquoise"},
+				{Question: "Street of the first school?", Answer: "Mill Lane"},
+			})
+		}},
+		{"the policy", func(ctx context.Context, u *mailUser) error { return u.portal.AcceptPolicy(ctx) }},
+	}
+}
+
+const (
+	accountsPerSite = 10
+	quotaSite       = "VLX12"
+)
+
+// quota is step 12.
+func quota(ctx context.Context, s *story) error {
+	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, quotaSite, "Ash Court")); err != nil {
+		return err
+	}
+	var owner string
+	for i := range accountsPerSite {
+		address, err := s.h.OpenAccount(ctx, quotaSite, "Carer", fmt.Sprintf("Ash%c", 'A'+i), "+447700900200")
+		if err != nil {
+			return must(fmt.Sprintf("account %d of the site", i+1), err)
+		}
+		owner = address
+	}
+	_, err := s.h.OpenAccount(ctx, quotaSite, "Carer", "Eleventh", "+447700900200")
+	if err := refused(err, "the eleventh account", "mail.quota.accounts"); err != nil {
+		return err
+	}
+	shared, err := s.h.OpenShared(ctx, quotaSite, owner)
+	if err != nil {
+		return must("the site's shared mailbox", err)
+	}
+	if err := holds(strings.EqualFold(shared, "care."+quotaSite+"@nhs.net"), "care."+quotaSite+"@nhs.net", "%s", shared); err != nil {
+		return err
+	}
+	_, err = s.h.OpenShared(ctx, quotaSite, owner)
+	return refused(err, "the second shared mailbox", "mail.quota.shared")
+}
+
+const senderSite = "RBA01"
+
+// gates is step 13.
+func gates(ctx context.Context, s *story) error {
+	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, senderSite, "Oak Lodge")); err != nil {
+		return err
+	}
+	u, err := s.openAccount(ctx, senderSite, "Jo", "Newcomer", "+447700900143")
+	if err != nil {
+		return err
+	}
+	if err := s.openPortal(ctx, &u); err != nil {
+		return err
+	}
+	to := "asha.patel@nhs.net"
+	inbox, err := s.h.Mailbox(ctx, to)
+	if err != nil {
+		return must("the inbox opens", err)
+	}
+	for _, g := range firstLogin() {
+		if err := refused(u.portal.SendMail(ctx, to, "Rota", "On Monday."), "sending before "+g.name, "mail.aup.pending"); err != nil {
+			return err
+		}
+		if err := must(g.name, g.pass(ctx, &u)); err != nil {
+			return err
+		}
+	}
+	if err := must("sending after all three", u.portal.SendMail(ctx, to, "Rota", "On Monday.")); err != nil {
+		return err
+	}
+	m, err := inbox.Next(ctx, func(m hospital.Message) bool { return m.Subject == "Rota" })
+	if err != nil {
+		return must("the message arrives", err)
+	}
+	if err := holds(strings.Contains(m.Body, "On Monday."), "the message as it was written", "%q", m.Body); err != nil {
+		return err
+	}
+	s.sender = u
+	return nil
+}
