@@ -73,6 +73,7 @@ var arrows = []roomOf{
 	{"internal/...", "-", "-"},
 	{"internal/sqlkit", "-", "github.com/ncruces/go-sqlite3/... github.com/jackc/pgx/v5/... github.com/pressly/goose/v3/..."},
 	{"internal/chain", "internal/sqlkit", "-"},
+	{"internal/postgrestest", "internal/need", "github.com/jackc/pgx/v5/stdlib"},
 	{"internal/browser", "internal/need", "github.com/chromedp/..."},
 }
 

@@ -30,7 +30,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,12 +75,13 @@ func Append(ctx context.Context, tx *sqlkit.Tx, room string, e Entry) (Entry, er
 		e.At = tx.Now
 	}
 	e.At = e.At.UTC().Truncate(time.Second)
-	err := tx.QueryRowContext(ctx, "UPDATE "+room+"_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash").
+	// The first row's head holds the hash that its row follows, and is made by
+	// the same statement: on PostgreSQL a plain INSERT that loses a race is an
+	// error for good, and this one is run again.
+	err := tx.QueryRowContext(ctx, "INSERT INTO "+room+"_audit_head (id, seq, hash) VALUES (1, 1, $1)"+
+		" ON CONFLICT (id) DO UPDATE SET seq = "+room+"_audit_head.seq + 1 RETURNING seq, hash", make([]byte, sha256.Size)).
 		Scan(&e.Seq, &e.Prev)
-	first := errors.Is(err, sql.ErrNoRows)
-	if first {
-		e.Seq, e.Prev = 1, make([]byte, sha256.Size)
-	} else if err != nil {
+	if err != nil {
 		return Entry{}, fmt.Errorf("chain: %s head: %w", room, err)
 	}
 	e.Hash = e.sum(room)
@@ -90,11 +90,7 @@ func Append(ctx context.Context, tx *sqlkit.Tx, room string, e Entry) (Entry, er
 	if err != nil {
 		return Entry{}, fmt.Errorf("chain: %s row %d: %w", room, e.Seq, err)
 	}
-	head := "UPDATE " + room + "_audit_head SET seq = $1, hash = $2 WHERE id = 1"
-	if first {
-		head = "INSERT INTO " + room + "_audit_head (id, seq, hash) VALUES (1, $1, $2)"
-	}
-	if _, err = tx.ExecContext(ctx, head, e.Seq, e.Hash); err != nil {
+	if _, err = tx.ExecContext(ctx, "UPDATE "+room+"_audit_head SET hash = $1 WHERE id = 1", e.Hash); err != nil {
 		return Entry{}, fmt.Errorf("chain: %s head: %w", room, err)
 	}
 	return e, nil
