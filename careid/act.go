@@ -76,6 +76,7 @@ type Act struct {
 	Evidence     Evidence
 	PresentAt    time.Time // Wall time of the holder's proof for this act, zero when none
 	Opened       bool      // an agent has taken the act up, after its evidence was good
+	Renews       string    // Renew: the act that made the pair to be replaced
 	Expired      bool      // Renew: an expired pair, renewed through CA.Issue
 	Locked       bool
 	Replaces     string

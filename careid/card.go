@@ -3,7 +3,9 @@
 package careid
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
 	"time"
 )
 
@@ -78,4 +80,231 @@ type Order struct {
 	Replaces string // serial of the lost card, or ""
 	At       time.Time
 	Card     string // serial that filled it, or "" while open
+}
+
+// RFC 5280 §5.3.1 reasons that careid gives to the CA.
+const (
+	keyCompromise        = 1
+	superseded           = 4
+	cessationOfOperation = 5
+)
+
+// Card reads one card: a holder's own, or one of a person in the care of the actor's organisation.
+func (s *Service) Card(ctx context.Context, a Actor, serial string) (*Card, error) {
+	var c Card
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var p Profile
+		var err error
+		if c, p, err = s.cardOf(ctx, tx, serial); err != nil {
+			return err
+		}
+		if _, err = s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
+			return err
+		}
+		c, err = seen(ctx, tx, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// Cards lists a person's cards, oldest first.
+func (s *Service) Cards(ctx context.Context, a Actor, profile string) ([]Card, error) {
+	var cards []Card
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		p, err := s.person(ctx, tx, profile)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
+			return err
+		}
+		cards, err = tx.Cards.CardsOf(ctx, profile)
+		if err != nil {
+			return err
+		}
+		for i := range cards {
+			if cards[i], err = seen(ctx, tx, cards[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return cards, err
+}
+
+// seen fills in what is not stored with a card: that it has expired, and the act open on it.
+func seen(ctx context.Context, tx *Tx, c Card) (Card, error) {
+	if (c.State == CardActive || c.State == CardLocked) && tx.Now.After(c.NotAfter) {
+		c.State = CardExpired
+	}
+	act, err := tx.Acts.OpenActOf(ctx, c.Serial)
+	if errors.Is(err, ErrNotFound) {
+		return c, nil
+	}
+	c.OpenAct = act.ID
+	return c, err
+}
+
+// Certificates lists what a card carries and carried, oldest first, authentication before signing.
+func (s *Service) Certificates(ctx context.Context, a Actor, serial string) ([]Certificate, error) {
+	var certs []Certificate
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		_, p, err := s.cardOf(ctx, tx, serial)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
+			return err
+		}
+		certs, err = tx.Cards.CertificatesOf(ctx, serial)
+		return err
+	})
+	return certs, err
+}
+
+// Orders lists the open orders for people in the care of the actor's organisation; for the operator, all.
+func (s *Service) Orders(ctx context.Context, a Actor) ([]Order, error) {
+	var mine []Order
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, a.self()); err != nil {
+			return err
+		}
+		orders, err := tx.Cards.OpenOrders(ctx)
+		if err != nil {
+			return err
+		}
+		for _, o := range orders {
+			p, err := tx.People.Profile(ctx, o.Profile)
+			if err != nil {
+				return err
+			}
+			if a.operator != "" || p.ID == a.profile || a.role != Holder && p.Organisation == a.organisation {
+				mine = append(mine, o)
+			}
+		}
+		return nil
+	})
+	return mine, err
+}
+
+// ReportLost takes a card out of use for good: its sessions end, its link to a mail account is suspended, all its
+// certificates that have not ended are revoked for keyCompromise, and an order for a replacement is opened. When it
+// returns nil, the CA has the revocations. An error that is no refusal means that the card is out of use here, and
+// that Due goes on telling the CA.
+func (s *Service) ReportLost(ctx context.Context, a Actor, serial string) (*Order, error) {
+	order := Order{ID: newID(), Replaces: serial}
+	err := s.change(ctx, a.name(), "report lost", serial, func(ctx context.Context, tx *Tx, rec *record) error {
+		c, p, err := s.cardOf(ctx, tx, serial)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionLost, AnyTerm, p); err != nil {
+			return err
+		}
+		if err := s.takeOut(ctx, tx, rec, c, CardLost, keyCompromise); err != nil {
+			return err
+		}
+		order.Profile, order.At = p.ID, tx.Now
+		rec.Detail = "order " + order.ID
+		return tx.Cards.AddOrder(ctx, order)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &order, s.settle(ctx)
+}
+
+// CancelCard takes a card out of use for good, with reason cessationOfOperation.
+func (s *Service) CancelCard(ctx context.Context, a Actor, serial string) error {
+	return s.retire(ctx, a, "cancel card", ActionCancel, serial, CardCancelled)
+}
+
+// ReturnCard records that a card was handed back: it is out of use, with reason cessationOfOperation.
+func (s *Service) ReturnCard(ctx context.Context, a Actor, serial string) error {
+	return s.retire(ctx, a, "take card back", ActionReturn, serial, CardReturned)
+}
+
+func (s *Service) retire(ctx context.Context, a Actor, name string, action Action, serial string, to CardState) error {
+	err := s.change(ctx, a.name(), name, serial, func(ctx context.Context, tx *Tx, rec *record) error {
+		c, p, err := s.cardOf(ctx, tx, serial)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, action, AnyTerm, p); err != nil {
+			return err
+		}
+		return s.takeOut(ctx, tx, rec, c, to, cessationOfOperation)
+	})
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+// takeOut moves a card out of use with everything that hangs on it. The CA is told afterwards, by settle.
+func (s *Service) takeOut(ctx context.Context, tx *Tx, rec *record, c Card, to CardState, why int) error {
+	from := c.State
+	if from != CardOrdered && from != CardActive && from != CardLocked {
+		return s.no("card.notlive", "state", string(from))
+	}
+	c.State = to
+	if done, err := tx.Cards.UpdateCard(ctx, c, from); err != nil || !done {
+		return orConflict(err)
+	}
+	if err := s.markRevoked(ctx, tx, c.Serial, "", why); err != nil {
+		return err
+	}
+	act, err := tx.Acts.OpenActOf(ctx, c.Serial)
+	if err == nil {
+		state := act.State
+		act.State = ActAbandoning
+		_, err = tx.Acts.UpdateAct(ctx, act, state)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	links, err := tx.Links.LinksOf(ctx, c.Profile)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Card == c.Serial && l.State == LinkActive {
+			l.State, l.At = LinkSuspended, tx.Now
+			if _, err := tx.Links.SetLink(ctx, l, LinkActive); err != nil {
+				return err
+			}
+		}
+	}
+	rec.events = append(rec.events, Event{Name: EventCardChanged, Card: c.Serial})
+	return s.endSessions(ctx, tx, rec, SessionFilter{Card: c.Serial}, "card "+string(to))
+}
+
+// markRevoked decides on the revocation of a card's certificates: all that are not revoked yet, or those of one act.
+func (s *Service) markRevoked(ctx context.Context, tx *Tx, card, act string, why int) error {
+	certs, err := tx.Cards.CertificatesOf(ctx, card)
+	if err != nil {
+		return err
+	}
+	for _, cert := range certs {
+		if act != "" && cert.Act != act || cert.State == CertificateRevoking || cert.State == CertificateRevoked {
+			continue
+		}
+		from := cert.State
+		cert.State, cert.Reason, cert.RevokeAt = CertificateRevoking, why, tx.Now
+		if _, err := tx.Cards.SetCertificate(ctx, cert, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orConflict names what a conditional update that found another state means inside a transaction.
+func orConflict(err error) error {
+	if err != nil {
+		return err
+	}
+	return ErrConflict
 }

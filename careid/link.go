@@ -2,7 +2,15 @@
 
 package careid
 
-import "time"
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
 
 // LinkState is where a link between a card and a mail account is.
 type LinkState string
@@ -28,4 +36,189 @@ type Link struct {
 type LinkRequest struct {
 	Address     string
 	Workstation Workstation
+}
+
+// LinkPreflight lists every condition that is missing for linking the actor's card to a mail account, all at once and
+// always in this order: mail.address, mail.inactive (or mail.disabled), mail.locked, mail.aup, careid.inactive,
+// link.taken, device.credmgmt, browser.unsupported, browser.private, device.clock. None is nil. That the address is
+// the person's own is not proven here: the caller has signed them in to the mail account.
+func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wardkey.Refusals, error) {
+	if a.session == nil {
+		return nil, s.no("session.none")
+	}
+	missing, err := s.mailMissing(ctx, r.Address)
+	if err != nil {
+		return nil, err
+	}
+	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		own, err := s.linkMissing(ctx, tx, a, r.Address)
+		missing = append(missing, own...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	policy, err := s.policy(s.now())
+	if err != nil {
+		return nil, err
+	}
+	return append(missing, s.deviceMissing(policy, r.Workstation)...), nil
+}
+
+// mailMissing asks the mail directory, outside any transaction.
+func (s *Service) mailMissing(ctx context.Context, address string) (wardkey.Refusals, error) {
+	if _, domain, ok := strings.Cut(address, "@"); !ok || domain != "nhs.net" {
+		return wardkey.Refusals{s.no("mail.address")}, nil
+	}
+	if s.mail == nil {
+		return wardkey.Refusals{s.no("mail.unavailable")}, nil
+	}
+	active, locked, accepted, err := s.mail.LinkState(ctx, address)
+	var no *wardkey.Refusal
+	switch {
+	case errors.As(err, &no) && strings.HasPrefix(no.Rule, "mail."):
+		return wardkey.Refusals{s.no(no.Rule).Because(err)}, nil
+	case err != nil:
+		return nil, err
+	}
+	var missing wardkey.Refusals
+	if !active {
+		missing = append(missing, s.no("mail.inactive"))
+	}
+	if locked {
+		missing = append(missing, s.no("mail.locked").RetryAfter(s.now().Add(tryAgain)))
+	}
+	if !accepted {
+		missing = append(missing, s.no("mail.aup"))
+	}
+	return missing, nil
+}
+
+// tryAgain is "a few minutes", which the published page advises to wait first.
+const tryAgain = 5 * time.Minute
+
+// linkMissing looks at the card, the person and the links there are.
+func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address string) (wardkey.Refusals, error) {
+	var missing wardkey.Refusals
+	if _, err := s.live(ctx, tx, a.session); err != nil {
+		if !isRefusal(err) {
+			return nil, err
+		}
+		missing = append(missing, s.no("careid.inactive").Because(err))
+	}
+	links, err := tx.Links.LinksOf(ctx, a.profile)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		if l.Card == a.card && l.State == LinkActive {
+			return append(missing, s.no("link.taken", "what", "this card")), nil
+		}
+	}
+	l, err := tx.Links.LinkOfAddress(ctx, address)
+	if errors.Is(err, ErrNotFound) {
+		return missing, nil
+	}
+	if err == nil && (l.State == LinkActive || l.Profile != a.profile) {
+		missing = append(missing, s.no("link.taken", "what", "this mail account"))
+	}
+	return missing, err
+}
+
+// deviceMissing reads the declared workstation. An unknown agent or browser counts as missing, for both must be there
+// to go on; an unknown private window or clock passes, because nothing but the person could tell.
+func (s *Service) deviceMissing(p Policy, w Workstation) wardkey.Refusals {
+	var missing wardkey.Refusals
+	if w.CredentialManagement != Yes {
+		missing = append(missing, s.no("device.credmgmt"))
+	}
+	if !slices.Contains(p.Browsers, w.Browser) {
+		missing = append(missing, s.no("browser.unsupported"))
+	}
+	if w.Private == Yes {
+		missing = append(missing, s.no("browser.private"))
+	}
+	if w.ClockSkew != nil && w.ClockSkew.Abs() > p.ClockSkew {
+		missing = append(missing, s.no("device.clock", "skew", w.ClockSkew.Round(time.Second).String()))
+	}
+	return missing
+}
+
+// Link joins the card of the actor's session to a mail account, when nothing is missing; else the error is the
+// Refusals of LinkPreflight. A suspended link of a lost card to the same account ends by it.
+func (s *Service) Link(ctx context.Context, a Actor, r LinkRequest) (*Link, error) {
+	missing, err := s.LinkPreflight(ctx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		s.refuse(ctx, a.name(), "link mail account", r.Address, missing)
+		return nil, missing
+	}
+	link := Link{ID: newID(), Card: a.card, Profile: a.profile, Address: r.Address, State: LinkActive}
+	err = s.change(ctx, a.name(), "link mail account", r.Address, func(ctx context.Context, tx *Tx, rec *record) error {
+		if _, err := s.authorize(ctx, tx, a, ActionLink, AnyTerm, Profile{ID: a.profile}); err != nil {
+			return err
+		}
+		missing, err := s.linkMissing(ctx, tx, a, r.Address) // again, now that nobody can be faster
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return missing
+		}
+		old, err := tx.Links.LinkOfAddress(ctx, r.Address)
+		if err == nil {
+			old.State, old.At = LinkEnded, tx.Now
+			_, err = tx.Links.SetLink(ctx, old, LinkSuspended)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		link.At = tx.Now
+		rec.Detail = "card " + a.card
+		return tx.Links.AddLink(ctx, link)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &link, nil
+}
+
+// Unlink frees the card and the account. Refusal: link.none.
+func (s *Service) Unlink(ctx context.Context, a Actor, address string) error {
+	return s.change(ctx, a.name(), "unlink mail account", address, func(ctx context.Context, tx *Tx, rec *record) error {
+		if _, err := s.authorize(ctx, tx, a, ActionLink, AnyTerm, Profile{ID: a.profile}); err != nil {
+			return err
+		}
+		l, err := tx.Links.LinkOfAddress(ctx, address)
+		if errors.Is(err, ErrNotFound) || err == nil && l.Profile != a.profile {
+			return s.no("link.none")
+		}
+		if err != nil {
+			return err
+		}
+		rec.Detail = "card " + l.Card
+		from := l.State
+		l.State, l.At = LinkEnded, tx.Now
+		_, err = tx.Links.SetLink(ctx, l, from)
+		return err
+	})
+}
+
+// Links lists a person's links, ended ones too, oldest first.
+func (s *Service) Links(ctx context.Context, a Actor, profile string) ([]Link, error) {
+	var links []Link
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		p, err := s.person(ctx, tx, profile)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
+			return err
+		}
+		links, err = tx.Links.LinksOf(ctx, profile)
+		return err
+	})
+	return links, err
 }

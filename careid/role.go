@@ -42,6 +42,24 @@ type Actor struct {
 	card         string
 	role         Role
 	organisation string
+	operator     string
+}
+
+// Operator is the program that runs the service, for pages of its own: it may view everything and change nothing.
+// Only code that holds the Service can make one; never make one for a request from outside.
+func Operator(name string) Actor { return Actor{operator: name} }
+
+// name is how the audit calls the actor.
+func (a Actor) name() string {
+	switch {
+	case a.operator != "":
+		return "operator " + a.operator
+	case a.profile == "":
+		return "anonymous"
+	case a.role == Holder:
+		return a.profile
+	}
+	return a.profile + " " + string(a.role) + " " + a.organisation
 }
 
 // Profile is the user id of the person who acts.

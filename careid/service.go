@@ -6,7 +6,11 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
@@ -33,18 +37,12 @@ type Sender interface {
 	Send(ctx context.Context, channel, to, subject, body string) error
 }
 
-// CardMaster keeps the secret that all security officer PINs derive from. The same serial and generation always give
-// the same PIN. The caller clears it.
-type CardMaster interface {
-	SOPIN(ctx context.Context, serial string, generation int64) ([]byte, error)
-}
-
 // Config is what a Service is made of. Store, CA, Sender, CardMaster, Servers and Origins are needed: an empty list
 // of servers or origins would accept anybody's proof, and New refuses it.
 type Config struct {
 	Store      Store
 	CA         CA
-	Mail       MailDirectory // nil: no mail accounts can be linked
+	Mail       MailDirectory // nil: no mail account can be linked
 	Sender     Sender
 	CardMaster CardMaster
 
@@ -53,25 +51,44 @@ type Config struct {
 	Servers []string
 	Origins []string
 
-	// Rules defaults to the built-in book. An organisation's is an Overlay of Rules().
+	// Rules defaults to the built-in book. An organisation's is an Overlay of it.
 	Rules *wardkey.Rulebook
 
 	// Binding says what pulling the card does. Default: the book's card.binding, close.
 	Binding Binding
 
-	// KeyAlgorithm goes into each KeyPlan: "" for P-256, or RSA-2048, RSA-3072, P-384.
+	// KeyAlgorithm goes into each KeyPlan: "" for P-256, or P-384, RSA-2048, RSA-3072.
 	KeyAlgorithm string
 
 	// ApplyURL is put before the token in invitations, such as "https://care.example/apply?token=".
 	ApplyURL string
 
-	// Queue bounds the messages under way at once; more are dropped and logged. Default 64.
+	// Queue bounds the messages under way at once; more are lost and logged. Default 64.
 	Queue int
 
-	Now     func() time.Time // the calendar; default time.Now
-	Wall    func() time.Time // the wire; default time.Now
+	Now     func() time.Time // the calendar, the same as the Store's; default time.Now
+	Wall    func() time.Time // the wire, the same as the Store's; default time.Now
 	Log     *slog.Logger     // nil is silent
 	Observe func(context.Context, Event)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Queue == 0 {
+		c.Queue = 64
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(context.Context, Event) {}
+	}
+	return c
 }
 
 // EventName is one of the closed list below.
@@ -101,6 +118,58 @@ type Event struct {
 
 // Service is the domain. It is safe for concurrent use, and any number of them may share one store.
 type Service struct {
-	Config
+	store     Store
+	ca        CA
+	mail      MailDirectory
+	sender    Sender
+	master    CardMaster
+	servers   []string
+	origins   []string
+	book      *wardkey.Rulebook
+	binding   Binding
+	algorithm string
+	applyURL  string
+	now, wall func() time.Time
+	log       *slog.Logger
+	observe   func(context.Context, Event)
+
 	slots chan struct{} // one for each message under way
+	kept  atomic.Pointer[datedPolicy]
+}
+
+// New makes a Service. It does no I/O; call Resume once before serving.
+func New(c Config) (*Service, error) {
+	c = c.withDefaults()
+	book := c.Rules
+	if book == nil {
+		builtIn, err := Rules()
+		if err != nil {
+			return nil, err
+		}
+		book = builtIn
+	}
+	switch {
+	case c.Store == nil || c.CA == nil || c.Sender == nil || c.CardMaster == nil:
+		return nil, errors.New("careid: Config needs a Store, a CA, a Sender and a CardMaster")
+	case len(c.Servers) == 0 || len(c.Origins) == 0 || slices.Contains(c.Servers, "") || slices.Contains(c.Origins, ""):
+		return nil, errors.New("careid: Config needs Servers and Origins: without them any proof would do")
+	case c.Queue < 0:
+		return nil, errors.New("careid: Queue must not be negative")
+	}
+	s := &Service{
+		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster,
+		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins),
+		book: book, binding: c.Binding, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
+		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
+		slots: make(chan struct{}, c.Queue),
+	}
+	p, err := s.policy(s.now())
+	if err != nil {
+		return nil, err
+	}
+	choices, err := book.Strings("card.binding.choices", s.now())
+	if err != nil || !slices.Contains(choices, string(p.Binding)) {
+		return nil, fmt.Errorf("careid: card binding %q is not one of %v", p.Binding, choices)
+	}
+	return s, nil
 }

@@ -2,7 +2,16 @@
 
 package careid
 
-import "time"
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
 
 // Binding says what pulling the card does to the session that it opened.
 type Binding string
@@ -53,4 +62,251 @@ type Alert struct {
 	Card     string
 	DaysLeft int
 	NotAfter time.Time // inclusive
+}
+
+// live reads a session that may still act: not ended, within its time, its card in the reader as far as its binding
+// asks, the card in use and the person's profile open. It does not ask the CA; Session does.
+func (s *Service) live(ctx context.Context, tx *Tx, hash []byte) (SessionRow, error) {
+	row, err := tx.Sessions.Session(ctx, hash)
+	if errors.Is(err, ErrNotFound) {
+		return SessionRow{}, s.no("session.none")
+	}
+	if err != nil {
+		return SessionRow{}, err
+	}
+	if row.Ended != "" || !tx.Now.Before(row.ExpiresAt) {
+		return SessionRow{}, s.no("session.ended")
+	}
+	if row.Binding != BindingKeep && !tx.Wall.Before(row.Lease) {
+		return SessionRow{}, s.no("presence.ended")
+	}
+	card, err := tx.Cards.Card(ctx, row.Card)
+	if err != nil {
+		return SessionRow{}, err
+	}
+	p, err := tx.People.Profile(ctx, row.Profile)
+	if err != nil {
+		return SessionRow{}, err
+	}
+	if card.State != CardActive || card.Profile != p.ID || p.State != ProfileOpen {
+		return SessionRow{}, s.no("session.ended")
+	}
+	return row, nil
+}
+
+// Redeem turns a result into a session under a new id. cookie is the value of the cookie whose SHA-256 the proof is
+// bound to: pre-session for a sign-in, the session itself for a step-up, which keeps its end and gets a new id and a
+// new AuthTime. Once, and within 60 seconds by Wall. The alerts are those of this sign-in.
+// Refusals: proof.result, presence.ended, card.…, profile.closed, session.…
+func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*SignedIn, error) {
+	var in SignedIn
+	bind := sha256.Sum256(cookie)
+	err := s.change(ctx, "anonymous", "sign in", "", func(ctx context.Context, tx *Tx, rec *record) error {
+		r, err := tx.Proofs.TakeResult(ctx, digest(result), bind[:], tx.Wall)
+		if errors.Is(err, ErrNotFound) {
+			return s.no("proof.result")
+		}
+		if err != nil {
+			return err
+		}
+		rec.Actor, rec.Subject, rec.keep = r.Profile, r.Card, true
+		row, p, err := s.sessionFrom(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		if r.Purpose == StepUp {
+			old, err := s.live(ctx, tx, bind[:])
+			if err != nil {
+				return err
+			}
+			row.ExpiresAt = old.ExpiresAt
+			rec.Action = "step up"
+			if err := s.endSessions(ctx, tx, rec, SessionFilter{Hash: old.Hash}, "stepped up"); err != nil {
+				return err
+			}
+		}
+		in = SignedIn{Token: newSecret()}
+		row.Hash = digest(in.Token)
+		if err := tx.Sessions.AddSession(ctx, row); err != nil {
+			return err
+		}
+		in.Session = shown(row, p)
+		rec.Detail = "session " + in.Session.ID
+		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
+		in.Alerts, err = s.alerts(ctx, tx, row.Card)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &in, nil
+}
+
+// sessionFrom makes the row, if card and person are still what they were a minute ago.
+func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow, Profile, error) {
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return SessionRow{}, Profile{}, err
+	}
+	card, err := tx.Cards.Card(ctx, r.Card)
+	if err != nil {
+		return SessionRow{}, Profile{}, err
+	}
+	p, err := tx.People.Profile(ctx, r.Profile)
+	if err != nil {
+		return SessionRow{}, Profile{}, err
+	}
+	if err := s.cardState(card); err != nil {
+		return SessionRow{}, Profile{}, err
+	}
+	if p.State != ProfileOpen {
+		return SessionRow{}, Profile{}, s.no("profile.closed")
+	}
+	lease, err := tx.Proofs.Presence(ctx, r.Presence)
+	if errors.Is(err, ErrNotFound) || err == nil && !tx.Wall.Before(lease.Until) {
+		return SessionRow{}, Profile{}, s.no("presence.ended")
+	}
+	return SessionRow{
+		Profile: p.ID, Card: card.Serial, Certificate: r.Certificate, Presence: r.Presence, Binding: policy.Binding,
+		AuthTime: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: lease.Until,
+	}, p, err
+}
+
+// shown is what a session looks like from outside. What the person used is a card, which asks for its passcode.
+func shown(row SessionRow, p Profile) Session {
+	return Session{
+		ID: sessionID(row.Hash), Profile: p.ID, Name: p.Name(), Card: row.Card,
+		AuthTime: row.AuthTime, ExpiresAt: row.ExpiresAt, Binding: row.Binding,
+		AMR: []string{"N3_SMARTCARD"}, ACR: "AAL3_ANY",
+	}
+}
+
+func sessionID(hash []byte) string { return hex.EncodeToString(hash[:16]) }
+
+// alerts tells of certificates that end within the alert window, both ends included.
+func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, error) {
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return nil, err
+	}
+	card, err := tx.Cards.Card(ctx, serial)
+	if err != nil {
+		return nil, err
+	}
+	left := card.NotAfter.Sub(tx.Now)
+	if left > policy.AlertWindow || left < 0 {
+		return nil, nil
+	}
+	const day = 24 * time.Hour
+	return []Alert{{Rule: "cert.alert", Card: serial, DaysLeft: int((left + day - time.Second) / day), NotAfter: card.NotAfter}}, nil
+}
+
+// Session reads a live session by its token, and asks the CA whether its certificate was revoked: then the session
+// ends here and now. That the certificate reached its end meanwhile does not end it.
+// Refusals: session.none, session.ended, presence.ended.
+func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
+	var row SessionRow
+	var p Profile
+	var der []byte
+	open := ""
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		if row, err = s.live(ctx, tx, digest(token)); err != nil {
+			return err
+		}
+		cert, err := tx.Cards.Certificate(ctx, row.Certificate)
+		if err != nil {
+			return err
+		}
+		der = cert.DER
+		if act, err := tx.Acts.OpenActOf(ctx, row.Card); err == nil {
+			open = act.ID
+		} else if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		p, err = tx.People.Profile(ctx, row.Profile)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ca.Verify(ctx, cert); err != nil && wardkey.RuleOf(err) != "cert.expired" {
+		if wardkey.RuleOf(err) == "" {
+			return nil, err
+		}
+		if err := s.end(ctx, "system", SessionFilter{Hash: row.Hash}, "revoked"); err != nil {
+			return nil, err
+		}
+		return nil, s.no("session.ended").Because(err)
+	}
+	session := shown(row, p)
+	session.OpenAct = open
+	return &session, nil
+}
+
+// SignOut ends a session. An unknown or ended one is no error.
+func (s *Service) SignOut(ctx context.Context, token string) error {
+	return s.end(ctx, "holder", SessionFilter{Hash: digest(token)}, "signed out")
+}
+
+// Lease keeps the sessions of a presence alive for another 30 seconds of Wall. Once the card left, the time ran out
+// or the session ended, it is refused: presence.ended.
+func (s *Service) Lease(ctx context.Context, presence string) error {
+	return s.store.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		policy, err := s.policy(tx.Now)
+		if err != nil {
+			return err
+		}
+		held, err := tx.Proofs.ExtendPresence(ctx, digest(presence), tx.Wall, tx.Wall.Add(policy.LeaseFor))
+		if err == nil && !held {
+			return s.no("presence.ended")
+		}
+		return err
+	})
+}
+
+// Removed tells that the card left its reader: the sessions bound to it end now. With binding keep they go on.
+// An unknown presence is refused: presence.ended.
+func (s *Service) Removed(ctx context.Context, presence string) error {
+	return s.change(ctx, "agent", "card removed", "", func(ctx context.Context, tx *Tx, rec *record) error {
+		lease, err := tx.Proofs.EndPresence(ctx, digest(presence))
+		if errors.Is(err, ErrNotFound) {
+			return s.no("presence.ended")
+		}
+		if err != nil {
+			return err
+		}
+		rec.Subject = lease.Card
+		return s.endSessions(ctx, tx, rec, SessionFilter{Presence: lease.Hash, Bound: true}, "card removed")
+	})
+}
+
+// end ends sessions in a change of its own, if there are any to end.
+func (s *Service) end(ctx context.Context, actor string, f SessionFilter, why string) error {
+	return s.change(ctx, actor, "end session", "", func(ctx context.Context, tx *Tx, rec *record) error {
+		rec.Detail = why
+		return s.endSessions(ctx, tx, rec, f, why)
+	})
+}
+
+// endSessions ends what the filter finds, with their presences, so that the agents' next leases are refused.
+func (s *Service) endSessions(ctx context.Context, tx *Tx, rec *record, f SessionFilter, why string) error {
+	rows, err := tx.Sessions.EndSessions(ctx, f, why)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := tx.Proofs.EndPresence(ctx, row.Presence); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if rec.Subject == "" {
+			rec.Subject = row.Card
+		}
+		rec.events = append(rec.events, Event{Name: EventSessionEnded, Card: row.Card, Session: sessionID(row.Hash), Reason: why})
+	}
+	return nil
 }

@@ -2,13 +2,269 @@
 
 package careid
 
-import "context"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
-// Store keeps everything. (The contract follows with the nouns.)
+// What a store answers besides data.
+var (
+	// ErrNotFound: there is no such row.
+	ErrNotFound = errors.New("careid: not found")
+	// ErrConflict: a row with that key, or another one that may exist once only, is there already.
+	ErrConflict = errors.New("careid: conflict")
+)
+
+// Store keeps everything. Service asks no more of it than this contract, and careidtest.TestStore holds it to it.
+//
+// Write runs fn in a transaction that no other Write overlaps as far as fn can tell (serializable), commits it
+// durably when fn returns nil and undoes all of it otherwise. fn may run more than once, and only the last run counts.
+// Read runs fn on a snapshot. A Tx is good until fn returns. Every Tx carries one Now and one Wall, whole seconds in
+// UTC, and times are kept as whole seconds.
+//
+// Methods that change a row only from a given state report whether they did, in one statement: of any number of
+// callers in any number of processes one gets true.
 type Store interface {
 	Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error
 	Read(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error
 }
 
-// Tx is one transaction.
-type Tx struct{}
+// Tx is one transaction, split by noun.
+type Tx struct {
+	Now, Wall time.Time
+
+	People       People
+	Applications Applications
+	Cards        Cards
+	Acts         Acts
+	Unlocks      Unlocks
+	Proofs       Proofs
+	Sessions     Sessions
+	Links        Links
+	Audit        AuditLog
+}
+
+// People keeps profiles and roles.
+type People interface {
+	AddProfile(ctx context.Context, p Profile) error // ErrConflict: the id is taken
+	UpdateProfile(ctx context.Context, p Profile) error
+	Profile(ctx context.Context, id string) (Profile, error)
+	ProfilesOf(ctx context.Context, organisation string) ([]Profile, error) // "" is all; by id
+	AddGrant(ctx context.Context, g Grant) error                            // ErrConflict: held already
+	EndGrant(ctx context.Context, profile string, role Role, organisation string, at time.Time) (bool, error)
+	// Grants in force at t, of a person; or, with profile "", of all people.
+	Grants(ctx context.Context, profile string, t time.Time) ([]Grant, error)
+}
+
+// Applications keeps Apply for Care ID.
+type Applications interface {
+	AddApplication(ctx context.Context, a Application, token []byte) error
+	Application(ctx context.Context, id string) (Application, error)
+	ApplicationByToken(ctx context.Context, token []byte) (Application, error)
+	UpdateApplication(ctx context.Context, a Application, from ApplicationState) (bool, error)
+	ApplicationsOf(ctx context.Context, organisation string) ([]Application, error) // "" is all; oldest first
+}
+
+// Generations are the SO PIN generations of a card: at most two that its security officer PIN can be (0 is none),
+// and the next that was never used.
+type Generations struct{ First, Second, Next int64 }
+
+// Cards keeps cards, their certificates and the orders for them.
+type Cards interface {
+	AddCard(ctx context.Context, c Card) error // ErrConflict: the serial is known
+	Card(ctx context.Context, serial string) (Card, error)
+	CardsOf(ctx context.Context, profile string) ([]Card, error)
+	// UpdateCard writes holder, state and dates, from the given state only.
+	UpdateCard(ctx context.Context, c Card, from CardState) (bool, error)
+	Generations(ctx context.Context, serial string) (Generations, error)
+	SetGenerations(ctx context.Context, serial string, g Generations) error
+
+	AddCertificate(ctx context.Context, c Certificate) error // the same one again changes nothing
+	Certificate(ctx context.Context, fingerprint [32]byte) (Certificate, error)
+	CertificatesOf(ctx context.Context, card string) ([]Certificate, error)            // oldest act first, authentication before signing
+	CertificatesIn(ctx context.Context, state CertificateState) ([]Certificate, error) // of all cards
+	SetCertificate(ctx context.Context, c Certificate, from CertificateState) (bool, error)
+
+	AddOrder(ctx context.Context, o Order) error
+	FillOrder(ctx context.Context, profile, card string) (bool, error) // the profile's oldest open one
+	OpenOrders(ctx context.Context) ([]Order, error)
+}
+
+// Acts keeps acts and the handles to them.
+type Acts interface {
+	AddAct(ctx context.Context, a Act) error // ErrConflict: another act is open on the card
+	Act(ctx context.Context, id string) (Act, error)
+	OpenActOf(ctx context.Context, card string) (Act, error) // open or issued
+	ActsIn(ctx context.Context, state ActState) ([]Act, error)
+	UpdateAct(ctx context.Context, a Act, from ActState) (bool, error)
+	AddHandle(ctx context.Context, h Handle) error
+	Handle(ctx context.Context, hash []byte) (Handle, error)
+}
+
+// Handle is a one-time secret's row: of an act, or, with Act "", of an anonymous unlock.
+type Handle struct {
+	Hash []byte // SHA-256
+	Act  string
+	Bind []byte // SHA-256 of the asking browser's cookie; an unlock's only
+	At   time.Time
+}
+
+// CodeState is where an unlock code is.
+type CodeState string
+
+// Only the newest code of a card is open.
+const (
+	CodeOpen       CodeState = "open"
+	CodeUsed       CodeState = "used"
+	CodeSuperseded CodeState = "superseded"
+)
+
+// Code is one unlock code as kept: salted and hashed.
+type Code struct {
+	Request    string
+	Card       string
+	Profile    string
+	Handle     []byte
+	Salt, Hash []byte
+	Tries      int
+	State      CodeState
+	SentAt     time.Time
+	ExpiresAt  time.Time // exclusive
+}
+
+// ResetState is where a reset act is.
+type ResetState string
+
+// A reset is opened by a redeemed code, has opened the card when one generation is known, and ends confirmed.
+const (
+	ResetOpen      ResetState = "open"
+	ResetHasOpened ResetState = "opened"
+	ResetConfirmed ResetState = "confirmed"
+	ResetEnded     ResetState = "ended" // another one took its place
+)
+
+// ResetAct is a reset as kept.
+type ResetAct struct {
+	Token    []byte // SHA-256
+	Card     string
+	Profile  string
+	Request  string
+	AgentKey []byte
+	State    ResetState
+	Opened   int64     // the generation that opened the card; 0 before
+	Next     int64     // the generation to set
+	At       time.Time // Wall
+}
+
+// Unlocks keeps codes, their tries, and resets.
+type Unlocks interface {
+	// AddCode stores the code and supersedes every open one of its card.
+	AddCode(ctx context.Context, c Code) error
+	Code(ctx context.Context, request string) (Code, error)
+	// LastSent returns when codes were sent to a profile since t, newest first.
+	LastSent(ctx context.Context, profile string, since time.Time) ([]time.Time, error)
+	// CountTry counts one try of an open code for this card that is not yet at its limit; false when it counted none.
+	CountTry(ctx context.Context, request, card string, limit int, now time.Time) (bool, error)
+	// CountCardTry counts one try of a card, unless there are limit of them since t.
+	CountCardTry(ctx context.Context, card string, limit int, since, now time.Time) (bool, error)
+	UseCode(ctx context.Context, request string) (bool, error)
+	// AddReset stores the reset and ends every unconfirmed one of its card.
+	AddReset(ctx context.Context, r ResetAct) error
+	Reset(ctx context.Context, token []byte) (ResetAct, error)
+	UpdateReset(ctx context.Context, r ResetAct, from ResetState) (bool, error)
+}
+
+// Result is a good proof that waits for its browser.
+type Result struct {
+	Hash        []byte
+	Bind        []byte
+	Purpose     Purpose
+	Presence    []byte
+	Certificate [32]byte
+	Card        string
+	Profile     string
+	Until       time.Time // Wall, exclusive
+}
+
+// PresenceLease is a card known to be in its reader until Until (Wall, exclusive).
+type PresenceLease struct {
+	Hash  []byte
+	Card  string
+	Until time.Time
+}
+
+// Proofs keeps what the card protocol spends.
+type Proofs interface {
+	AddNonce(ctx context.Context, nonce string, p Purpose, until time.Time) error
+	TakeNonce(ctx context.Context, nonce string, p Purpose, now time.Time) (bool, error)
+	AddResult(ctx context.Context, r Result) error
+	TakeResult(ctx context.Context, hash, bind []byte, now time.Time) (Result, error) // ErrNotFound: none, late, or of another browser
+	AddPresence(ctx context.Context, p PresenceLease) error
+	Presence(ctx context.Context, hash []byte) (PresenceLease, error)
+	// ExtendPresence moves the end of a lease that has not ended at now.
+	ExtendPresence(ctx context.Context, hash []byte, now, until time.Time) (bool, error)
+	EndPresence(ctx context.Context, hash []byte) (PresenceLease, error) // ErrNotFound
+	// Spent says whether Purge has anything to do, and Purge drops what can't be used any more.
+	Spent(ctx context.Context, wall time.Time) (bool, error)
+	Purge(ctx context.Context, wall time.Time) error
+}
+
+// SessionRow is a session as kept. Lease is the end of its presence lease, read with it; zero when that has ended.
+type SessionRow struct {
+	Hash        []byte // SHA-256 of the token
+	Profile     string
+	Card        string
+	Certificate [32]byte
+	Presence    []byte
+	Binding     Binding
+	AuthTime    time.Time
+	ExpiresAt   time.Time // exclusive
+	Ended       string    // why, or ""
+	Lease       time.Time
+}
+
+// SessionFilter chooses sessions: the fields that are set must all match.
+type SessionFilter struct {
+	Hash, Presence []byte
+	Card, Profile  string
+	Bound          bool // only those that end with their card
+}
+
+// Sessions keeps sessions.
+type Sessions interface {
+	AddSession(ctx context.Context, s SessionRow) error
+	Session(ctx context.Context, hash []byte) (SessionRow, error)
+	// EndSessions ends those that have not ended and returns them.
+	EndSessions(ctx context.Context, f SessionFilter, why string) ([]SessionRow, error)
+	// Overdue lists up to limit unended sessions whose time or lease is over.
+	Overdue(ctx context.Context, now, wall time.Time, limit int) ([]SessionRow, error)
+	// NextExpiry is the earliest end among unended sessions, zero when there is none.
+	NextExpiry(ctx context.Context) (time.Time, error)
+}
+
+// Links keeps links to mail accounts. Of one card, and of one address, at most one link is active.
+type Links interface {
+	AddLink(ctx context.Context, l Link) error // ErrConflict
+	LinksOf(ctx context.Context, profile string) ([]Link, error)
+	LinkOfAddress(ctx context.Context, address string) (Link, error) // active or suspended
+	SetLink(ctx context.Context, l Link, from LinkState) (bool, error)
+}
+
+// AuditEntry is one row of the chain.
+type AuditEntry struct {
+	Seq     int64
+	At      time.Time
+	Actor   string // user id, or "bootstrap", "card", "anonymous", "system"
+	Action  string
+	Subject string
+	Detail  string
+}
+
+// AuditLog is append-only. Append is the last call of a transaction.
+type AuditLog interface {
+	Append(ctx context.Context, e AuditEntry) error
+	Entries(ctx context.Context, after int64, limit int) ([]AuditEntry, error)
+	// Verify reads the whole chain; its error names the first bad row.
+	Verify(ctx context.Context) (int64, error)
+}

@@ -2,6 +2,18 @@
 
 package careid
 
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"math/big"
+	"time"
+)
+
 // Channel is a way to a person. Its text is what Sender gets.
 type Channel string
 
@@ -36,4 +48,224 @@ type UnlockCode struct {
 type Reset struct {
 	Token      string
 	Candidates []SealedSOPIN
+}
+
+// OpenUnlock gives an anonymous page a handle for one unlock. cookie is the value that the asking browser holds.
+// The unlock's fifteen minutes run from here.
+func (s *Service) OpenUnlock(ctx context.Context, cookie []byte) (string, error) {
+	handle := newSecret()
+	bind := sha256.Sum256(cookie)
+	err := s.store.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		return tx.Acts.AddHandle(ctx, Handle{Hash: digest(handle), Bind: bind[:], At: tx.Now})
+	})
+	return handle, err
+}
+
+// Cost of an unlock code's hash: all 10^8 codes take a large graphics card longer than a code lives.
+const (
+	codeRounds   = 200_000
+	codeHashSize = 32
+	codeSaltSize = 16
+)
+
+// hashCode is PBKDF2-HMAC-SHA-256. RFC 8018 §5.2.
+func hashCode(code, salt []byte) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, string(code), salt, codeRounds, codeHashSize)
+}
+
+// newCode draws a code of that many digits.
+func newCode(digits int) ([]byte, error) {
+	code := make([]byte, digits)
+	for i := range code {
+		n, err := rand.Int(rand.Reader, big.NewInt(10))
+		if err != nil {
+			return nil, err
+		}
+		code[i] = byte('0' + n.Int64())
+	}
+	return code, nil
+}
+
+// StartUnlock sends a code to the contact of a card's holder, on the channel chosen, and makes older codes of the card
+// useless. The code lives ten minutes of the calendar from here, and not beyond fifteen from OpenUnlock. The card's
+// word that it is locked is not asked for: a code is worth nothing without the card in the reader.
+//
+// Refusals, to be hidden from strangers: unlock.handle, unlock.card, card.…, profile.closed, cert.expired (before
+// anything about the lock), contact.none, unlock.limit with RetryAt. The UnlockStarted is filled in beside them.
+func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarted, error) {
+	started := &UnlockStarted{Request: newID()}
+	policy, err := s.policy(s.now())
+	if err != nil {
+		return started, err
+	}
+	code, err := newCode(policy.CodeDigits)
+	if err != nil {
+		return started, err
+	}
+	defer clear(code)
+	c := Code{Request: started.Request, Card: u.Card, Salt: make([]byte, codeSaltSize), State: CodeOpen}
+	_, _ = rand.Read(c.Salt)
+	if c.Hash, err = hashCode(code, c.Salt); err != nil { // for every caller, so that no time tells who exists
+		return started, err
+	}
+	return started, s.change(ctx, "anonymous", "start unlock", u.Card, func(ctx context.Context, tx *Tx, rec *record) error {
+		opened, err := s.unlockHandle(ctx, tx, policy, u.Handle)
+		if err != nil {
+			return err
+		}
+		_, holder, err := s.unlockable(ctx, tx, u.Card)
+		if err != nil {
+			return err
+		}
+		to := map[Channel]string{ByEmail: holder.Email, ByText: holder.Mobile}[u.Channel]
+		if to == "" {
+			return s.no("contact.none", "channel", auditText(string(u.Channel)))
+		}
+		if err := s.resendLimit(ctx, tx, policy, holder.ID); err != nil {
+			return err
+		}
+		c.Profile, c.Handle, c.SentAt = holder.ID, opened.Hash, tx.Now
+		c.ExpiresAt = tx.Now.Add(policy.CodeFromSent)
+		if end := opened.At.Add(policy.CodeFromStart); end.Before(c.ExpiresAt) {
+			c.ExpiresAt = end
+		}
+		rec.Detail = "code by " + string(u.Channel)
+		rec.tell(u.Channel, to, "Your smartcard security code", "Your security code is "+string(code)+". It can be used once, until "+c.ExpiresAt.UTC().Format("15:04 UTC")+". Never tell it to anybody.")
+		return tx.Unlocks.AddCode(ctx, c)
+	})
+}
+
+// unlockHandle reads the handle of an unlock page that is not too old.
+func (s *Service) unlockHandle(ctx context.Context, tx *Tx, p Policy, handle string) (Handle, error) {
+	h, err := tx.Acts.Handle(ctx, digest(handle))
+	if errors.Is(err, ErrNotFound) || err == nil && (h.Act != "" || !tx.Now.Before(h.At.Add(p.CodeFromStart))) {
+		return Handle{}, s.no("unlock.handle")
+	}
+	return h, err
+}
+
+// unlockable reads a card that a code may open, and its holder. That it has expired is told first.
+func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, Profile, error) {
+	card, err := tx.Cards.Card(ctx, serial)
+	if errors.Is(err, ErrNotFound) {
+		return Card{}, Profile{}, s.no("unlock.card")
+	}
+	if err != nil {
+		return Card{}, Profile{}, err
+	}
+	holder, err := tx.People.Profile(ctx, card.Profile)
+	if err != nil {
+		return Card{}, Profile{}, err
+	}
+	switch {
+	case card.State != CardActive && card.State != CardLocked:
+		return Card{}, Profile{}, s.cardState(card)
+	case holder.State != ProfileOpen:
+		return Card{}, Profile{}, s.no("profile.closed")
+	case tx.Now.After(card.NotAfter):
+		return Card{}, Profile{}, s.no("cert.expired")
+	case holder.Email == "" && holder.Mobile == "":
+		return Card{}, Profile{}, s.no("contact.none")
+	}
+	return card, holder, nil
+}
+
+// resendLimit holds back a flood of codes to one person. It runs on the calendar, as the codes do.
+func (s *Service) resendLimit(ctx context.Context, tx *Tx, p Policy, profile string) error {
+	sent, err := tx.Unlocks.LastSent(ctx, profile, tx.Now.Add(-time.Hour))
+	if err != nil {
+		return err
+	}
+	var retry time.Time
+	if len(sent) > 0 {
+		retry = sent[0].Add(p.ResendGap)
+	}
+	if len(sent) >= p.ResendHour {
+		retry = sent[p.ResendHour-1].Add(time.Hour)
+	}
+	if tx.Now.Before(retry) {
+		return s.no("unlock.limit", "retry", retry.Format("15:04:05 UTC")).RetryAfter(retry)
+	}
+	return nil
+}
+
+// RedeemUnlock spends a code and opens the reset act of its card. The try is counted, durably and in one statement,
+// before the code is looked at. Whatever is wrong, the refusal is unlock.code; only the audit says which. From here
+// until the reset is confirmed the card is held as locked. Another refusal: agent.key.
+func (s *Service) RedeemUnlock(ctx context.Context, u UnlockCode) (*Reset, error) {
+	if _, err := ecdh.X25519().NewPublicKey(u.AgentKey); err != nil {
+		return nil, s.no("agent.key").Because(err)
+	}
+	code, why, err := s.countTry(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := hashCode(u.Code, code.Salt)
+	if err != nil {
+		return nil, err
+	}
+	if why == "" && subtle.ConstantTimeCompare(hash, code.Hash) != 1 {
+		why = "wrong"
+	}
+	if why != "" {
+		no := s.no("unlock.code").Because(why)
+		s.refuse(ctx, "anonymous", "redeem code", u.Card, no)
+		return nil, no
+	}
+	return s.openReset(ctx, u)
+}
+
+// countTry counts a try of the code and of the card. When it could not, it says why, and returns a code that only
+// costs as much time.
+func (s *Service) countTry(ctx context.Context, u UnlockCode) (Code, reason, error) {
+	var code Code
+	var why reason
+	err := s.store.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		code, why = Code{Salt: make([]byte, codeSaltSize)}, ""
+		policy, err := s.policy(tx.Now)
+		if err != nil {
+			return err
+		}
+		found, err := tx.Unlocks.Code(ctx, u.Request)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			why = "no such request"
+			return nil
+		case err != nil:
+			return err
+		case found.Card != u.Card:
+			why = "another card"
+			return nil
+		}
+		counted, err := tx.Unlocks.CountCardTry(ctx, u.Card, policy.CardTries, tx.Now.Add(-24*time.Hour), tx.Now)
+		if err != nil {
+			return err
+		}
+		if !counted {
+			why = "too many tries of the card"
+			return nil
+		}
+		counted, err = tx.Unlocks.CountTry(ctx, u.Request, u.Card, policy.CodeTries, tx.Now)
+		if err != nil {
+			return err
+		}
+		if !counted {
+			why = unusable(found, tx.Now)
+			return nil
+		}
+		code = found
+		return nil
+	})
+	return code, why, err
+}
+
+// unusable says for the audit why no try of a code was counted.
+func unusable(c Code, now time.Time) reason {
+	switch {
+	case c.State != CodeOpen:
+		return reason("code " + string(c.State))
+	case !now.Before(c.ExpiresAt):
+		return "late"
+	}
+	return "too many tries of the code"
 }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careid
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+// Answer verifies a card's proof of any purpose but the confirmation of an act. SignIn and StepUp give a result for
+// the browser; Presence and Renew are recorded with their act. Checked, in this order: form, signature and key usage;
+// audience, origin and the workstation's clock; the nonce, spent from here on; the certificate's place on a card; the
+// card's state; revocation, then expiry (an expired certificate is good enough to be present, and for nothing else);
+// the person. What it does not prove: that the asking browser is the one named by bind, which Redeem proves.
+//
+// Refusals: proof.…, device.clock, cert.…, card.…, unlock.unfinished, profile.closed, act.unknown.
+func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
+	p, err := s.verifyProof(jws)
+	if err != nil {
+		s.log.InfoContext(ctx, "careid: proof refused", "rule", wardkey.RuleOf(err))
+		return nil, err
+	}
+	caErr := s.ca.Verify(ctx, p.certificate)
+	if caErr != nil && wardkey.RuleOf(caErr) == "" {
+		return nil, caErr
+	}
+	if p.claims.Purpose == Presence && wardkey.RuleOf(caErr) == "cert.expired" {
+		caErr = nil
+	}
+	var answer Answered
+	err = s.change(ctx, "card", "answer "+auditText(string(p.claims.Purpose)), "", func(ctx context.Context, tx *Tx, rec *record) error {
+		answer = Answered{}
+		if err := s.spend(ctx, tx, rec, p); err != nil {
+			return err
+		}
+		card, holder, err := s.cardOfProof(ctx, tx, rec, p, caErr)
+		if err != nil {
+			return err
+		}
+		rec.Actor = holder.ID
+		switch p.claims.Purpose {
+		case SignIn, StepUp:
+			answer, err = s.answerSignIn(ctx, tx, p, card)
+		case Presence, Renew:
+			err = s.answerAct(ctx, tx, rec, p, card)
+		default:
+			err = s.no("proof.purpose")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &answer, nil
+}
+
+// cardOfProof finds the card that the proof's certificate is on, and refuses what may not answer. It changes nothing.
+func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof, caErr error) (Card, Profile, error) {
+	fail := func(err error) (Card, Profile, error) { return Card{}, Profile{}, err }
+	cert, err := tx.Cards.Certificate(ctx, p.fingerprint)
+	if errors.Is(err, ErrNotFound) {
+		return fail(s.no("cert.unknown"))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	rec.Subject = cert.Card
+	card, err := tx.Cards.Card(ctx, cert.Card)
+	if err != nil {
+		return fail(err)
+	}
+	holder, err := tx.People.Profile(ctx, card.Profile)
+	if err != nil {
+		return fail(err)
+	}
+	rec.Actor = holder.ID
+	switch {
+	case cert.Use != Authentication:
+		return fail(s.no("cert.usage"))
+	case card.State != CardActive && card.State != CardLocked:
+		return fail(s.cardState(card))
+	case cert.State == CertificateRevoking || cert.State == CertificateRevoked:
+		return fail(s.no("cert.revoked"))
+	case caErr != nil:
+		return fail(s.fromCA(caErr))
+	case cert.State == CertificateReplaced:
+		return fail(s.no("cert.superseded"))
+	case holder.State != ProfileOpen:
+		return fail(s.no("profile.closed"))
+	}
+	return card, holder, s.cardState(card) // a locked card: finish the unlock
+}
+
+// answerSignIn stores a presence and a result, and names the act that the agent should go on with.
+func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card) (Answered, error) {
+	if p.bind == nil || p.claims.Act != "" {
+		return Answered{}, s.no("proof.purpose")
+	}
+	if p.claims.Purpose == StepUp {
+		row, err := s.live(ctx, tx, p.bind)
+		if err != nil {
+			return Answered{}, err
+		}
+		if row.Card != card.Serial {
+			return Answered{}, s.no("proof.purpose")
+		}
+	}
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return Answered{}, err
+	}
+	answer := Answered{Presence: newSecret(), Result: newSecret(), LeaseEvery: policy.LeaseEvery, LeaseFor: policy.LeaseFor}
+	presence := PresenceLease{Hash: digest(answer.Presence), Card: card.Serial, Until: tx.Wall.Add(policy.LeaseFor)}
+	if err := tx.Proofs.AddPresence(ctx, presence); err != nil {
+		return Answered{}, err
+	}
+	err = tx.Proofs.AddResult(ctx, Result{
+		Hash: digest(answer.Result), Bind: p.bind, Purpose: p.claims.Purpose, Presence: presence.Hash,
+		Certificate: p.fingerprint, Card: card.Serial, Profile: card.Profile, Until: tx.Wall.Add(policy.NonceLife),
+	})
+	if err != nil {
+		return Answered{}, err
+	}
+	act, err := tx.Acts.OpenActOf(ctx, card.Serial)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return answer, nil
+	case err != nil:
+		return Answered{}, err
+	case act.State == ActIssued:
+		answer.OpenAct, err = s.addHandle(ctx, tx, act.ID)
+	}
+	return answer, err
+}
+
+// answerAct records with an act that the holder's card spoke for it: present at the desk, or agreeing to its renewal.
+func (s *Service) answerAct(ctx context.Context, tx *Tx, rec *record, p *proof, card Card) error {
+	act, err := tx.Acts.Act(ctx, p.claims.Act)
+	if errors.Is(err, ErrNotFound) {
+		return s.no("act.unknown")
+	}
+	if err != nil {
+		return err
+	}
+	rec.Detail = "act " + act.ID
+	own := act.Kind == Renew && act.Role == Holder
+	switch {
+	case act.State != ActOpen || act.Card != card.Serial || act.Evidence.Kind != ByCard:
+		return s.no("act.unknown")
+	case !bytes.Equal(act.Session, p.bind), own != (p.claims.Purpose == Renew):
+		return s.no("proof.purpose")
+	}
+	act.PresentAt = tx.Wall
+	if done, err := tx.Acts.UpdateAct(ctx, act, ActOpen); err != nil || !done {
+		return orConflict(err)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+// Resume finishes what a stop left open: certificates that the CA made and careid did not store, acts given up, and
+// revocations not yet told to the CA. Call it once at start.
+func (s *Service) Resume(ctx context.Context) error {
+	var open []Act
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		open, err = tx.Acts.ActsIn(ctx, ActOpen)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, act := range open {
+		if len(act.Requests) == 0 {
+			continue // the agent comes back, or the act is given up
+		}
+		if _, err := s.certify(ctx, act); err != nil && !isRefusal(err) {
+			failed = append(failed, fmt.Errorf("careid: resume act %s: %w", act.ID, err))
+		}
+	}
+	return errors.Join(append(failed, s.settle(ctx))...)
+}
+
+// settle tells the CA what was decided here: it makes sure that acts given up leave no certificate that is not
+// revoked, and asks for every revocation that is still open. It may be repeated at any time.
+func (s *Service) settle(ctx context.Context) error {
+	var givenUp []Act
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		givenUp, err = tx.Acts.ActsIn(ctx, ActAbandoning)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, act := range givenUp {
+		if err := s.settleAct(ctx, act); err != nil {
+			failed = append(failed, fmt.Errorf("careid: give up act %s: %w", act.ID, err))
+		}
+	}
+	return errors.Join(append(failed, s.settleRevocations(ctx))...)
+}
+
+// settleAct learns from the CA what it may have made for an act given up, marks that for revocation, and closes it.
+func (s *Service) settleAct(ctx context.Context, act Act) error {
+	if len(act.Requests) > 0 {
+		if _, err := s.certify(ctx, act); err != nil && !isRefusal(err) {
+			return err
+		}
+	}
+	return s.change(ctx, "system", "act given up", act.Card, func(ctx context.Context, tx *Tx, rec *record) error {
+		rec.Detail = "act " + act.ID
+		act.State = ActAbandoned
+		_, err := tx.Acts.UpdateAct(ctx, act, ActAbandoning)
+		return err
+	})
+}
+
+func (s *Service) settleRevocations(ctx context.Context) error {
+	var certs []Certificate
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		certs, err = tx.Cards.CertificatesIn(ctx, CertificateRevoking)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, c := range certs {
+		cert, err := c.Parse()
+		if err != nil {
+			return err
+		}
+		if err := s.ca.Revoke(ctx, cert, c.Reason, c.RevokeAt); err != nil && wardkey.RuleOf(err) != "cert.revoked" {
+			failed = append(failed, fmt.Errorf("careid: revoke a certificate of card %s: %w", c.Card, err))
+			continue
+		}
+		err = s.change(ctx, "system", "revoked", c.Card, func(ctx context.Context, tx *Tx, rec *record) error {
+			rec.Detail = fmt.Sprintf("%s %x, reason %d", c.Use, c.Fingerprint[:8], c.Reason)
+			done := c
+			done.State = CertificateRevoked
+			_, err := tx.Cards.SetCertificate(ctx, done, CertificateRevoking)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// sweep is how many sessions one Due ends in one transaction.
+const sweep = 500
+
+// Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops spent nonces
+// and results, and goes on with revocations and acts given up. next is the earliest end of a session, or zero.
+// Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
+func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
+	var overdue []SessionRow
+	var spent bool
+	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		if overdue, err = tx.Sessions.Overdue(ctx, tx.Now, tx.Wall, sweep); err != nil {
+			return err
+		}
+		spent, err = tx.Proofs.Spent(ctx, tx.Wall)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(overdue) > 0 {
+		err = s.change(ctx, "system", "sessions over", "", func(ctx context.Context, tx *Tx, rec *record) error {
+			for _, row := range overdue {
+				// A lease may have been extended since: look again.
+				if _, err := s.live(ctx, tx, row.Hash); err == nil || !isRefusal(err) {
+					continue
+				}
+				if err := s.endSessions(ctx, tx, rec, SessionFilter{Hash: row.Hash}, "time or lease over"); err != nil {
+					return err
+				}
+			}
+			rec.Subject, rec.Detail = "", fmt.Sprintf("%d ended", len(rec.events))
+			return nil
+		})
+		if err != nil {
+			return time.Time{}, err
+		}
+	}
+	if spent {
+		if err := s.store.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.Proofs.Purge(ctx, tx.Wall) }); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if err := s.settle(ctx); err != nil {
+		return time.Time{}, err
+	}
+	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		next, err = tx.Sessions.NextExpiry(ctx)
+		return err
+	})
+	return next, err
+}
+
+// VerifyAudit reads the whole chain of this room and returns how many rows it has; its error names the first bad one.
+func (s *Service) VerifyAudit(ctx context.Context) (int64, error) {
+	var rows int64
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		rows, err = tx.Audit.Verify(ctx)
+		return err
+	})
+	return rows, err
+}
+
+// Audit reads up to limit rows after a sequence number: for the operator only.
+func (s *Service) Audit(ctx context.Context, a Actor, after int64, limit int) ([]AuditEntry, error) {
+	if a.operator == "" {
+		return nil, s.no("role.action", "role", string(a.role), "action", "read the audit", "who", "the operator")
+	}
+	var rows []AuditEntry
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		var err error
+		rows, err = tx.Audit.Entries(ctx, after, limit)
+		return err
+	})
+	return rows, err
+}

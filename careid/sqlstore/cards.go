@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+)
+
+type cards struct{ queries }
+
+func scanCard(row scanner) (v careid.Card, err error) {
+	var issued, notAfter int64
+	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter)
+	v.IssuedAt, v.NotAfter = fromUnix(issued), fromUnix(notAfter)
+	return v, err
+}
+
+func (c cards) AddCard(ctx context.Context, v careid.Card) error {
+	return c.added(ctx, insertCard, v.Serial, v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter))
+}
+
+func (c cards) Card(ctx context.Context, serial string) (careid.Card, error) {
+	return one(ctx, c.queries, scanCard, selectCard+" WHERE serial = $1", serial)
+}
+
+func (c cards) CardsOf(ctx context.Context, profile string) ([]careid.Card, error) {
+	return all(ctx, c.queries, scanCard, selectCard+" WHERE profile = $1 ORDER BY issued_at, serial", profile)
+}
+
+func (c cards) UpdateCard(ctx context.Context, v careid.Card, from careid.CardState) (bool, error) {
+	return c.changed(ctx, updateCard, v.Serial, string(from), v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter))
+}
+
+func (c cards) Generations(ctx context.Context, serial string) (careid.Generations, error) {
+	scan := func(row scanner) (g careid.Generations, err error) {
+		err = row.Scan(&g.First, &g.Second, &g.Next)
+		return g, err
+	}
+	return one(ctx, c.queries, scan, selectGenerations, serial)
+}
+
+func (c cards) SetGenerations(ctx context.Context, serial string, g careid.Generations) error {
+	done, err := c.changed(ctx, updateGenerations, serial, g.First, g.Second, g.Next)
+	if err == nil && !done {
+		return careid.ErrNotFound
+	}
+	return err
+}
+
+func scanCertificate(row scanner) (v careid.Certificate, err error) {
+	var fingerprint []byte
+	var reason, revokeAt, notAfter int64
+	err = row.Scan(&fingerprint, &v.Card, &v.Act, &v.Use, &v.State, &reason, &revokeAt, &notAfter, &v.DER)
+	copy(v.Fingerprint[:], fingerprint)
+	v.Reason, v.RevokeAt, v.NotAfter = int(reason), fromUnix(revokeAt), fromUnix(notAfter)
+	return v, err
+}
+
+func (c cards) AddCertificate(ctx context.Context, v careid.Certificate) error {
+	_, err := c.changed(ctx, insertCertificate+" ON CONFLICT DO NOTHING", v.Fingerprint[:], v.Card, v.Act, string(v.Use), string(v.State),
+		v.Reason, unix(v.RevokeAt), unix(v.NotAfter), v.DER)
+	return err
+}
+
+func (c cards) Certificate(ctx context.Context, fingerprint [32]byte) (careid.Certificate, error) {
+	return one(ctx, c.queries, scanCertificate, selectCertificate+" WHERE c.fingerprint = $1", fingerprint[:])
+}
+
+func (c cards) CertificatesOf(ctx context.Context, card string) ([]careid.Certificate, error) {
+	return all(ctx, c.queries, scanCertificate, selectCertificate+" WHERE c.card = $1 ORDER BY a.opened_at, c.act, c.use", card)
+}
+
+func (c cards) CertificatesIn(ctx context.Context, state careid.CertificateState) ([]careid.Certificate, error) {
+	return all(ctx, c.queries, scanCertificate, selectCertificate+" WHERE c.state = $1 ORDER BY c.card, c.act, c.use", string(state))
+}
+
+func (c cards) SetCertificate(ctx context.Context, v careid.Certificate, from careid.CertificateState) (bool, error) {
+	return c.changed(ctx, updateCertificate, v.Fingerprint[:], string(from), string(v.State), v.Reason, unix(v.RevokeAt))
+}
+
+func (c cards) AddOrder(ctx context.Context, o careid.Order) error {
+	return c.added(ctx, insertOrder, o.ID, o.Profile, o.Replaces, unix(o.At), o.Card)
+}
+
+func (c cards) FillOrder(ctx context.Context, profile, card string) (bool, error) {
+	return c.changed(ctx, fillOrder, profile, card)
+}
+
+func (c cards) OpenOrders(ctx context.Context) ([]careid.Order, error) {
+	scan := func(row scanner) (o careid.Order, err error) {
+		var at int64
+		err = row.Scan(&o.ID, &o.Profile, &o.Replaces, &at, &o.Card)
+		o.At = fromUnix(at)
+		return o, err
+	}
+	return all(ctx, c.queries, scan, selectOrders)
+}
+
+type acts struct{ queries }
+
+func scanAct(row scanner) (v careid.Act, err error) {
+	var presentAt, openedAt int64
+	var authentication, signing []byte
+	err = row.Scan(&v.ID, &v.Kind, &v.Card, &v.Profile, &v.State, &v.Actor, &v.Role, &v.Organisation, &v.Session,
+		&v.Evidence.Kind, &v.Evidence.Document, &presentAt, &v.Opened, &v.Renews, &v.Expired, &v.Locked, &v.Replaces, &openedAt,
+		&authentication, &signing)
+	v.PresentAt, v.OpenedAt = fromUnix(presentAt), fromUnix(openedAt)
+	if len(authentication) > 0 {
+		v.Requests = [][]byte{authentication, signing}
+	}
+	return v, err
+}
+
+// requests are the two columns of an act's requests.
+func requests(v careid.Act) (authentication, signing []byte) {
+	if len(v.Requests) != 2 {
+		return nil, nil
+	}
+	return v.Requests[0], v.Requests[1]
+}
+
+func (a acts) AddAct(ctx context.Context, v careid.Act) error {
+	authentication, signing := requests(v)
+	return a.added(ctx, insertAct, v.ID, string(v.Kind), v.Card, v.Profile, string(v.State), v.Actor, string(v.Role), v.Organisation,
+		v.Session, string(v.Evidence.Kind), v.Evidence.Document, unix(v.PresentAt), v.Opened, v.Renews, v.Expired, v.Locked, v.Replaces,
+		unix(v.OpenedAt), authentication, signing)
+}
+
+func (a acts) UpdateAct(ctx context.Context, v careid.Act, from careid.ActState) (bool, error) {
+	authentication, signing := requests(v)
+	return a.changed(ctx, updateAct, v.ID, string(from), string(v.State), v.Actor, string(v.Role), v.Organisation, v.Session,
+		string(v.Evidence.Kind), v.Evidence.Document, unix(v.PresentAt), v.Opened, v.Locked, v.Replaces, authentication, signing)
+}
+
+func (a acts) Act(ctx context.Context, id string) (careid.Act, error) {
+	return one(ctx, a.queries, scanAct, selectAct+" WHERE id = $1", id)
+}
+
+func (a acts) OpenActOf(ctx context.Context, card string) (careid.Act, error) {
+	return one(ctx, a.queries, scanAct, selectAct+" WHERE card = $1 AND state IN ('open', 'issued')", card)
+}
+
+func (a acts) ActsIn(ctx context.Context, state careid.ActState) ([]careid.Act, error) {
+	return all(ctx, a.queries, scanAct, selectAct+" WHERE state = $1 AND state IN ('open', 'issued', 'abandoning') ORDER BY opened_at, id", string(state))
+}
+
+func (a acts) AddHandle(ctx context.Context, h careid.Handle) error {
+	return a.added(ctx, insertHandle, h.Hash, h.Act, h.Bind, unix(h.At))
+}
+
+func (a acts) Handle(ctx context.Context, hash []byte) (careid.Handle, error) {
+	scan := func(row scanner) (h careid.Handle, err error) {
+		var at int64
+		err = row.Scan(&h.Hash, &h.Act, &h.Bind, &at)
+		h.At = fromUnix(at)
+		return h, err
+	}
+	return one(ctx, a.queries, scan, "SELECT hash, act, bind, at FROM careid_handle WHERE hash = $1", hash)
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+)
+
+type unlocks struct{ queries }
+
+func (u unlocks) AddCode(ctx context.Context, c careid.Code) error {
+	if _, err := u.changed(ctx, supersedeCodes, c.Card); err != nil {
+		return err
+	}
+	return u.added(ctx, insertCode, c.Request, c.Card, c.Profile, c.Handle, c.Salt, c.Hash, c.Tries, string(c.State), unix(c.SentAt), unix(c.ExpiresAt))
+}
+
+func (u unlocks) Code(ctx context.Context, request string) (careid.Code, error) {
+	scan := func(row scanner) (c careid.Code, err error) {
+		var sent, expires int64
+		err = row.Scan(&c.Request, &c.Card, &c.Profile, &c.Handle, &c.Salt, &c.Hash, &c.Tries, &c.State, &sent, &expires)
+		c.SentAt, c.ExpiresAt = fromUnix(sent), fromUnix(expires)
+		return c, err
+	}
+	return one(ctx, u.queries, scan, selectCode, request)
+}
+
+func (u unlocks) LastSent(ctx context.Context, profile string, since time.Time) ([]time.Time, error) {
+	scan := func(row scanner) (time.Time, error) {
+		var at int64
+		err := row.Scan(&at)
+		return fromUnix(at), err
+	}
+	return all(ctx, u.queries, scan, "SELECT sent_at FROM careid_code WHERE profile = $1 AND sent_at > $2 ORDER BY sent_at DESC", profile, unix(since))
+}
+
+func (u unlocks) CountTry(ctx context.Context, request, card string, limit int, now time.Time) (bool, error) {
+	return u.changed(ctx, countTry, request, card, limit, unix(now))
+}
+
+func (u unlocks) CountCardTry(ctx context.Context, card string, limit int, since, now time.Time) (bool, error) {
+	return u.changed(ctx, countCardTry, card, limit, unix(since), unix(now))
+}
+
+func (u unlocks) UseCode(ctx context.Context, request string) (bool, error) {
+	return u.changed(ctx, "UPDATE careid_code SET state = 'used' WHERE request = $1 AND state = 'open'", request)
+}
+
+func (u unlocks) AddReset(ctx context.Context, r careid.ResetAct) error {
+	if _, err := u.changed(ctx, endResets, r.Card); err != nil {
+		return err
+	}
+	return u.added(ctx, insertReset, r.Token, r.Card, r.Profile, r.Request, r.AgentKey, string(r.State), r.Opened, r.Next, unix(r.At))
+}
+
+func (u unlocks) Reset(ctx context.Context, token []byte) (careid.ResetAct, error) {
+	scan := func(row scanner) (r careid.ResetAct, err error) {
+		var at int64
+		err = row.Scan(&r.Token, &r.Card, &r.Profile, &r.Request, &r.AgentKey, &r.State, &r.Opened, &r.Next, &at)
+		r.At = fromUnix(at)
+		return r, err
+	}
+	return one(ctx, u.queries, scan, selectReset, token)
+}
+
+func (u unlocks) UpdateReset(ctx context.Context, r careid.ResetAct, from careid.ResetState) (bool, error) {
+	return u.changed(ctx, "UPDATE careid_reset SET state = $3, opened = $4 WHERE token = $1 AND state = $2", r.Token, string(from), string(r.State), r.Opened)
+}
