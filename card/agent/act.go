@@ -51,8 +51,6 @@ func (r Request) opensAtOnce() bool {
 		return true
 	case Renew:
 		return r.Bind == ""
-	case Unlock:
-		return r.Act != ""
 	}
 	return false
 }

@@ -47,13 +47,13 @@
 // the reader. What each kind needs:
 //
 //	signin    server bind          the result goes, with the cookie behind bind, to the server's POST session
-//	stepup    server bind act?     as signin, for a session that is there
+//	stepup    server bind          as signin, for a session that is there: POST session with purpose stepup
 //	presence  server bind act      the holder of the card in the reader is here, for this act; the server records it
 //	issue     server handle        the holder chooses a passcode; keys, certificates
 //	renew     server handle        new keys and certificates; with bind and act, the old key agrees first (the holder's own)
 //	repair    server handle        what the card has lost
 //	clear     server handle        the card is emptied
-//	unlock    server handle        a code, then a new passcode; with act, at the desk and without a code
+//	unlock    server handle        a code, then a new passcode
 //	passcode                       the holder changes the passcode
 //
 // page is to be opened in a window of its own. state is waiting (for the

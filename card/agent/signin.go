@@ -35,7 +35,7 @@ func (a *Agent) proveCard(ctx context.Context, t *task, f form) error {
 	if err != nil {
 		return err
 	}
-	if signsIn && got.Presence != "" {
+	if got.Presence != "" { // also of a step-up: its session is a new one
 		if err := a.hold(c.Serial(), pulled, t, got); err != nil {
 			return err
 		}

@@ -67,8 +67,6 @@ func (a *Agent) do(ctx context.Context, t *task, step string, f form) (next stri
 		return a.askForCode(ctx, t, f)
 	case stepCode:
 		return a.redeemCode(ctx, t, f)
-	case stepChoose:
-		return "", a.unlockAtDesk(ctx, t, f)
 	}
 	return a.resumeReset(ctx, t, f)
 }

@@ -51,8 +51,8 @@ type Request struct {
 	// Bind is the hash of the asking browser's cookie: SignIn, StepUp,
 	// Presence, and Renew in the holder's own session.
 	Bind string `json:"bind,omitempty"`
-	// Act is the act that a proof names: Presence, and StepUp where it is for
-	// one. For Unlock it says that an RA has opened the act: no code is asked.
+	// Act is the act that a proof names: Presence, and Renew in the holder's own
+	// session.
 	Act string `json:"act,omitempty"`
 	// Reader is the number of the reader in the status; nil lets the agent
 	// take the card that fits.
@@ -119,9 +119,6 @@ func (r Request) firstStep() string {
 	case Passcode:
 		return stepChange
 	case Unlock:
-		if r.Act != "" {
-			return stepChoose
-		}
 		return stepChannel
 	}
 	return stepPasscode
@@ -134,14 +131,14 @@ func (r Request) complete() bool {
 		return false
 	}
 	switch r.Kind {
-	case SignIn:
+	case SignIn, StepUp:
 		return needs(r.Bind, true) && needs(r.Handle, false) && needs(r.Act, false)
-	case StepUp:
-		return needs(r.Bind, true) && needs(r.Handle, false)
 	case Presence:
 		return needs(r.Bind, true) && needs(r.Handle, false) && needs(r.Act, true)
-	case Issue, Renew, Repair, Clear, Unlock:
-		return needs(r.Handle, true)
+	case Renew:
+		return needs(r.Handle, true) && needs(r.Act, r.Bind != "")
+	case Issue, Repair, Clear, Unlock:
+		return needs(r.Handle, true) && needs(r.Bind, false) && needs(r.Act, false)
 	case Passcode:
 		return needs(r.Bind, false) && needs(r.Handle, false) && needs(r.Act, false)
 	}

@@ -173,23 +173,3 @@ func candidateOf(candidates []sealedSOPIN, generation int64) sealedSOPIN {
 	}
 	return sealedSOPIN{}
 }
-
-// unlockAtDesk opens a locked card under an act of the RA: no code, and the
-// holder types the new passcode here.
-func (a *Agent) unlockAtDesk(ctx context.Context, t *task, f form) error {
-	c, info, give, err := a.take(ctx, t)
-	if err != nil {
-		return err
-	}
-	defer give()
-	passcode, err := a.chosen(info, f)
-	if err != nil {
-		return err
-	}
-	if err := a.prepare(ctx, c, t, info.Initialised, false, passcode); err != nil {
-		return err
-	}
-	return patiently(ctx, func(ctx context.Context) error {
-		return a.server(t.request.Server).confirm(ctx, t.request.Handle, "")
-	})
-}

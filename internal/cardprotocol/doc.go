@@ -144,8 +144,9 @@
 //
 // # Page to server
 //
-//	POST   session  pre-session cookie, {result}  → 200 {until,alerts}, a session cookie of a new value
-//	DELETE session  session cookie                → 204
+//	POST   session  pre-session cookie, {result}                → 200 {until,alerts}, a session cookie of a new value
+//	POST   session  session cookie, {result,purpose:"stepup"}  → the same
+//	DELETE session  session cookie                              → 204
 //
 // The ticket that a page gives to the agent is {server,kind,handle,bind,act},
 // empty members left out.

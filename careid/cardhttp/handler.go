@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cardhttp
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+//go:embed rules.json
+var rulesJSON []byte
+
+// Rulebook returns what this package itself says no to, and its rates.
+func Rulebook() (*wardkey.Rulebook, error) { return wardkey.ParseRulebook(rulesJSON) }
+
+// Path is where the handler is to be mounted.
+const Path = "/card/v1/"
+
+// maxBody is the protocol's limit of a request.
+const maxBody = 64 << 10
+
+// Config says which service is served, and where.
+type Config struct {
+	// Service is a *careid.Service.
+	Service Service
+	// Server is this server's base URL as agents and browsers know it, one of
+	// the service's Config.Servers. With https, cookies are Secure and carry
+	// the __Host- prefix; http is taken for a loopback host only.
+	Server string
+	// SignInPage is where RequireSession sends a browser without a session, such
+	// as "/signin"; empty answers 401.
+	SignInPage string
+	// Source tells the requests of one place from another's, for the rates. The
+	// default is the connection's address (an IPv6 address by its /64); behind a
+	// proxy of your own, read what it sets.
+	Source func(*http.Request) string
+	// UnlockAnswer is how long every answer to an unlock's start takes at
+	// least, so that its time tells nothing. Default 400 ms.
+	UnlockAnswer time.Duration
+	// Now says which rates are in force (default time.Now); Wall measures them
+	// (default time.Now).
+	Now, Wall func() time.Time
+	// Log gets refusals by their rule. Nil is silent.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Source == nil {
+		c.Source = address
+	}
+	if c.UnlockAnswer == 0 {
+		c.UnlockAnswer = 400 * time.Millisecond
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Handler is the server's side of the card protocol, and the sessions of its
+// pages. It is safe for concurrent use.
+type Handler struct {
+	config  Config
+	rules   *wardkey.Rulebook
+	mux     *http.ServeMux
+	pages   *http.CrossOriginProtection
+	secure  bool
+	proofs  *rates
+	unlocks *rates
+}
+
+// New checks the configuration. It fails where Server isn't
+// scheme://host[:port], or is http to another machine.
+func New(c Config) (*Handler, error) {
+	c = c.withDefaults()
+	if c.Service == nil {
+		return nil, errors.New("cardhttp: Config.Service is missing")
+	}
+	secure, err := checkServer(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := Rulebook()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{config: c, rules: rules, mux: http.NewServeMux(), secure: secure, pages: http.NewCrossOriginProtection()}
+	if h.proofs, err = h.rates("rate.proof.second", time.Second, "rate.proof.burst"); err != nil {
+		return nil, err
+	}
+	if h.unlocks, err = h.rates("rate.unlock.minute", time.Minute, "rate.unlock.burst"); err != nil {
+		return nil, err
+	}
+	h.routes()
+	return h, nil
+}
+
+func checkServer(server string) (secure bool, err error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != server {
+		return false, fmt.Errorf("cardhttp: Config.Server %q is not scheme://host[:port]", server)
+	}
+	switch {
+	case u.Scheme == "https":
+		return true, nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return false, nil
+	}
+	return false, fmt.Errorf("cardhttp: Config.Server %q must be https (http only to a loopback host)", server)
+}
+
+// ServeHTTP serves everything under Path.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	h.mux.ServeHTTP(w, r)
+}
+
+func (h *Handler) routes() {
+	agent := func(path string, limit *rates, serve func(http.ResponseWriter, *http.Request) error) {
+		h.mux.HandleFunc("POST "+Path+path, h.fromAgent(limit, serve))
+	}
+	agent("nonce", h.proofs, h.nonce)
+	agent("answer", h.proofs, h.answer)
+	agent("lease", nil, h.lease)
+	agent("removed", nil, h.removed)
+	agent("act", h.proofs, h.act)
+	agent("act/requests", h.proofs, h.requests)
+	agent("act/confirm", h.proofs, h.confirm)
+	agent("unlock/start", h.unlocks, h.unlockStart)
+	agent("unlock/redeem", h.unlocks, h.unlockRedeem)
+	agent("reset/opened", h.proofs, h.resetOpened)
+	agent("reset/confirm", h.proofs, h.resetConfirm)
+
+	h.mux.HandleFunc("POST "+Path+"session", h.fromPage(h.signIn))
+	h.mux.HandleFunc("DELETE "+Path+"session", h.fromPage(h.signOut))
+}
+
+// fromAgent lets agents through: programs, which no browser vouches for. A page
+// that got hold of a handle or a token can't use it here.
+func (h *Handler) fromAgent(limit *rates, serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+			h.refuse(w, r, h.rules.Refuse("http.browser"))
+			return
+		}
+		if limit != nil {
+			if err := limit.take(h.config.Source(r), h.config.Wall()); err != nil {
+				h.refuse(w, r, h.rules.Refuse("http.rate").RetryAfter(err.at))
+				return
+			}
+		}
+		if err := serve(w, r); err != nil {
+			h.refuse(w, r, err)
+		}
+	}
+}
+
+// fromPage lets requests of this origin's pages through.
+func (h *Handler) fromPage(serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h.pages.Check(r); err != nil {
+			h.refuse(w, r, h.rules.Refuse("http.crossorigin").Because(err))
+			return
+		}
+		if err := serve(w, r); err != nil {
+			h.refuse(w, r, err)
+		}
+	}
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		err = h.rules.Refuse("http.large").Because(err)
+	}
+	level := slog.LevelInfo
+	if wardkey.RuleOf(err) == "" {
+		level = slog.LevelError
+	}
+	h.config.Log.Log(r.Context(), level, "refused", "path", r.URL.Path, "rule", wardkey.RuleOf(err), "cause", err)
+	wardkey.WriteProblem(w, err)
+}
+
+// read decodes one JSON value strictly.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return h.rules.Refuse("http.malformed").Because(errors.New("the body is not application/json"))
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return h.rules.Refuse("http.malformed").Because(errors.Join(tooLarge(err), withoutValue(err)))
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return h.rules.Refuse("http.malformed").Because(errors.New("something follows the body"))
+	}
+	return nil
+}
+
+// tooLarge keeps the one decoding error that has a rule of its own.
+func tooLarge(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return large
+	}
+	return nil
+}
+
+// withoutValue says what is wrong with a body and nothing that stands in it: a
+// decoder's own words may quote a code or a token.
+func withoutValue(err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Errorf("member %q has another type", kind.Field)
+	}
+	return errors.New("the body is not the JSON of this request")
+}
+
+func write(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the other side has gone; there is nobody left to tell
+	return nil
+}
+
+// bearer is the token of the Authorization header (RFC 6750 §2.1).
+func (h *Handler) bearer(r *http.Request) (string, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+		return "", h.rules.Refuse("http.bearer")
+	}
+	return token, nil
+}
