@@ -22,7 +22,7 @@ type Session struct {
 
 // Alert says at a sign-in that the card's certificates end soon.
 type Alert struct {
-	Kind     string    `json:"kind"`
+	Rule     string    `json:"rule"`
 	DaysLeft int       `json:"daysLeft"`
 	NotAfter time.Time `json:"notAfter"`
 }

@@ -25,6 +25,7 @@ type request struct {
 	in          any    // nil sends no body
 	out         any    // nil reads no body
 	origin      string // the page that asks; "" for a client that is no browser
+	bearer      string // an agent's credential; "" for none
 }
 
 // do sends r and decodes the answer. A refusal comes back as wardkey's own.
@@ -47,6 +48,9 @@ func do(ctx context.Context, client *http.Client, r request) error {
 	}
 	if r.origin != "" {
 		req.Header.Set("Origin", r.origin)
+	}
+	if r.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -92,6 +96,12 @@ func (h *Hospital) control(ctx context.Context, method, path string, in, out any
 	return do(ctx, h.http, request{method: method, url: h.config.Web + path, in: in, out: out})
 }
 
+// Protocol is a call of the card protocol, as an agent makes it, to a path under
+// /card/v1: for an agent that is not the workstation's, such as a thief's.
+func (h *Hospital) Protocol(ctx context.Context, path, bearer string, in, out any) error {
+	return do(ctx, h.http, request{method: http.MethodPost, url: h.config.Web + "/card/v1/" + path, in: in, out: out, bearer: bearer})
+}
+
 // web is a call with this browser's cookies to the estate's web address.
 func (b *Browser) web(ctx context.Context, method, path string, in, out any) error {
 	return do(ctx, b.http, request{method: method, url: b.h.config.Web + path, in: in, out: out})
@@ -106,8 +116,10 @@ func (h *Hospital) await(ctx context.Context, long time.Duration, what string, l
 	defer tick.Stop()
 	for {
 		done, err := look(ctx)
-		switch {
-		case done, err != nil && ctx.Err() == nil:
+		if err == nil && done {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {

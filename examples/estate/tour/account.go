@@ -12,6 +12,13 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/estate/hospital"
 )
 
+// The sites that the story opens, by their ODS codes.
+const (
+	linkSite   = "VKT01"
+	quotaSite  = "VKT02"
+	senderSite = "VKT03"
+)
+
 // mailUser is somebody with a mail account.
 type mailUser struct {
 	address  string
@@ -32,10 +39,10 @@ func linking(ctx context.Context, s *story) error {
 	if err != nil {
 		return must("the nurse signs in", err)
 	}
-	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, "A9A5A", "Elm House")); err != nil {
+	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, linkSite, "Elm House")); err != nil {
 		return err
 	}
-	own, err := s.openAccount(ctx, "A9A5A", "Asha", "Patel", s.nurse.Mobile)
+	own, err := s.openAccount(ctx, linkSite, "Asha", "Patel", s.nurse.Mobile)
 	if err != nil {
 		return err
 	}
@@ -71,7 +78,7 @@ func (s *story) missingAtOnce(ctx context.Context, b *hospital.Browser, address 
 	if missing, err = b.LinkPreflight(ctx, "nobody.there@nhs.net", unfit); err != nil {
 		return must("the preflight answers", err)
 	}
-	if err := sameRules(missing, "mail.inactive", "mail.aup", "device.credmgmt", "browser.unsupported"); err != nil {
+	if err := sameRules(missing, "mail.inactive", "device.credmgmt", "browser.unsupported"); err != nil {
 		return err
 	}
 	return refused(b.Link(ctx, address, fit), "a link before the policy is accepted", "mail.aup")
@@ -101,7 +108,7 @@ func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address strin
 	if err := must("the account is linked", b.Link(ctx, address, fit)); err != nil {
 		return err
 	}
-	other, err := s.openAccount(ctx, "A9A5A", "Asha", "Patel-Second", s.nurse.Mobile)
+	other, err := s.openAccount(ctx, linkSite, "Asha", "Patel-Second", s.nurse.Mobile)
 	if err != nil {
 		return err
 	}
@@ -185,10 +192,7 @@ func firstLogin() []gate {
 	}
 }
 
-const (
-	accountsPerSite = 10
-	quotaSite       = "VLX12"
-)
+const accountsPerSite = 10
 
 // quota is step 12.
 func quota(ctx context.Context, s *story) error {
@@ -217,8 +221,6 @@ func quota(ctx context.Context, s *story) error {
 	_, err = s.h.OpenShared(ctx, quotaSite, owner)
 	return refused(err, "the second shared mailbox", "mail.quota.shared")
 }
-
-const senderSite = "RBA01"
 
 // gates is step 13.
 func gates(ctx context.Context, s *story) error {

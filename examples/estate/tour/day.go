@@ -4,6 +4,8 @@ package tour
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/examples/estate/hospital"
@@ -105,8 +107,11 @@ func (s *story) staysLocked(ctx context.Context, when string) error {
 	return refused(err, "the right passcode "+when, "card.locked")
 }
 
-// codeLife is longer than any code lives.
-const codeLife = 15 * time.Minute
+const (
+	codeLife = 10 * time.Minute
+	// codeGap is how long to wait before a person may ask for another code.
+	codeGap = time.Minute + time.Second
+)
 
 // unlock is step 6.
 func unlock(ctx context.Context, s *story) error {
@@ -116,16 +121,18 @@ func unlock(ctx context.Context, s *story) error {
 	if err := s.lateCode(ctx); err != nil {
 		return err
 	}
-	fresh := "628318"
-	spent, err := s.unlockByCode(ctx, fresh)
+	spent, err := s.codeUsedTwice(ctx)
 	if err != nil {
 		return err
 	}
-	old := s.nurse.passcode
-	s.nurse.passcode = fresh
-	if err := s.secondUse(ctx, spent); err != nil {
+	if _, err := s.h.Advance(ctx, codeGap); err != nil {
+		return must("the clock moves on", err)
+	}
+	old, fresh := s.nurse.passcode, "628318"
+	if err := s.unlockByCode(ctx, spent, fresh); err != nil {
 		return err
 	}
+	s.nurse.passcode = fresh
 	_, err = s.h.Browser().SignIn(ctx, ward, old)
 	if err := refused(err, "the old passcode", "passcode.wrong"); err != nil {
 		return err
@@ -146,26 +153,58 @@ func (s *story) lateCode(ctx context.Context) error {
 	return refused(u.Finish(ctx, code, s.nurse.passcode), "a late code", "unlock.code")
 }
 
-// unlockByCode types a wrong code and then the right one with a new passcode.
-// It returns the code, which is spent then.
-func (s *story) unlockByCode(ctx context.Context, fresh string) (string, error) {
+// unlockByCode types a spent code, a wrong one, and then the right one with a
+// new passcode.
+func (s *story) unlockByCode(ctx context.Context, spent, fresh string) error {
 	u, code, err := s.askForCode(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if err := refused(u.Finish(ctx, otherCode(code), fresh), "a wrong code", "unlock.code"); err != nil {
-		return "", err
+	for what, wrong := range map[string]string{"a code of an earlier unlock": spent, "a wrong code": otherCode(code)} {
+		if err := refused(u.Finish(ctx, wrong, fresh), what, "unlock.code"); err != nil {
+			return err
+		}
 	}
-	return code, must("the right code unlocks the card", u.Finish(ctx, code, fresh))
+	return must("the right code unlocks the card", u.Finish(ctx, code, fresh))
 }
 
-// secondUse types a spent code again.
-func (s *story) secondUse(ctx context.Context, spent string) error {
-	u, err := s.h.StartUnlock(ctx, ward, "email")
+// codeUsedTwice redeems one code twice, as two agents at once would. Neither
+// goes on to reset the card: whoever has a code and no card gains nothing, and
+// the holder asks for another. It returns the spent code.
+func (s *story) codeUsedTwice(ctx context.Context) (string, error) {
+	mail, err := s.h.Mailbox(ctx, s.nurse.Email)
 	if err != nil {
-		return must("the unlock page opens once more", err)
+		return "", must("the inbox opens", err)
 	}
-	return refused(u.Finish(ctx, spent, s.nurse.passcode), "a code used twice", "unlock.code")
+	ticket, err := s.h.Browser().UnlockTicket(ctx)
+	if err != nil {
+		return "", must("the unlock page opens", err)
+	}
+	var started struct {
+		Request string `json:"request"`
+	}
+	in := map[string]string{"card": s.nurse.card, "channel": "email"}
+	if err := s.h.Protocol(ctx, "unlock/start", ticket.Handle, in, &started); err != nil {
+		return "", must("an unlock starts", err)
+	}
+	code, err := codeFrom(ctx, mail)
+	if err != nil {
+		return "", err
+	}
+	if err := must("the first use of a code", s.redeem(ctx, started.Request, code)); err != nil {
+		return "", err
+	}
+	return code, refused(s.redeem(ctx, started.Request, code), "a code used twice", "unlock.code")
+}
+
+// redeem gives a code to the server as an agent with a key of its own.
+func (s *story) redeem(ctx context.Context, request, code string) error {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	in := map[string]any{"request": request, "card": s.nurse.card, "code": code, "agentKey": key.PublicKey().Bytes()}
+	return s.h.Protocol(ctx, "unlock/redeem", "", in, nil)
 }
 
 // askForCode opens the unlock page, asks for a code by e-mail and reads it.
@@ -178,15 +217,21 @@ func (s *story) askForCode(ctx context.Context) (*hospital.Unlock, string, error
 	if err != nil {
 		return nil, "", must("a locked card's holder asks for a code", err)
 	}
+	code, err := codeFrom(ctx, mail)
+	return u, code, err
+}
+
+// codeFrom waits for the e-mail with a code.
+func codeFrom(ctx context.Context, mail *hospital.Mailbox) (string, error) {
 	message, err := mail.Next(ctx, hospital.HasCode)
 	if err != nil {
-		return nil, "", must("an e-mail with an 8-digit code", err)
+		return "", must("an e-mail with an 8-digit code", err)
 	}
 	if err := holds(len(message.Raw) > 0, "an e-mail that came over SMTP", "no raw message"); err != nil {
-		return nil, "", err
+		return "", err
 	}
 	code, err := message.Code()
-	return u, code, must("an 8-digit code", err)
+	return code, must("an 8-digit code", err)
 }
 
 // otherCode differs from a code in its last digit.

@@ -136,7 +136,8 @@ func (s *story) nearMiss(ctx context.Context, to string) error {
 		}
 		told = m.Body
 	}
-	if err := holds(strings.Contains(told, "[secure]"), "the sender is told to write [secure]", "%q", told); err != nil {
+	if err := holds(strings.Contains(told, "[secure]") && strings.Contains(told, "mail.secure.nearmiss"),
+		"the sender is told the rule and to write [secure]", "%q", told); err != nil {
 		return err
 	}
 	arrived, err := boxes[to].New(ctx)

@@ -4,6 +4,7 @@ package tour
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
@@ -32,7 +33,7 @@ func loss(ctx context.Context, s *story) error {
 		return err
 	}
 	_, err = b.Session(ctx)
-	if err := refused(err, "the session of the lost card", "session.ended"); err != nil {
+	if err := refused(err, "the session of the lost card", over()...); err != nil {
 		return err
 	}
 	for _, c := range pair {
@@ -43,6 +44,10 @@ func loss(ctx context.Context, s *story) error {
 	_, _, err = s.signedIn(ctx, s.leaver, ward)
 	return refused(err, "sign-in with the lost card", "card.lost", "cert.revoked")
 }
+
+// over are the rules by which a session says that it is: it was ended, or its
+// card has gone.
+func over() []string { return []string{"session.ended", "presence.ended"} }
 
 // endsWithin is how soon a session is over once its card is pulled.
 const endsWithin = 2 * time.Second
@@ -63,14 +68,14 @@ func removal(ctx context.Context, s *story) error {
 	}
 	for {
 		_, err := b.Session(deadline)
-		if wardkey.RuleOf(err) == "session.ended" {
+		if slices.Contains(over(), wardkey.RuleOf(err)) {
 			break
 		}
 		if deadline.Err() != nil {
 			return holds(false, "the session is over within 2 seconds of the pull", "it is not")
 		}
 		if err != nil {
-			return must("the session is over by session.ended", err)
+			return must("the session is over", err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -78,5 +83,5 @@ func removal(ctx context.Context, s *story) error {
 		return err
 	}
 	_, err = b.Session(ctx)
-	return refused(err, "the session after the card is put back", "session.ended")
+	return refused(err, "the session after the card is put back", over()...)
 }
