@@ -44,25 +44,39 @@ func (m *Module) Card(ctx context.Context, sel Selector) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found *TokenInfo
-	for _, s := range slots {
-		if !sel.matches(s.Token) {
-			continue
-		}
-		if found != nil {
-			return nil, ErrAmbiguous
-		}
-		found = s.Token
+	slot, err := only(slots, sel)
+	if err != nil {
+		return nil, err
 	}
-	if found == nil {
-		return nil, ErrNoCard
-	}
+	found := slot.Token
 	t := l.tokens[found.Serial]
 	if t == nil {
 		t = &token{lib: l, serial: found.Serial, lock: make(chan struct{}, 1)}
 		l.tokens[found.Serial] = t
 	}
 	return &Card{module: m, token: t, asking: make(chan struct{}, 1)}, nil
+}
+
+// only is the one slot with such a card. A card that can't be read might be it.
+func only(slots []Slot, sel Selector) (*Slot, error) {
+	var found *Slot
+	mute := ErrNoCard
+	for i, s := range slots {
+		if s.Err != nil {
+			mute = s.Err
+		}
+		if !sel.matches(s.Token) {
+			continue
+		}
+		if found != nil {
+			return nil, ErrAmbiguous
+		}
+		found = &slots[i]
+	}
+	if found == nil {
+		return nil, mute
+	}
+	return found, nil
 }
 
 // matches never takes a token without a serial for a card: it couldn't be found

@@ -20,33 +20,33 @@ func (s *sentinel) Rule() string { return s.rule }
 // What can go wrong, to be asked for with errors.Is. Each has a Rule() string,
 // given beside it.
 var (
-	ErrUnsupported   error = &sentinel{"card.unsupported", "card: not supported by this build, module or card"}
-	ErrUntrusted     error = &sentinel{"module.untrusted", "card: module can be replaced by others"}
-	ErrModule        error = &sentinel{"module.failed", "card: module failed"}
-	ErrClosed        error = &sentinel{"module.closed", "card: module is closed"}
-	ErrNoCard        error = &sentinel{"card.absent", "card: no such card in any reader"}
-	ErrRemoved       error = &sentinel{"card.removed", "card: card was removed"}
-	ErrAmbiguous     error = &sentinel{"card.ambiguous", "card: more than one matches"}
-	ErrNotFound      error = &sentinel{"object.absent", "card: no such object on the card"}
-	ErrExists        error = &sentinel{"object.exists", "card: object is already on the card"}
-	ErrMismatch      error = &sentinel{"object.mismatch", "card: object doesn't belong to the key"}
-	ErrFull          error = &sentinel{"card.full", "card: no room on the card"}
-	ErrBlank         error = &sentinel{"card.blank", "card: card isn't initialised"}
-	ErrBusy          error = &sentinel{"card.busy", "card: card is in use by another part of this process"}
-	ErrNotLoggedIn   error = &sentinel{"passcode.required", "card: not logged in"}
-	ErrWrongPIN      error = &sentinel{"passcode.wrong", "card: wrong PIN"}
-	ErrLocked        error = &sentinel{"card.locked", "card: PIN is locked"}
-	ErrFinalTry      error = &sentinel{"passcode.final", "card: one try is left before the card locks"}
-	ErrPINLength     error = &sentinel{"passcode.length", "card: PIN is too short or too long"}
-	ErrPINInvalid    error = &sentinel{"passcode.invalid", "card: PIN has characters that the card doesn't take"}
-	ErrPINNotSet     error = &sentinel{"passcode.unset", "card: PIN was never set"}
-	ErrPINExpired    error = &sentinel{"passcode.expired", "card: PIN must be changed first"}
-	ErrWrongSOPIN    error = &sentinel{"sopin.wrong", "card: wrong SO PIN"}
-	ErrSOLocked      error = &sentinel{"sopin.locked", "card: SO PIN is locked; this card can't be unlocked"}
-	ErrSOFinalTry    error = &sentinel{"sopin.final", "card: one try of the SO PIN is left"}
-	ErrSOPINLength   error = &sentinel{"sopin.length", "card: SO PIN is too short or too long"}
-	ErrDigest        error = &sentinel{"digest.invalid", "card: digest doesn't fit its hash"}
-	errNotRecognised error = &sentinel{"card.failed", "card: card failed"}
+	ErrUnsupported error = &sentinel{"card.unsupported", "card: not supported by this build, module or card"}
+	ErrUntrusted   error = &sentinel{"module.untrusted", "card: module can be replaced by others"}
+	ErrModule      error = &sentinel{"module.failed", "card: module failed"}
+	ErrClosed      error = &sentinel{"module.closed", "card: module is closed"}
+	ErrNoCard      error = &sentinel{"card.absent", "card: no such card in any reader"}
+	ErrRemoved     error = &sentinel{"card.removed", "card: card was removed"}
+	ErrAmbiguous   error = &sentinel{"card.ambiguous", "card: more than one matches"}
+	ErrNotFound    error = &sentinel{"object.absent", "card: no such object on the card"}
+	ErrExists      error = &sentinel{"object.exists", "card: object is already on the card"}
+	ErrMismatch    error = &sentinel{"object.mismatch", "card: object doesn't belong to the key"}
+	ErrFull        error = &sentinel{"card.full", "card: no room on the card"}
+	ErrBlank       error = &sentinel{"card.blank", "card: card isn't initialised"}
+	ErrBusy        error = &sentinel{"card.busy", "card: card is in use by another part of this process"}
+	ErrNotLoggedIn error = &sentinel{"passcode.required", "card: not logged in"}
+	ErrWrongPIN    error = &sentinel{"passcode.wrong", "card: wrong PIN"}
+	ErrLocked      error = &sentinel{"card.locked", "card: PIN is locked"}
+	ErrFinalTry    error = &sentinel{"passcode.final", "card: one try is left before the card locks"}
+	ErrPINLength   error = &sentinel{"passcode.length", "card: PIN is too short or too long"}
+	ErrPINInvalid  error = &sentinel{"passcode.invalid", "card: PIN has characters that the card doesn't take"}
+	ErrPINNotSet   error = &sentinel{"passcode.unset", "card: PIN was never set"}
+	ErrPINExpired  error = &sentinel{"passcode.expired", "card: PIN must be changed first"}
+	ErrWrongSOPIN  error = &sentinel{"sopin.wrong", "card: wrong SO PIN"}
+	ErrSOLocked    error = &sentinel{"sopin.locked", "card: SO PIN is locked; this card can't be unlocked"}
+	ErrSOFinalTry  error = &sentinel{"sopin.final", "card: one try of the SO PIN is left"}
+	ErrSOPINLength error = &sentinel{"sopin.length", "card: SO PIN is too short or too long"}
+	ErrDigest      error = &sentinel{"digest.invalid", "card: digest doesn't fit its hash"}
+	ErrFailed      error = &sentinel{"card.failed", "card: card failed"}
 )
 
 // Error is what the module answered. It never holds a PIN, a label or anything
@@ -122,7 +122,7 @@ func explain(op string, err error) error {
 	}
 	means, known := meaning[c.Code]
 	if !known {
-		means = errNotRecognised
+		means = ErrFailed
 	}
 	return &Error{Op: op, Func: c.Func, Code: c.Code, Name: c.Name, Err: means}
 }

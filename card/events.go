@@ -5,6 +5,7 @@ package card
 import (
 	"context"
 	"iter"
+	"maps"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type Event struct {
 // means that it was away in between.
 type presence struct {
 	label string
+	slot  uint
 	pulls uint64
 }
 
@@ -55,7 +57,7 @@ func (m *Module) Events(ctx context.Context) iter.Seq[Event] {
 		tick := time.NewTicker(m.config.Poll)
 		defer tick.Stop()
 		for {
-			if now, err := m.look(); err == nil {
+			if now, err := m.look(seen); err == nil {
 				for _, e := range differences(seen, now) {
 					m.config.Log.InfoContext(ctx, "card "+e.Kind.String(), "serial", e.Serial)
 					if !yield(e) {
@@ -75,20 +77,16 @@ func (m *Module) Events(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
-// look is what the readers hold now.
-func (m *Module) look() (map[string]presence, error) {
-	l := m.lib
+// look is what the readers hold now. Of a slot that can't be read, what was seen
+// there before is believed.
+func (m *Module) look(before map[string]presence) (map[string]presence, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
+	l := m.lib
 	l.slots.Lock()
 	slots, err := l.list()
-	tokens := map[string]*token{}
-	for _, s := range slots {
-		if s.Token != nil {
-			tokens[s.Token.Serial] = l.tokens[s.Token.Serial]
-		}
-	}
+	tokens := maps.Clone(l.tokens)
 	l.slots.Unlock()
 	if err != nil {
 		return nil, err
@@ -96,7 +94,12 @@ func (m *Module) look() (map[string]presence, error) {
 	now := map[string]presence{}
 	for _, s := range slots {
 		if s.Token != nil && s.Token.Serial != "" {
-			now[s.Token.Serial] = presence{s.Token.Label, tokens[s.Token.Serial].noticed()}
+			now[s.Token.Serial] = presence{s.Token.Label, s.ID, tokens[s.Token.Serial].noticed()}
+		}
+		for serial, p := range before {
+			if s.Err != nil && p.slot == s.ID {
+				now[serial] = p
+			}
 		}
 	}
 	return now, nil

@@ -104,7 +104,8 @@ func (c *Card) Key(ctx context.Context, sel KeySelector) (*Key, error) {
 
 // GenerateKey makes a key pair on the card, which never leaves it: sensitive,
 // not extractable, for signing only. It needs a login. ErrExists: the card has a
-// key of this id. ErrUnsupported: the card doesn't make such keys.
+// key of this id; one that a cut-short call left behind is found with Key.
+// ErrUnsupported: the card doesn't make such keys, or the spec is none.
 func (c *Card) GenerateKey(ctx context.Context, spec KeySpec) (*Key, error) {
 	mechanism, public, err := spec.template()
 	if err != nil {

@@ -115,8 +115,8 @@ func load(path string) (*library, error) {
 
 // Close ends the use of the module. The last Module of a file closes its
 // sessions, which logs its cards out, and finalises it if Open initialised it.
-// Cards and Keys of a closed Module answer ErrClosed. Close waits for calls
-// that are under way; it may be called again.
+// Cards and Keys of a closed Module answer ErrClosed. Close waits for calls and
+// SOSessions that are under way; it may be called again.
 func (m *Module) Close() error {
 	var err error
 	m.once.Do(func() {

@@ -110,9 +110,6 @@ func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
 
 // mayTry is all that can be known before a PIN is sent.
 func mayTry(info *TokenInfo, pin []byte, o LoginOptions) error {
-	if !info.Initialised {
-		return ErrBlank
-	}
 	if info.PIN == PINNotSet {
 		return ErrPINNotSet
 	}
@@ -168,16 +165,17 @@ func (c *Card) Logout(ctx context.Context) error {
 }
 
 // logout ends any login of ours. A module that refuses C_Logout loses its
-// session, which does the same.
+// session.
 func (t *token) logout() {
 	if t.holder == nil {
 		return
 	}
-	t.holder = nil
-	t.epoch++ // handles of private objects die with the login
 	if err := t.lib.lib.Logout(t.session); err != nil {
 		t.drop()
+		return
 	}
+	t.holder = nil
+	t.epoch++ // handles of private objects die with the login
 }
 
 // ChangePIN sets another PIN, shown the current one. The lengths of both are

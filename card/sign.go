@@ -114,6 +114,9 @@ func (k *Key) among(all []found) bool {
 // card what the hashing ones would do in it.
 func (k *Key) prepare(digest []byte, opts crypto.SignerOpts) (cryptoki.Mechanism, []byte, error) {
 	var none cryptoki.Mechanism
+	if opts == nil {
+		return none, nil, ErrDigest
+	}
 	hash := opts.HashFunc()
 	if hash != 0 && len(digest) != hash.Size() || len(digest) == 0 {
 		return none, nil, ErrDigest

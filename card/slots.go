@@ -15,7 +15,8 @@ import (
 type Slot struct {
 	ID          uint
 	Description string
-	Token       *TokenInfo // nil: no card in the reader
+	Token       *TokenInfo // nil: no card in the reader, or Err
+	Err         error      // there is a card, and it can't be read
 }
 
 // TokenInfo is what a card tells without a PIN.
@@ -79,11 +80,11 @@ func (l *library) list() ([]Slot, error) {
 		s := Slot{ID: id, Description: info.Description}
 		if info.Flags&cryptoki.FlagTokenPresent != 0 {
 			t, err := l.lib.TokenInfo(id)
-			if err != nil && !gone(err) {
-				return nil, explain("slots", err)
-			}
-			if err == nil {
+			switch {
+			case err == nil:
 				s.Token = tokenInfo(t)
+			case !gone(err): // else it was pulled meanwhile
+				s.Err = explain("slots", err)
 			}
 		}
 		slots = append(slots, s)

@@ -41,9 +41,6 @@ func (c *Card) loginSO(soPIN []byte, o LoginOptions) error {
 	if err != nil {
 		return err
 	}
-	if !info.Initialised {
-		return ErrBlank
-	}
 	if !pinFits(info, soPIN) {
 		return ErrSOPINLength
 	}

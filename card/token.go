@@ -49,14 +49,17 @@ func (t *token) acquire(ctx context.Context) error {
 
 func (t *token) release() { <-t.lock }
 
-// drop closes the session. Closing the last session of a card logs it out, so
-// drop never leaves a login behind. It is also how a session with an unfinished
-// operation ends: no card offers another way.
+// drop logs out and closes the session. It is also how a session with an
+// unfinished operation ends: no call of the standard does that. Errors mean that
+// the session is gone already, which is what is wanted.
 func (t *token) drop() {
 	if !t.open {
 		return
 	}
-	// An error means that the session is gone already, which is what is wanted.
+	if t.holder != nil {
+		// Closing would do, were ours the last session of this process on it.
+		_ = t.lib.lib.Logout(t.session)
+	}
 	_ = t.lib.lib.CloseSession(t.session)
 	t.open, t.holder = false, nil
 }
@@ -72,9 +75,12 @@ func (t *token) ensure() error {
 	if t.open {
 		return nil
 	}
-	slot, _, err := t.find()
+	slot, info, err := t.find()
 	if err != nil {
 		return err
+	}
+	if !info.Initialised {
+		return ErrBlank // some modules open no session, others one without use
 	}
 	s, err := t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
 	if code(err) == cryptoki.TokenWriteProtected {
@@ -97,20 +103,14 @@ func (t *token) find() (uint, *TokenInfo, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	var found *Slot
-	for i := range slots {
-		if slots[i].Token == nil || slots[i].Token.Serial != t.serial {
-			continue
-		}
-		if found != nil {
-			return 0, nil, ErrAmbiguous
-		}
-		found = &slots[i]
-	}
-	if found == nil {
+	slot, err := only(slots, Selector{Serial: t.serial})
+	if err == ErrNoCard {
 		return 0, nil, ErrRemoved
 	}
-	return found.ID, found.Token, nil
+	if err != nil {
+		return 0, nil, err
+	}
+	return slot.ID, slot.Token, nil
 }
 
 // look is what the card in our slot tells, after making sure that it is still

@@ -152,6 +152,12 @@ func (t *Tray) Remove(reader int) error {
 	})
 }
 
+// Damage makes a card fail: what needs its counters answers CKR_DEVICE_ERROR
+// from now on, as from a card with a bad contact. Nothing repairs it.
+func (t *Tray) Damage(serial string) error {
+	return os.WriteFile(filepath.Join(t.cardDir(serial), "tries"), nil, 0o600)
+}
+
 // Cards are all cards of the tray, by serial.
 func (t *Tray) Cards() ([]Card, error) {
 	var cards []Card

@@ -163,9 +163,10 @@ static ck_ulong C_GetTokenInfo(ck_ulong slot, ck_token_info *info) {
 	ck_ulong rv = by_slot(slot, &r);
 	if (rv) return rv;
 	tries t;
-	if ((rv = r->in->C_GetTokenInfo(r->slot, info))) return leave(r, rv);
 	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
-	tries_unlock(&t);
+	rv = r->in->C_GetTokenInfo(r->slot, info);
+	tries_unlock(r, &t);
+	if (rv) return leave(r, rv);
 	info->flags &= ~(ck_ulong)0x770000; /* SoftHSM's own idea of the counters */
 	if (info->flags & CKF_TOKEN_INITIALIZED) {
 		info->flags |= pin_flags(t.user, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
@@ -219,19 +220,19 @@ static ck_ulong begin(reader *r, tries *t, int so) {
 	if (tries_lock(r, t)) return CKR_DEVICE_ERROR;
 	int *wrong = so ? &t->so : &t->user;
 	ck_ulong rv = *wrong >= TRIES ? CKR_PIN_LOCKED : CKR_OK;
-	if (!rv) ++*wrong, rv = tries_save(t) ? CKR_DEVICE_ERROR : CKR_OK;
-	if (rv) tries_unlock(t);
+	if (!rv) ++*wrong, rv = tries_save(t) || tries_keep(r, t) ? CKR_DEVICE_ERROR : CKR_OK;
+	if (rv) tries_unlock(r, t);
 	return rv;
 }
 
 /* finish keeps the try if the PIN was wrong, clears the count if it was right,
  * and gives the try back if the card never looked at the PIN. */
-static ck_ulong finish(tries *t, int so, ck_ulong rv) {
+static ck_ulong finish(reader *r, tries *t, int so, ck_ulong rv) {
 	int *wrong = so ? &t->so : &t->user;
 	if (rv == CKR_OK) *wrong = 0;
 	else if (rv != CKR_PIN_INCORRECT) --*wrong;
 	if (tries_save(t)) rv = CKR_DEVICE_ERROR;
-	tries_unlock(t);
+	tries_unlock(r, t);
 	return rv;
 }
 
@@ -242,7 +243,7 @@ static ck_ulong C_Login(ck_ulong h, ck_ulong user, ck_byte *pin, ck_ulong pin_le
 	if (rv) return rv;
 	if ((rv = begin(r, &t, user == CKU_SO))) return leave(r, rv);
 	rv = r->in->C_Login(s, user, pin, pin_len);
-	ck_ulong told = finish(&t, user == CKU_SO, rv);
+	ck_ulong told = finish(r, &t, user == CKU_SO, rv);
 	if (!rv && told) r->in->C_Logout(s);
 	return leave(r, told);
 }
@@ -256,7 +257,7 @@ static ck_ulong C_SetPIN(ck_ulong h, ck_byte *old, ck_ulong old_len, ck_byte *pi
 	if ((rv = r->in->C_GetSessionInfo(s, &info))) return leave(r, rv);
 	int so = info.state == CKS_RW_SO_FUNCTIONS;
 	if ((rv = begin(r, &t, so))) return leave(r, rv);
-	return leave(r, finish(&t, so, r->in->C_SetPIN(s, old, old_len, pin, pin_len)));
+	return leave(r, finish(r, &t, so, r->in->C_SetPIN(s, old, old_len, pin, pin_len)));
 }
 
 static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
@@ -265,9 +266,9 @@ static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
 	ck_ulong s, rv = by_session(h, &r, &s);
 	if (rv) return rv;
 	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
-	rv = r->in->C_InitPIN(s, pin, pin_len);
+	rv = tries_keep(r, &t) ? CKR_DEVICE_ERROR : r->in->C_InitPIN(s, pin, pin_len);
 	if (!rv) t.user = 0, rv = tries_save(&t) ? CKR_DEVICE_ERROR : CKR_OK;
-	tries_unlock(&t);
+	tries_unlock(r, &t);
 	return leave(r, rv);
 }
 
@@ -287,7 +288,7 @@ static ck_ulong C_InitToken(ck_ulong slot, ck_byte *pin, ck_ulong pin_len, ck_by
 	if ((rv = begin(r, &t, 1))) goto out;
 	rv = r->in->C_InitToken(r->slot, pin, pin_len, label);
 	if (!rv) t.user = 0;
-	rv = finish(&t, 1, rv);
+	rv = finish(r, &t, 1, rv);
 	if (!rv && (find_token(r) || moved(r))) rv = CKR_DEVICE_ERROR;
 out:
 	return leave(r, rv);

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "tray.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,10 @@ void bring(reader *r) {
 	memcpy(r->serial, rec.serial, 32);
 	r->serial[32] = 0;
 	if (!r->serial[0]) return;
+	tries t; /* puts back what a killed process left, before SoftHSM reads it */
+	r->broken = tries_lock(r, &t);
+	if (r->broken) return;
+	tries_unlock(r, &t);
 	ck_initialize_args args = {.flags = CKF_OS_LOCKING_OK};
 	r->broken = load(r) || configure(r) || r->in->C_Initialize(&args);
 	if (r->broken) return;
@@ -156,12 +162,53 @@ int moved(reader *r) {
 	return done;
 }
 
+/* each calls visit for every token folder of the card: one, or none if blank. */
+static int each(const reader *r, int (*visit)(const char *object, const char *copy)) {
+	char path[2200], object[2600], copy[2600];
+	snprintf(path, sizeof path, "%s/cards/%s/tokens", folder, r->serial);
+	DIR *dir = opendir(path);
+	if (!dir) return -1;
+	int failed = 0;
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (e->d_name[0] == '.') continue;
+		snprintf(object, sizeof object, "%s/%s/token.object", path, e->d_name);
+		snprintf(copy, sizeof copy, "%s/%s/token.kept", path, e->d_name);
+		failed |= visit(object, copy);
+	}
+	closedir(dir);
+	return failed;
+}
+
+static int keep(const char *object, const char *copy) {
+	char bytes[16384], part[2700];
+	int in = open(object, O_RDONLY | O_CLOEXEC);
+	if (in < 0) return -1;
+	ssize_t n = read(in, bytes, sizeof bytes);
+	close(in);
+	if (n <= 0 || n == sizeof bytes) return -1;
+	snprintf(part, sizeof part, "%s.part", copy);
+	int out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out < 0) return -1;
+	int ok = write(out, bytes, n) == n;
+	return close(out) || !ok || rename(part, copy) ? -1 : 0;
+}
+
+static int put_back(const char *object, const char *copy) {
+	return rename(copy, object) && errno != ENOENT ? -1 : 0;
+}
+
+static int let_go(const char *object, const char *copy) {
+	(void)object;
+	return unlink(copy) && errno != ENOENT ? -1 : 0;
+}
+
 int tries_lock(const reader *r, tries *t) {
 	char path[2200], text[4];
 	snprintf(path, sizeof path, "%s/cards/%s/tries", folder, r->serial);
+	t->kept = 0;
 	t->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (t->fd < 0) return -1;
-	if (!flock(t->fd, LOCK_EX) && pread(t->fd, text, 4, 0) == 4 && text[1] == ' ' && text[3] == '\n') {
+	if (!flock(t->fd, LOCK_EX) && !each(r, put_back) && pread(t->fd, text, 4, 0) == 4 && text[1] == ' ' && text[3] == '\n') {
 		t->user = text[0] - '0', t->so = text[2] - '0';
 		if (t->user >= 0 && t->user <= TRIES && t->so >= 0 && t->so <= TRIES) return 0;
 	}
@@ -169,9 +216,17 @@ int tries_lock(const reader *r, tries *t) {
 	return -1;
 }
 
+int tries_keep(const reader *r, tries *t) {
+	t->kept = 1;
+	return each(r, keep);
+}
+
 int tries_save(tries *t) {
 	char text[4] = {'0' + t->user, ' ', '0' + t->so, '\n'};
 	return pwrite(t->fd, text, 4, 0) == 4 ? 0 : -1;
 }
 
-void tries_unlock(tries *t) { close(t->fd); }
+void tries_unlock(const reader *r, tries *t) {
+	if (t->kept) each(r, let_go);
+	close(t->fd);
+}

@@ -48,9 +48,15 @@ int moved(reader *r);
 int find_token(reader *r);
 
 /* The counters of one card, locked against every thread and process between
- * tries_lock and tries_unlock. Errors are -1: then no PIN is tried. */
-typedef struct { int fd, user, so; } tries;
+ * tries_lock and tries_unlock. Errors are -1: then no PIN is tried.
+ *
+ * SoftHSM rewrites the token's own file in place at each PIN, and a process that
+ * is killed meanwhile leaves half of it. So tries_keep sets a copy aside before
+ * the PIN is sent, tries_unlock takes it away, and tries_lock puts back one that
+ * a killed process left: the card is then as before that PIN, less the try. */
+typedef struct { int fd, user, so, kept; } tries;
 int tries_lock(const reader *r, tries *t);
+int tries_keep(const reader *r, tries *t);
 int tries_save(tries *t);
-void tries_unlock(tries *t);
+void tries_unlock(const reader *r, tries *t);
 #endif
