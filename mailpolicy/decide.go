@@ -96,6 +96,9 @@ func (d Decision) Err() error {
 			all = append(all, r.Refusal)
 		}
 	}
+	if all == nil {
+		return Rules().Refuse("mail.secure.policy") // not a decision of Decide's
+	}
 	return all
 }
 

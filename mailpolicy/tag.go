@@ -71,7 +71,7 @@ func hasTag[T string | []byte](s T) bool {
 // held.
 func slowTag(raw []byte) (bool, *wardkey.Refusal) {
 	d := decodeSubject(raw)
-	tagged := false
+	tagged := hasTag(raw) // as typed, whatever a charset around it makes of it
 	for _, text := range d.texts {
 		if strings.ContainsFunc(text, breaksLine) {
 			return false, Rules().Refuse(faultLinebreak)

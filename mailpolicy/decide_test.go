@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/ianaindex"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+)
+
+var today = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+
+func policyAt(t testing.TB, at time.Time) *mailpolicy.Policy {
+	t.Helper()
+	p, err := mailpolicy.PolicyAt(at)
+	require.NoError(t, err)
+	return p
+}
+
+// header makes a header block around a raw Subject value.
+func header(subject string) []byte {
+	return []byte("From: Home <home@nhs.net>\r\nTo: someone@gmail.com\r\nSubject: " + subject + "\r\nDate: Sun, 22 Nov 2026 09:00:00 +0000\r\n\r\n")
+}
+
+func decide(t testing.TB, subject string, to ...string) mailpolicy.Decision {
+	t.Helper()
+	return mailpolicy.Decide(policyAt(t, today), mailpolicy.Message{Header: header(subject), Recipients: to})
+}
+
+const outside = "son@gmail.com"
+
+func ExampleDecide() {
+	policy, err := mailpolicy.PolicyAt(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	to := []string{"gp@nhs.net", "clerk@leeds.gov.uk", "son@gmail.com"}
+	for _, subject := range []string{"[secure] Discharge", "(secure) Discharge"} {
+		header := []byte("From: home@nhs.net\r\nSubject: " + subject + "\r\n\r\n")
+		d := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: to})
+		fmt.Println(subject, "->", d.Verdict)
+		for _, r := range d.Recipients {
+			if r.Refusal == nil {
+				fmt.Println(" ", r.Address, r.Verdict, r.Why.Rule)
+			}
+		}
+		if err := d.Err(); err != nil {
+			fmt.Println(" ", err)
+		}
+	}
+	// Output:
+	// [secure] Discharge -> encrypt
+	//   gp@nhs.net pass mail.secure.exact
+	//   clerk@leeds.gov.uk pass mail.secure.under
+	//   son@gmail.com encrypt mail.secure.tag
+	// (secure) Discharge -> hold
+	//   mail.secure.nearmiss: The message was not sent: its subject has something like [secure], but the brackets around the word are not [ and ].
+}
+
+func TestRows(t *testing.T) {
+	t.Run("row170", func(t *testing.T) {
+		d := decide(t, "[secure] Handover", "gp@nhs.net")
+		require.Equal(t, mailpolicy.Pass, d.Verdict)
+		require.True(t, d.Recipients[0].Secure)
+		require.Equal(t, "mail.secure.exact", d.Recipients[0].Why.Rule)
+	})
+	t.Run("row171", func(t *testing.T) {
+		d := decide(t, "[secure] Hello", outside)
+		require.Equal(t, mailpolicy.Encrypt, d.Verdict)
+		require.Contains(t, d.Recipients[0].Why.Source.Document, "Frequently Asked Questions for care providers")
+	})
+	t.Run("row172", func(t *testing.T) {
+		require.Equal(t, mailpolicy.Pass, decide(t, "secure Hello", outside).Verdict)
+		for _, s := range []string{"(secure) Hello", "[secure Hello"} {
+			d := decide(t, s, outside)
+			require.Equal(t, mailpolicy.Hold, d.Verdict, s)
+			require.Equal(t, "mail.secure.nearmiss", wardkey.RuleOf(d.Err()), s)
+			require.Equal(t, "sender", d.Refusal.Fixer)
+			require.NotEmpty(t, d.Refusal.Next)
+		}
+	})
+	t.Run("row173", func(t *testing.T) {
+		for _, s := range []string{"Re: [secure] x", "x [secure]", "FW: [Ext] [SECURE]x"} {
+			require.Equal(t, mailpolicy.Encrypt, decide(t, s, outside).Verdict, s)
+		}
+		rule, ok := mailpolicy.Rules().At("mail.secure.tag.anywhere", today)
+		require.True(t, ok)
+		require.Equal(t, "true", string(rule.Value))
+	})
+	t.Run("row174", func(t *testing.T) {
+		for to, secure := range map[string]bool{
+			"a@leeds.gov.uk": true, "a@mail.leeds.gov.uk": true, "A@LEEDS.GOV.UK": true,
+			"a@notgov.uk": false, "a@gov.uk.evil.com": false, "a@gov.uk": false, "a@xgov.uk": false, "a@leeds-gov.uk": false,
+		} {
+			d := decide(t, "[secure] x", to)
+			require.Equal(t, secure, d.Recipients[0].Secure, to)
+			require.Equal(t, secure, d.Verdict == mailpolicy.Pass, to)
+		}
+	})
+	t.Run("row175", func(t *testing.T) {
+		d := decide(t, "[secure] x", "a@nhs.net", outside, "b@nhs.net")
+		require.Equal(t, mailpolicy.Encrypt, d.Verdict)
+		require.Equal(t, []mailpolicy.Verdict{mailpolicy.Pass, mailpolicy.Encrypt, mailpolicy.Pass},
+			[]mailpolicy.Verdict{d.Recipients[0].Verdict, d.Recipients[1].Verdict, d.Recipients[2].Verdict})
+		d = decide(t, "x", "a@nhs.net", outside)
+		require.Equal(t, mailpolicy.Pass, d.Verdict)
+		require.False(t, d.Recipients[1].Secure)
+		require.Contains(t, d.Recipients[1].Why.Text, "[secure]")
+	})
+}
+
+// b64 and q are encoded words as programs write them.
+func b64(charset, s string) string {
+	return "=?" + charset + "?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
+}
+
+// tagged are subjects whose sender asked for encryption.
+var tagged = []string{
+	"[secure]", "[SECURE] x", "[SeCuRe]x", "x[secure]y", "[[secure]]", "[secure][secure]", "  [secure]", "Re: AW: [secure] x",
+	"=?utf-8?Q?=5Bsecure=5D_x?=", "=?UTF-8?q?=5bsecure=5d?= x", "=?utf-8?Q?[secure]_=C3=A9?=",
+	b64("utf-8", "[secure] é"), b64("UTF-8*en", "[secure]"), b64("windows-1252", "[secure] \x93x\x94"), b64("cp1252", "[secure] \x93"),
+	b64("utf-8", "[sec") + " " + b64("utf-8", "ure]"), b64("utf-8", "[sec") + "\r\n\t" + b64("iso-8859-1", "ure] \xe9"),
+	b64("utf-8", "[sec") + b64("utf-8", "ure]"), "=?utf-8?Q?[se?=\r\n =?utf-8?Q?cure]?=",
+	// A letter cut between two words.
+	b64("utf-8", "\xc3") + " " + b64("utf-8", "\xa9 [secure]"),
+	b64("gb2312", "[secure] \xc4\xe3"), b64("ks_c_5601-1987", "[secure] \xb0\xa1"), b64("shift_jis", "[secure] \x82\xa0"),
+	b64("iso-2022-jp", "[secure] \x1b$B$\"\x1b(B"), b64("utf-16be", "\x00[\x00s\x00e\x00c\x00u\x00r\x00e\x00]"),
+	b64("IBM037", "\xba\xa2\x85\x83\xa4\x99\x85\xbb"), b64("us-ascii", "[secure]"), b64("koi8-r", "[secure] \xc1"),
+	"x\r\n [secure]", "x\r\n\t[secure]\r\n y", "=?bogus?Q?x?= [secure]", "[secure] =?utf-8?B?!!!?=",
+	"=?utf-8?B?W3NlY3VyZV0?=",                                   // padding left off
+	"=?utf-8?Q?[secure] with blanks?=", "=?IBM037?Q?[secure]?=", // blanks inside a word
+	"[secure\r\n ] [secure]", "caf\xc3\xa9 [secure]", // raw UTF-8
+}
+
+// ordinary talk is no tag.
+var ordinary = []string{
+	"", "hello", "secure results", "Secure", "results: secure", "[not secure]", "[insecure]", "(insecure)", "is it [really] secure?",
+	"[unsecured] loan", "not [very] secure (yet)", "secured (loan)", "security [update]", "[EXTERNAL] results", "(1) secure door",
+	"(secure results)", "secure :)", "Home > secure > login", "2 < 3", "a|b", "** important **", "100% secure & safe", "a=b", "what=?no?",
+	"=?utf-8?Q?caf=C3=A9?=", "caf\xc3\xa9", "[caf\xc3\xa9]", b64("windows-1251", "\xcf\xf0\xe8\xe2\xe5\xf2"), "[日本] 安全", "(обезопасить)",
+	"\"secure\" is a word", "‘secure’ is a word", "the word “secure”", "[encoder] fitted", "re(cure)", "[se] [cure]", "[a] b] c",
+	"[obscure] text", "[cure]", "[sure]", "[nhs secure] unit", "أهلا\u200f [مرحبا]",
+}
+
+// attempts look like the tag to a person and are not.
+var attempts = []string{
+	"(secure) x", "{secure} x", "<secure> x", "【secure】", "〔secure〕", "⟦secure⟧", "«secure»", "|secure| x", "*secure* x", "[secure) x", "(secure] x",
+	"[secure x", "x [secure", "secure] x", "Re: secure] x", "(secure x", "[secure [x]",
+	"[ secure ]", "[ secure]", "[secure ]", "[sec ure]", "[s e c u r e]", "[secure.]", "[-secure-]", "[se\u00adcure]", "[\u200bsecure]", "[secure\u200b]",
+	"[sec\u2060ure]", "[secure\ufeff]", "[sec\r\n ure]", "[secure\t]", "[s\u0301ecure]", "[sécure]", "[secure\ufe0f]", "[🔒secure]", "[\u3164secure]",
+	"[ѕecure]", "[sеcure]", "[seсure]", "[secυre]", "[ꜱecure]", "[ＳＥＣＵＲＥ]", "［secure］", "[𝐬𝐞𝐜𝐮𝐫𝐞]", "[ſecure]", "[s3cure]", "[$ecure]", "[5ecure]",
+	"[secrue]", "[secur]", "[seccure]", "[secured]", "[secuer]", "[sexure]",
+	"[secure results] x", "[secure: x]", "[secure - x]",
+	"[encrypt] x", "[encrypted]", "[RW4ENCRYPT] x", "[secure email]", "(encrypt) x", "[encryption]", "[SecureMail]",
+	"&#91;secure&#93; x", "&lbrack;secure&rbrack;", "%5Bsecure%5D", "+AFs-secure+AF0-", `\[secure\]`, "=5Bsecure=5D",
+	"\u202e]eruces[ x", "\u202e[eruces] x", b64("utf-8", "(secure)"), "=?utf-8?Q?=5Bsecure?=", "⌈secure⌉", "⎡secure⎦", "[[secure",
+}
+
+// unreadable can't be told.
+var unreadable = []string{
+	"=?bogus?Q?x?=", "=?utf-8?B?!!!?=", "=?utf-8?Q?=ZZ?=", "=?utf-8?Q?=4?=", "=?utf-8?X?abc?=", "=?utf-8?B?W3NlY3VyZV0", "=?utf-8?Q?x",
+	b64("utf-8", "\xff\xfe"), b64("us-ascii", "caf\xe9"), "caf\xe9", b64("utf-7", "+AFs-x"), b64("utf-8", b64("utf-8", "[secure]")), "a\x01b", "a\x7fb",
+	b64("utf-8", "a\x00b"), b64("iso-2022-kr", "x\x0e!!\x0f"), "=?utf-8?Q?caf\xe9?=",
+}
+
+func TestSubjects(t *testing.T) {
+	for _, s := range tagged {
+		d := decide(t, s, outside)
+		require.Equal(t, mailpolicy.Encrypt, d.Verdict, "%q: %v", s, d.Err())
+		require.True(t, d.Tagged)
+	}
+	for _, s := range ordinary {
+		d := decide(t, s, outside)
+		require.Equal(t, mailpolicy.Pass, d.Verdict, "%q: %v", s, d.Err())
+	}
+	for _, s := range attempts {
+		require.Equal(t, "mail.secure.nearmiss", wardkey.RuleOf(decide(t, s, outside).Err()), "%q", s)
+	}
+	for _, s := range unreadable {
+		require.Equal(t, "mail.secure.undecodable", wardkey.RuleOf(decide(t, s, outside).Err()), "%q", s)
+	}
+}
+
+func TestThreat045(t *testing.T) {
+	t.Run("threat045", func(t *testing.T) {
+		for _, s := range append(append(append([]string{}, tagged...), attempts...), unreadable...) {
+			d := decide(t, s, "gp@nhs.net", outside)
+			require.NotEqual(t, mailpolicy.Pass, d.Verdict, "%q", s)
+			require.NotEqual(t, mailpolicy.Pass, d.Recipients[1].Verdict, "%q", s)
+		}
+		for rule, raw := range map[string][]string{
+			"mail.secure.subjects": {
+				"Subject: x\r\nSubject: [secure]\r\n\r\n", "Subject: x\r\nsubject : y\r\n\r\n", "SUBJECT: [secure]\r\nTo: a\r\nSubject: x\r\n\r\n",
+			},
+			"mail.secure.linebreak": {
+				"Subject: x\r [secure]\r\n\r\n", "Subject: x\n [secure]\r\n\r\n", "To: a\rSubject: [secure]\r\n\r\n", "Subject: x\n\n",
+				"To: a\nSubject: [secure]\r\n\r\n", "Subject: =?utf-8?Q?x=0D=0ASubject:_[secure]?=\r\n\r\n", "Subject: a\u2028b\r\n\r\n", "\nSubject: x\r\n\r\n",
+				"Subject: x\r", "Subject: [secure]=?utf-8?Q?=0A?=\r\n\r\n",
+			},
+			"mail.secure.header": {
+				"Subject: x\r\n \r\n [secure]\r\n\r\n", " Subject: x\r\n\r\n", "no field\r\nSubject: x\r\n\r\n", ": x\r\n\r\n", "Sub ject: [secure]\r\n\r\n",
+				"Subj\u200bect: [secure]\r\n\r\n", "Subject: x\x00[secure]\r\n\r\n", "Subject\r\n : [secure]\r\n\r\n", "From bob Mon Nov 22\r\nSubject: x\r\n\r\n",
+			},
+		} {
+			for _, h := range raw {
+				d := mailpolicy.Decide(policyAt(t, today), mailpolicy.Message{Header: []byte(h), Recipients: []string{outside, "a@nhs.net"}})
+				require.Equal(t, rule, wardkey.RuleOf(d.Err()), "%q", h)
+				require.Equal(t, mailpolicy.Hold, d.Recipients[0].Verdict)
+				require.Equal(t, mailpolicy.Hold, d.Recipients[1].Verdict)
+			}
+		}
+	})
+}
+
+// Every charset that x/text has a table for is understood under its registered
+// name.
+func TestEveryCharset(t *testing.T) {
+	n := 0
+	for _, name := range charsetNames {
+		enc, err := ianaindex.IANA.Encoding(name)
+		if err != nil || enc == nil {
+			continue
+		}
+		raw, err := encoding.HTMLEscapeUnsupported(enc.NewEncoder()).String("[secure] x")
+		require.NoError(t, err, name)
+		require.Equal(t, mailpolicy.Encrypt, decide(t, b64(name, raw), outside).Verdict, name)
+		require.Equal(t, mailpolicy.Encrypt, decide(t, b64(strings.ToLower(name)+"*en-GB", raw), outside).Verdict, name)
+		n++
+	}
+	require.Greater(t, n, 45)
+}
+
+var charsetNames = strings.Fields(`US-ASCII UTF-8 UTF-16 UTF-16BE UTF-16LE IBM037 IBM437 IBM850 IBM852 IBM855 IBM00858 IBM860 IBM862 IBM863
+IBM865 IBM866 IBM1047 IBM01140 ISO_8859-1:1987 ISO-8859-1 ISO-8859-2 ISO-8859-3 ISO-8859-4 ISO-8859-5 ISO-8859-6 ISO-8859-6-E ISO-8859-6-I
+ISO-8859-7 ISO-8859-8 ISO-8859-8-E ISO-8859-8-I ISO-8859-9 ISO-8859-10 ISO-8859-13 ISO-8859-14 ISO-8859-15 ISO-8859-16 KOI8-R KOI8-U macintosh
+windows-874 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 EUC-JP
+ISO-2022-JP Shift_JIS EUC-KR GB18030 GBK HZ-GB-2312 Big5`)
+
+func TestThreat016(t *testing.T) {
+	t.Run("threat016", func(t *testing.T) {
+		for _, to := range []string{
+			"a@nhs.net.", "a@.nhs.net", "a@nhs..net", "a@nhѕ.net", "a@xn--nh-1ib.net", "a@mail.XN--nh-1ib.gov.uk", "a@ｎhs.net", "a@nhs.net\u200b", "a@evil.com@nhs.net",
+			"\"a@evil.com\"@nhs.net", "a%evil.com@nhs.net", "evil.com!a@nhs.net", "@nhs.net:a@evil.com", "a@[127.0.0.1]", "a@nhs.net ", " a@nhs.net", "a@nhs.net\r\nRCPT TO:<b@evil.com>",
+			"a@nhs.net\x00.evil.com", "@nhs.net", "a@", "a", "", ".a@nhs.net", "a.@nhs.net", "a..b@nhs.net", "a@-nhs.net", "a@nhs-.net", "a@1.2.3.4", "a@nhs_net.uk",
+			strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
+		} {
+			for _, subject := range []string{"x", "[secure] x"} {
+				d := decide(t, subject, "b@nhs.net", to)
+				require.Equal(t, mailpolicy.Hold, d.Verdict, "%q", to)
+				require.Equal(t, mailpolicy.Hold, d.Recipients[1].Verdict, "%q", to)
+				require.Equal(t, to, d.Recipients[1].Address)
+				require.Equal(t, "mail.recipient.address", wardkey.RuleOf(d.Err()), "%q", to)
+				require.NotEqual(t, mailpolicy.Hold, d.Recipients[0].Verdict)
+			}
+		}
+		for _, to := range []string{"a@mail.nhs.net", "a@nhs.net.uk", "a@xnhs.net", "a@nhs.net-x.com", "a@nhs-net.com"} {
+			require.False(t, decide(t, "x", to).Recipients[0].Secure, to)
+		}
+		var refusals wardkey.Refusals
+		require.ErrorAs(t, decide(t, "x", "a@", "b@").Err(), &refusals)
+		require.Len(t, refusals, 2)
+	})
+}
+
+func list(t *testing.T, asOf string, domains ...string) *mailpolicy.DomainList {
+	t.Helper()
+	l, err := mailpolicy.ParseDomainList([]byte(`{"document":"Accredited organisations","asOf":"` + asOf + `","domains":["` + strings.Join(domains, `","`) + `"]}`))
+	require.NoError(t, err)
+	return l
+}
+
+func TestThreat051(t *testing.T) {
+	t.Run("threat051", func(t *testing.T) {
+		decideBy := func(l *mailpolicy.DomainList, subject, to string) mailpolicy.Decision {
+			return mailpolicy.Decide(policyAt(t, today).Accredited(l), mailpolicy.Message{Header: header(subject), Recipients: []string{to}})
+		}
+		fresh := list(t, "2026-11-20", "leeds.gov.uk", "Hospice.example.org")
+		for to, secure := range map[string]bool{
+			"a@leeds.gov.uk": true, "a@LEEDS.gov.uk": true, "a@hospice.example.org": true, "a@nhs.net": true,
+			"a@x.leeds.gov.uk": false, "a@york.gov.uk": false, "a@gov.uk": false, "a@example.org": false,
+		} {
+			d := decideBy(fresh, "[secure] x", to)
+			require.Equal(t, secure, d.Recipients[0].Secure, to)
+			require.Equal(t, mailpolicy.AccreditedProfile, d.Profile)
+		}
+		// Stale, from the future, or not there: encrypt.
+		for _, l := range []*mailpolicy.DomainList{list(t, "2026-11-14", "leeds.gov.uk"), list(t, "2026-11-23", "leeds.gov.uk"), nil} {
+			require.Equal(t, mailpolicy.Encrypt, decideBy(l, "[secure] x", "a@leeds.gov.uk").Verdict)
+			require.Equal(t, mailpolicy.Pass, decideBy(l, "[secure] x", "a@nhs.net").Verdict)
+		}
+		// Its sender may have left the tag off because of the list.
+		require.Equal(t, mailpolicy.Encrypt, decideBy(list(t, "2026-11-14", "leeds.gov.uk"), "x", "a@leeds.gov.uk").Verdict)
+		require.Equal(t, mailpolicy.Pass, decideBy(list(t, "2026-11-16", "leeds.gov.uk"), "x", "a@leeds.gov.uk").Verdict)
+		// A poisoned list is no list.
+		for _, bad := range []string{
+			`{"document":"d","asOf":"2026-11-20","domains":["*.gov.uk"]}`, `{"document":"d","asOf":"2026-11-20","domains":[".gov.uk"]}`, `{"document":"d","asOf":"2026-11-20","domains":["uk"]}`,
+			`{"document":"d","asOf":"2026-11-20","domains":["leeds.gov.uk."]}`, `{"document":"d","asOf":"2026-11-20","domains":["leeds.gov.uk",""]}`, `{"document":"d","asOf":"2026-11-20","domains":["xn--a.uk"]}`,
+			`{"document":"d","domains":[]}`, `{"asOf":"2026-11-20","domains":[]}`, `{"document":"d","asOf":"2026-11-20","domains":[],"more":1}`, `{}`, ``, `null`, `{"document":"d","asOf":"2026-11-20","domains":[]} {}`,
+		} {
+			_, err := mailpolicy.ParseDomainList([]byte(bad))
+			require.Error(t, err, bad)
+		}
+	})
+}
+
+func TestPolicyIsNeeded(t *testing.T) {
+	_, err := mailpolicy.PolicyAt(time.Date(2020, 3, 31, 0, 0, 0, 0, time.UTC))
+	require.Error(t, err)
+	m := mailpolicy.Message{Header: header("x"), Recipients: []string{"a@nhs.net"}}
+	require.Equal(t, "mail.secure.policy", wardkey.RuleOf(mailpolicy.Decide(nil, m).Err()))
+	require.Equal(t, "mail.secure.policy", wardkey.RuleOf(mailpolicy.Decide(&mailpolicy.Policy{}, m).Err()))
+	m.Recipients = nil
+	require.Equal(t, "mail.recipient.none", wardkey.RuleOf(mailpolicy.Decide(policyAt(t, today), m).Err()))
+	require.Equal(t, "hold", mailpolicy.Verdict(0).String())
+	require.Error(t, mailpolicy.Decision{}.Err(), "no verdict is a hold")
+}
+
+// Each refusal has a row with its source, a sentence and a step.
+func TestRefusalsHaveSources(t *testing.T) {
+	for _, id := range mailpolicy.Rules().IDs() {
+		require.True(t, strings.HasPrefix(id, "mail."), id)
+		require.NotEmpty(t, mailpolicy.Rules().Refuse(id).Source.Document, id)
+	}
+	var no *wardkey.Refusal
+	require.True(t, errors.As(decide(t, "[encrypt] x", outside).Err(), &no))
+	require.Contains(t, no.Public, "the word between the brackets is not secure")
+}
