@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/pki"
+)
+
+// renew asks with fresh keys under an act that nobody used.
+func (h *house) renew(old []*x509.Certificate) ([]*x509.Certificate, error) {
+	h.t.Helper()
+	h.acts++
+	return h.Renew(h.t.Context(), fmt.Sprint("renew-", h.acts), old, requests(h.t))
+}
+
+func TestRenewalEdges(t *testing.T) {
+	for _, row := range []string{"threat019", "row064"} {
+		t.Run(row, func(t *testing.T) {
+			h := newHouse(t)
+			old := h.issue("first")
+			end := old[0].NotAfter
+			opens := end.Add(-90 * 24 * time.Hour)
+			for _, c := range []struct {
+				at   time.Time
+				want error
+			}{
+				{start, pki.ErrTooEarly},
+				{end.Add(-91 * 24 * time.Hour), pki.ErrTooEarly},
+				{opens.Add(-time.Second), pki.ErrTooEarly},
+				{opens.Add(-time.Nanosecond), pki.ErrTooEarly}, // still the second before
+				{end.Add(time.Second), pki.ErrTooLate},
+				{end.Add(24 * time.Hour), pki.ErrTooLate},
+			} {
+				h.clock.Set(c.at)
+				_, err := h.renew(old)
+				require.ErrorIs(t, err, c.want, c.at)
+				var window interface {
+					Window() (opens, closes time.Time)
+				}
+				require.True(t, errors.As(err, &window))
+				gotOpens, gotCloses := window.Window()
+				require.Equal(t, opens, gotOpens)
+				require.Equal(t, end, gotCloses)
+			}
+			for _, at := range []time.Time{opens, opens.Add(time.Second), end.Add(-time.Second), end, end.Add(999 * time.Millisecond)} {
+				fresh := newHouse(t)
+				pair := fresh.issue("first")
+				fresh.clock.Set(at)
+				renewed, err := fresh.renew(pair)
+				require.NoError(t, err, at)
+				require.Equal(t, pair[0].RawSubject, renewed[0].RawSubject)
+				require.Equal(t, at.Truncate(time.Second), renewed[0].NotBefore)
+				require.NoError(t, fresh.Verify(t.Context(), pair[0])) // the old pair stays good to its end
+			}
+		})
+	}
+}
+
+func TestRenewalOfWhat(t *testing.T) {
+	h := newHouse(t)
+	revoked, held, halfHeld, used := h.issue("revoked"), h.issue("held"), h.issue("half"), h.issue("used")
+	h.clock.Set(used[0].NotAfter)
+	for _, c := range revoked {
+		require.NoError(t, h.Revoke(t.Context(), c, 1, time.Time{}))
+	}
+	for _, c := range append(held, halfHeld[1]) {
+		require.NoError(t, h.Revoke(t.Context(), c, 6, time.Time{}))
+	}
+	t.Run("threat020", func(t *testing.T) {
+		_, err := h.renew(revoked)
+		require.ErrorIs(t, err, pki.ErrRevoked)
+		_, err = h.renew(held)
+		require.ErrorIs(t, err, pki.ErrHeld)
+		_, err = h.renew(halfHeld)
+		require.ErrorIs(t, err, pki.ErrHeld)
+		next, err := h.renew(used)
+		require.NoError(t, err)
+		_, err = h.renew(used)
+		require.ErrorIs(t, err, pki.ErrSuperseded)
+		require.NotErrorIs(t, err, pki.ErrTooEarly)
+
+		for _, c := range next { // given up: the old pair counts again
+			require.NoError(t, h.Revoke(t.Context(), c, 5, time.Time{}))
+		}
+		_, err = h.renew(used)
+		require.NoError(t, err)
+	})
+	t.Run("not a pair of ours", func(t *testing.T) {
+		a, b := h.issue("a"), h.issue("b")
+		stranger := newHouse(t).issue("x")
+		h.clock.Set(a[0].NotAfter)
+		changed := *a[0]
+		changed.Raw = append([]byte(nil), a[0].Raw...)
+		changed.Raw[len(changed.Raw)-1] ^= 1
+		for _, old := range [][]*x509.Certificate{
+			{a[0], b[1]}, {a[1], a[0]}, {a[0], a[0]}, {a[0]}, nil, {a[0], nil}, stranger, {&changed, a[1]},
+			{h.Chain()[0], h.Chain()[1]},
+		} {
+			_, err := h.renew(old)
+			require.ErrorIs(t, err, pki.ErrUnknownCertificate)
+		}
+	})
+}
+
+func TestRenewalAtOnce(t *testing.T) {
+	t.Run("threat021", func(t *testing.T) {
+		h := newHouse(t)
+		old := h.issue("first")
+		h.clock.Set(old[0].NotAfter)
+		var mu sync.Mutex
+		var won int
+		var wg sync.WaitGroup
+		for i := range 50 {
+			csrs := requests(t)
+			wg.Go(func() {
+				_, err := h.Renew(t.Context(), fmt.Sprint("act-", i), old, csrs)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					won++
+				} else if !errors.Is(err, pki.ErrSuperseded) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 1, won)
+	})
+}
+
+func TestRenewalIsRebuilt(t *testing.T) {
+	t.Run("row068", func(t *testing.T) { // a pair is renewed as a whole
+		h := newHouse(t)
+		old := h.issue("first")
+		h.clock.Set(old[0].NotAfter)
+		csrs := requests(t)
+		signer := h.failing(1) // the second signature fails
+		again := h.reopen(func(c *pki.Config) { c.Signer = signer })
+		_, err := again.Renew(t.Context(), "swap", old, csrs)
+		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+		for _, r := range again.act("swap").Records {
+			require.Equal(t, pki.Pending, r.State)
+			require.Empty(t, r.DER)
+		}
+		signer.left = 2
+		renewed, err := again.Renew(t.Context(), "swap", old, csrs)
+		require.NoError(t, err)
+		for i, r := range again.act("swap").Records {
+			require.Equal(t, renewed[i].SerialNumber, r.Serial)
+			require.NoError(t, h.Verify(t.Context(), renewed[i]))
+		}
+	})
+	t.Run("profile of today", func(t *testing.T) {
+		h := newHouse(t)
+		old := h.issue("first")
+		h.clock.Set(old[0].NotAfter)
+		h = h.reopen(func(c *pki.Config) {
+			c.Profile = profile(t, pki.ProfileConfig{Base: "http://new.example.org", Years: 2})
+		})
+		renewed, err := h.renew(old)
+		require.NoError(t, err)
+		require.Equal(t, []string{"http://new.example.org/ocsp"}, renewed[0].OCSPServer)
+		require.Equal(t, h.clock.Now().AddDate(2, 0, 0).Add(-time.Second), renewed[0].NotAfter)
+	})
+	t.Run("a repeated act is answered at any time", func(t *testing.T) {
+		h := newHouse(t)
+		old := h.issue("first")
+		h.clock.Set(old[0].NotAfter)
+		csrs := requests(t)
+		renewed, err := h.Renew(t.Context(), "renewal", old, csrs)
+		require.NoError(t, err)
+		h.clock.Add(365 * 24 * time.Hour)
+		require.NoError(t, h.Revoke(t.Context(), old[0], 1, time.Time{}))
+		again, err := h.Renew(t.Context(), "renewal", old, csrs)
+		require.NoError(t, err)
+		require.Equal(t, renewed[0].Raw, again[0].Raw)
+		require.Equal(t, renewed[1].Raw, again[1].Raw)
+	})
+}
