@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careidtest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+)
+
+// Card is a card and the agent beside it, in memory. Keys and Certificates are authentication, signing.
+type Card struct {
+	Serial       string
+	Keys         []crypto.Signer
+	Certificates []*x509.Certificate
+	SOPIN        []byte
+}
+
+// Blank returns a card that nobody has.
+func (h *Hospital) Blank() *Card {
+	h.cards++
+	return &Card{Serial: fmt.Sprintf("%016d", 8000_0000_0000_0000+h.cards)}
+}
+
+// Claims are those of a proof. The zero value of a field means what a good agent would say; Bind is the value of the
+// cookie, not its hash.
+type Claims struct {
+	Audience string
+	Origin   string
+	Nonce    string
+	Purpose  careid.Purpose
+	Act      string
+	Bind     string
+	IssuedAt int64
+}
+
+// Proof signs claims with the card's authentication key.
+func (h *Hospital) Proof(ctx context.Context, c *Card, claims Claims) (string, error) {
+	return h.ProofBy(ctx, c.Keys[0], c.Certificates[0], claims)
+}
+
+// ProofBy signs claims with any key, under any certificate.
+func (h *Hospital) ProofBy(ctx context.Context, key crypto.Signer, cert *x509.Certificate, claims Claims) (string, error) {
+	if claims.Purpose == "" {
+		claims.Purpose = careid.SignIn
+	}
+	if claims.Nonce == "" {
+		nonce, err := h.Service.Nonce(ctx, claims.Purpose)
+		if err != nil {
+			return "", err
+		}
+		claims.Nonce = nonce
+	}
+	if claims.Audience == "" {
+		claims.Audience = Server
+	}
+	if claims.Origin == "" {
+		claims.Origin = Origin
+	}
+	if claims.IssuedAt == 0 {
+		claims.IssuedAt = h.Wall.Now().Unix()
+	}
+	bind := ""
+	if claims.Bind != "" {
+		sum := sha256.Sum256([]byte(claims.Bind))
+		bind = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	payload, err := json.Marshal(map[string]any{
+		"aud": claims.Audience, "origin": claims.Origin, "nonce": claims.Nonce, "purpose": claims.Purpose,
+		"act": claims.Act, "bind": bind, "iat": claims.IssuedAt,
+	})
+	if err != nil {
+		return "", err
+	}
+	options := new(jose.SignerOptions).WithType("wardkey-card+jwt").
+		WithHeader("x5c", []string{base64.StdEncoding.EncodeToString(cert.Raw)})
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
+	if err != nil {
+		return "", err
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", err
+	}
+	return jws.CompactSerialize()
+}
+
+// Answer signs claims and posts the proof.
+func (h *Hospital) Answer(ctx context.Context, c *Card, claims Claims) (*careid.Answered, error) {
+	jws, err := h.Proof(ctx, c, claims)
+	if err != nil {
+		return nil, err
+	}
+	return h.Service.Answer(ctx, jws)
+}
+
+// SignedIn is a sign-in as browser and agent hold it.
+type SignedIn struct {
+	careid.SignedIn
+	Presence string
+}
+
+// SignIn is the whole way from the card to a session.
+func (h *Hospital) SignIn(ctx context.Context, c *Card) (*SignedIn, error) {
+	cookie := "pre-session " + rand.Text()
+	answer, err := h.Answer(ctx, c, Claims{Bind: cookie})
+	if err != nil {
+		return nil, err
+	}
+	in, err := h.Service.Redeem(ctx, answer.Result, []byte(cookie))
+	if err != nil {
+		return nil, err
+	}
+	return &SignedIn{*in, answer.Presence}, nil
+}
+
+// Personalise does an agent's part of an act that ends in a new pair: keys, requests, certificates, confirmation.
+func (h *Hospital) Personalise(ctx context.Context, c *Card, handle string) error {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	view, err := h.Service.OpenHandle(ctx, handle, key.PublicKey().Bytes())
+	if err != nil {
+		return err
+	}
+	if len(view.SOPINs) > 0 {
+		if c.SOPIN, err = Open1(key, view.SOPINs[0]); err != nil {
+			return err
+		}
+	}
+	keys, requests, err := pkitest.Requests()
+	if err != nil {
+		return err
+	}
+	certs, err := h.Service.Requests(ctx, handle, [][]byte{requests[0].Raw, requests[1].Raw})
+	if err != nil {
+		return err
+	}
+	jws, err := h.ProofBy(ctx, keys[0], certs[0], Claims{Purpose: careid.Renew, Act: view.Act})
+	if err != nil {
+		return err
+	}
+	if err := h.Service.Confirm(ctx, handle, jws); err != nil {
+		return err
+	}
+	c.Keys, c.Certificates = keys, certs
+	return nil
+}
+
+// Renew is a holder's own renewal, from a session of the card.
+func (h *Hospital) Renew(ctx context.Context, c *Card) error {
+	in, err := h.SignIn(ctx, c)
+	if err != nil {
+		return err
+	}
+	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
+	if err != nil {
+		return err
+	}
+	act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: c.Serial})
+	if err != nil {
+		return err
+	}
+	if _, err := h.Answer(ctx, c, Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token}); err != nil {
+		return err
+	}
+	return h.Personalise(ctx, c, act.Handle)
+}
+
+// Open1 opens one sealed SO PIN, as an agent does.
+func Open1(key *ecdh.PrivateKey, sealed careid.SealedSOPIN) ([]byte, error) {
+	private, err := hpke.NewDHKEMPrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return hpke.Open(private, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), sealed.Sealed)
+}
+
+// ErrCard is a card that no SO PIN offered opens.
+var ErrCard = errors.New("careidtest: no candidate opens the card")
+
+// Unlocking is an unlock up to the code.
+type Unlocking struct {
+	Request string
+	Code    string
+	Key     *ecdh.PrivateKey
+}
+
+// StartUnlock opens an unlock page, asks for a code by e-mail and reads it from the inbox.
+func (h *Hospital) StartUnlock(ctx context.Context, p Person) (*Unlocking, error) {
+	handle, err := h.Service.OpenUnlock(ctx, []byte("cookie of a kiosk"))
+	if err != nil {
+		return nil, err
+	}
+	started, err := h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: p.Card.Serial, Channel: careid.ByEmail})
+	if err != nil {
+		return nil, err
+	}
+	message, err := h.Inbox.Last(ctx, h.Service, p.Profile.Email)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	return &Unlocking{Request: started.Request, Code: message.Code(), Key: key}, err
+}
+
+// Redeem redeems the unlock's code.
+func (h *Hospital) Redeem(ctx context.Context, p Person, u *Unlocking) (*careid.Reset, error) {
+	return h.Service.RedeemUnlock(ctx, careid.UnlockCode{Request: u.Request, Card: p.Card.Serial, Code: []byte(u.Code), AgentKey: u.Key.PublicKey().Bytes()})
+}
+
+// Reset does an agent's part of a reset, up to the confirmation.
+func (h *Hospital) Reset(ctx context.Context, p Person, u *Unlocking, r *careid.Reset) error {
+	for _, candidate := range r.Candidates {
+		pin, err := Open1(u.Key, candidate)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(pin, p.Card.SOPIN) {
+			continue
+		}
+		next, err := h.Service.ResetOpened(ctx, r.Token, candidate.Generation)
+		if err != nil {
+			return err
+		}
+		p.Card.SOPIN, err = Open1(u.Key, next)
+		return err
+	}
+	return ErrCard
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package careidtest is a hospital for tests: a careid.Service on a database of its own, a certificate authority in
+// memory, two clocks that only the test moves, an inbox for what leaves, mail accounts, and four people with cards,
+// who all came in through the service itself.
+//
+//	h := careidtest.New(t, careidtest.Config{})
+//	in, err := h.SignIn(ctx, h.Nurse.Card)
+//
+// The cards are keys in memory that follow the card protocol: no passcode is asked for, and none locks. Where PKCS#11
+// matters, use card/cardtest.
+//
+// TestStore is the suite that every careid.Store passes.
+package careidtest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+)
+
+// Where the hospital is, as cards and agents know it.
+const (
+	Server       = "https://care.example"
+	Origin       = "https://app.example"
+	Organisation = "RBA"
+)
+
+// Config says what to build.
+type Config struct {
+	// Dir holds the database. Default: a directory of the test, or a temporary one that Close removes.
+	Dir string
+	// Binding is the Service's.
+	Binding careid.Binding
+	// Observe is the Service's.
+	Observe func(context.Context, careid.Event)
+}
+
+// Clock only moves when it is told to.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// Now returns where the clock stands.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// Set moves the clock, backwards too.
+func (c *Clock) Set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+// Add moves the clock by a duration.
+func (c *Clock) Add(d time.Duration) { c.Set(c.Now().Add(d)) }
+
+// Person is somebody with a profile, and a card if they have one.
+type Person struct {
+	Profile careid.Profile
+	Card    *Card
+}
+
+// Hospital is all of it.
+type Hospital struct {
+	Service *careid.Service
+	Store   *sqlstore.Store
+	DB      *sql.DB
+	CA      *pkitest.CA
+	Clock   *Clock // the calendar
+	Wall    *Clock // the wire
+	Inbox   *Inbox
+	Mail    *Mail
+	Config  careid.Config // what Service was made of, for a second one beside it
+
+	RAManager, RAAgent, Sponsor, Nurse Person
+
+	temporary string
+	cards     int
+}
+
+// New is Open for a test that fails if it can't.
+func New(t testing.TB, c Config) *Hospital {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	h, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// Open builds a hospital. It opens on Monday 5 January 2026, 09:00 UTC, by both clocks.
+func Open(c Config) (*Hospital, error) {
+	monday := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	h := &Hospital{Clock: &Clock{at: monday}, Wall: &Clock{at: monday}, Inbox: new(Inbox), Mail: new(Mail)}
+	if c.Dir == "" {
+		dir, err := os.MkdirTemp("", "careidtest")
+		if err != nil {
+			return nil, err
+		}
+		c.Dir, h.temporary = dir, dir
+	}
+	if err := h.build(context.Background(), c); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Hospital) build(ctx context.Context, c Config) (err error) {
+	if h.DB, err = sqlkit.OpenSQLite(filepath.Join(c.Dir, "care.db")); err != nil {
+		return err
+	}
+	if h.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: h.DB, Now: h.Clock.Now, Wall: h.Wall.Now}); err != nil {
+		return err
+	}
+	if h.CA, err = pkitest.Open(pkitest.Config{Now: h.Clock.Now}); err != nil {
+		return err
+	}
+	master, err := careid.NewSoftwareMaster([]byte("a master secret for tests alone!"))
+	if err != nil {
+		return err
+	}
+	h.Config = careid.Config{
+		Store: h.Store, CA: h.CA, Mail: h.Mail, Sender: h.Inbox, CardMaster: master,
+		Servers: []string{Server}, Origins: []string{Origin},
+		Binding: c.Binding, Now: h.Clock.Now, Wall: h.Wall.Now, Observe: c.Observe,
+	}
+	if h.Service, err = careid.New(h.Config); err != nil {
+		return err
+	}
+	return h.staff(ctx)
+}
+
+// Close ends what Open began.
+func (h *Hospital) Close() error {
+	var failed []error
+	if h.Service != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		failed = append(failed, h.Service.Drain(ctx))
+	}
+	if h.CA != nil {
+		failed = append(failed, h.CA.Close())
+	}
+	if h.Store != nil {
+		failed = append(failed, h.Store.Close())
+	}
+	if h.DB != nil {
+		failed = append(failed, h.DB.Close())
+	}
+	if h.temporary != "" {
+		failed = append(failed, os.RemoveAll(h.temporary))
+	}
+	return errors.Join(failed...)
+}
+
+// staff brings the people in the way they come: the first RA manager by Bootstrap, the others by Apply for Care ID.
+func (h *Hospital) staff(ctx context.Context) error {
+	blank := h.Blank()
+	founded, err := h.Service.Bootstrap(ctx, careid.Founder{
+		Given: "Ruth", Family: "Okafor", Organisation: Organisation, Email: "ruth.okafor@nhs.net", Mobile: "07700900001", Card: blank.Serial,
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.Personalise(ctx, blank, founded.Act.Handle); err != nil {
+		return err
+	}
+	h.RAManager = Person{founded.Profile, blank}
+	for _, p := range []struct {
+		into   *Person
+		role   careid.Role
+		given  string
+		family string
+	}{
+		{&h.RAAgent, careid.RAAgent, "Daniel", "Price"},
+		{&h.Sponsor, careid.Sponsor, "Maya", "Lindqvist"},
+		{&h.Nurse, careid.Holder, "Asha", "Patel"},
+	} {
+		person, err := h.Admit(ctx, p.given, p.family)
+		if err != nil {
+			return fmt.Errorf("admit %s: %w", p.given, err)
+		}
+		*p.into = person
+		if p.role == careid.Holder {
+			continue
+		}
+		manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
+		if err != nil {
+			return err
+		}
+		if err := h.Service.GrantRole(ctx, manager, person.Profile.ID, p.role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Documents are enough for an identity check.
+func Documents() []careid.Document {
+	return []careid.Document{{Kind: "passport", Number: "500000000"}, {Kind: "utility-bill"}, {Kind: "driving-licence"}}
+}
+
+// Admit takes a person through Apply for Care ID and issues them a card.
+func (h *Hospital) Admit(ctx context.Context, given, family string) (Person, error) {
+	p, err := h.Enrol(ctx, given, family)
+	if err != nil {
+		return Person{}, err
+	}
+	card, err := h.Issue(ctx, p.ID, "")
+	return Person{p, card}, err
+}
+
+// Enrol takes a person through Apply for Care ID: a profile, and no card.
+func (h *Hospital) Enrol(ctx context.Context, given, family string) (careid.Profile, error) {
+	var none careid.Profile
+	manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
+	if err != nil {
+		return none, err
+	}
+	checker := manager
+	if h.RAAgent.Card != nil {
+		if agent, err := h.Actor(ctx, h.RAAgent, careid.RAAgent); err == nil {
+			checker = agent
+		}
+	}
+	email := fmt.Sprintf("%s.%s@nhs.net", given, family)
+	app, err := h.Service.Invite(ctx, manager, careid.Invitation{Given: given, Family: family, Email: email, Mobile: "07700 900123"})
+	if err != nil {
+		return none, err
+	}
+	message, err := h.Inbox.Last(ctx, h.Service, email)
+	if err != nil {
+		return none, err
+	}
+	if _, err := h.Service.Submit(ctx, message.Token(), careid.Submission{}); err != nil {
+		return none, err
+	}
+	if _, err := h.Service.RecordCheck(ctx, checker, app.ID, careid.Check{Method: careid.FaceToFace, Documents: Documents()}); err != nil {
+		return none, err
+	}
+	p, err := h.Service.Approve(ctx, manager, app.ID)
+	if err != nil {
+		return none, err
+	}
+	return *p, nil
+}
+
+// Issue has the RA manager issue a new card to a person; replaces is the serial of the card that it takes the place
+// of, or "".
+func (h *Hospital) Issue(ctx context.Context, profile, replaces string) (*Card, error) {
+	manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
+	if err != nil {
+		return nil, err
+	}
+	card := h.Blank()
+	act, err := h.Service.OpenAct(ctx, manager, careid.ActRequest{
+		Kind: careid.Issue, Card: card.Serial, Profile: profile, Replaces: replaces,
+		Evidence: careid.Evidence{Kind: careid.Attested, Document: "passport"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return card, h.Personalise(ctx, card, act.Handle)
+}
+
+// Actor signs a person in with their card and takes a role at the hospital.
+func (h *Hospital) Actor(ctx context.Context, p Person, role careid.Role) (careid.Actor, error) {
+	in, err := h.SignIn(ctx, p.Card)
+	if err != nil {
+		return careid.Actor{}, err
+	}
+	return h.Service.Actor(ctx, in.Token, role, Organisation)
+}
