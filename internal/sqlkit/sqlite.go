@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	_ "github.com/ncruces/go-sqlite3/driver" // registers "sqlite3"
@@ -18,8 +19,9 @@ import (
 const busyTimeout = 10_000
 
 // OpenSQLite opens or creates a database file with a pool that suits several
-// stores: foreign keys on, ten seconds of patience, up to 16 connections. The
-// caller closes it after its stores.
+// stores: foreign keys on, ten seconds of patience, up to 16 connections. A
+// new file and its write-ahead log are its user's alone (0600). The caller
+// closes it after its stores.
 func OpenSQLite(path string) (*sql.DB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, errors.New("sqlkit: a database in memory can't be shared by connections: name a file")
@@ -27,6 +29,13 @@ func OpenSQLite(path string) (*sql.DB, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("sqlkit: database path: %w", err)
+	}
+	file, err := os.OpenFile(absolute, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlkit: database file: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("sqlkit: database file: %w", err)
 	}
 	name := url.URL{
 		Scheme: "file", OmitHost: true, Path: filepath.ToSlash(absolute),

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -29,7 +30,7 @@ CREATE TABLE ` + room + `_thing (id TEXT PRIMARY KEY, n BIGINT NOT NULL UNIQUE, 
 
 func openDB(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sqlkit.OpenSQLite(filepath.Join(t.TempDir(), "a b#c?.db"))
+	db, err := sqlkit.OpenSQLite(filepath.Join(t.TempDir(), "a b#c%20.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
@@ -178,8 +179,25 @@ func TestOpenRefuses(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
-	_, err = sqlkit.OpenSQLite(":memory:")
-	require.Error(t, err)
+	for _, path := range []string{"", ":memory:", t.TempDir(), filepath.Join(t.TempDir(), "absent", "x.db")} {
+		_, err = sqlkit.OpenSQLite(path)
+		require.Error(t, err, path)
+	}
+}
+
+func TestTheFilesAreTheirUsersAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, err := sqlkit.OpenSQLite(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, insert(openStore(t, db, "pki"), "pki", "a", 1)(t.Context()))
+	for _, file := range []string{path, path + "-wal"} {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		if runtime.GOOS != "windows" { // which has no such bits
+			require.Zero(t, info.Mode().Perm()&0o077, file)
+		}
+	}
 }
 
 func TestOpenRefusesAPoolThatIsTakenUp(t *testing.T) {
