@@ -179,7 +179,7 @@ type gate struct {
 func firstLogin() []gate {
 	return []gate{
 		{"a new password", func(ctx context.Context, u *mailUser) error {
-			return u.portal.ChangeMailPassword(ctx, "three willows by a river")
+			return u.portal.ChangeMailPassword(ctx, mailPassword)
 		}},
 		{"security questions", func(ctx context.Context, u *mailUser) error {
 			return u.portal.SetQuestions(ctx, []hospital.Answer{

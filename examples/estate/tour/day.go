@@ -48,9 +48,6 @@ func signIn(ctx context.Context, s *story) error {
 	return refused(err, "the session at 8 h", "session.ended")
 }
 
-// wrongPasscode has the form of a passcode and is nobody's.
-const wrongPasscode = "000000"
-
 // tries that a card takes before it locks.
 const tries = 3
 
@@ -87,8 +84,8 @@ func passcode(text string) map[string]string { return map[string]string{"passcod
 
 // inWard puts a card into the ward's reader, where nobody signs in yet.
 func (s *story) inWard(ctx context.Context, p person) error {
-	if err := holds(p.card != "", "a card from step 3", "none"); err != nil {
-		return err
+	if p.card == "" {
+		return must("a card for the ward's reader", errNoCard)
 	}
 	return must("the card goes into the reader", s.h.Insert(ctx, ward, p.card))
 }
@@ -128,7 +125,7 @@ func unlock(ctx context.Context, s *story) error {
 	if _, err := s.h.Advance(ctx, codeGap); err != nil {
 		return must("the clock moves on", err)
 	}
-	old, fresh := s.nurse.passcode, "628318"
+	old, fresh := s.nurse.passcode, freshPasscode
 	if err := s.unlockByCode(ctx, spent, fresh); err != nil {
 		return err
 	}
@@ -160,10 +157,11 @@ func (s *story) unlockByCode(ctx context.Context, spent, fresh string) error {
 	if err != nil {
 		return err
 	}
-	for what, wrong := range map[string]string{"a code of an earlier unlock": spent, "a wrong code": otherCode(code)} {
-		if err := refused(u.Finish(ctx, wrong, fresh), what, "unlock.code"); err != nil {
-			return err
-		}
+	if err := first(
+		refused(u.Finish(ctx, spent, fresh), "a code of an earlier unlock", "unlock.code"),
+		refused(u.Finish(ctx, otherCode(code), fresh), "a wrong code", "unlock.code"),
+	); err != nil {
+		return err
 	}
 	return must("the right code unlocks the card", u.Finish(ctx, code, fresh))
 }

@@ -12,7 +12,7 @@ import (
 
 // loss is step 9.
 func loss(ctx context.Context, s *story) error {
-	pair, err := s.h.Certificates(ctx, s.leaver.card)
+	pair, err := s.pair(ctx, s.leaver)
 	if err != nil {
 		return must("the second nurse's certificates", err)
 	}

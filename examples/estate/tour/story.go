@@ -5,6 +5,7 @@ package tour
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -83,7 +84,7 @@ func (s *story) meet(ctx context.Context) error {
 // their own.
 func (s *story) signedIn(ctx context.Context, p person, reader int) (*hospital.Browser, *hospital.Session, error) {
 	if p.card == "" {
-		return nil, nil, fmt.Errorf("there is no card: an earlier step did not make it")
+		return nil, nil, errNoCard
 	}
 	if err := s.h.Insert(ctx, reader, p.card); err != nil {
 		return nil, nil, err
@@ -92,6 +93,17 @@ func (s *story) signedIn(ctx context.Context, p person, reader int) (*hospital.B
 	session, err := b.SignIn(ctx, reader, p.passcode)
 	return b, session, err
 }
+
+// pair reads somebody's newest certificates: authentication, then signing.
+func (s *story) pair(ctx context.Context, p person) ([]*x509.Certificate, error) {
+	if p.card == "" {
+		return nil, errNoCard
+	}
+	return s.h.Certificates(ctx, p.card)
+}
+
+// errNoCard is why a step can't do its part.
+var errNoCard = errors.New("there is no card: an earlier step did not make it")
 
 // atDesk signs a member of staff in at the desk.
 func (s *story) atDesk(ctx context.Context, role string) (*hospital.Browser, error) {

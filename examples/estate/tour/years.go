@@ -17,11 +17,16 @@ const (
 	window = 90 * day
 )
 
-// renewal is step 7.
+// renewal is step 7. The staff renew theirs in the same days, whatever becomes
+// of the nurse's.
 func renewal(ctx context.Context, s *story) error {
-	old, err := s.h.Certificates(ctx, s.nurse.card)
+	return first(s.nurseRenewal(ctx), s.renewStaff(ctx))
+}
+
+func (s *story) nurseRenewal(ctx context.Context) error {
+	old, err := s.pair(ctx, s.nurse)
 	if err != nil {
-		return must("the nurse's certificates from step 3", err)
+		return must("the nurse's certificates", err)
 	}
 	end := old[0].NotAfter
 	if err := s.tooEarly(ctx, end); err != nil {
@@ -41,10 +46,7 @@ func renewal(ctx context.Context, s *story) error {
 			return err
 		}
 	}
-	if err := s.renewNurse(ctx, old); err != nil {
-		return err
-	}
-	return s.renewStaff(ctx)
+	return s.renewNurse(ctx, old)
 }
 
 // tooEarly looks at the nurse's card 91 days before its end.
@@ -84,7 +86,7 @@ func (s *story) renewNurse(ctx context.Context, old []*x509.Certificate) error {
 	if err != nil {
 		return must("the clock is read", err)
 	}
-	pair, err := s.h.Certificates(ctx, s.nurse.card)
+	pair, err := s.pair(ctx, s.nurse)
 	if err != nil {
 		return must("two new certificates", err)
 	}
@@ -108,9 +110,9 @@ func (s *story) renewNurse(ctx context.Context, old []*x509.Certificate) error {
 
 // expiry is step 8.
 func expiry(ctx context.Context, s *story) error {
-	pair, err := s.h.Certificates(ctx, s.leaver.card)
+	pair, err := s.pair(ctx, s.leaver)
 	if err != nil {
-		return must("the second nurse's certificates from step 3", err)
+		return must("the second nurse's certificates", err)
 	}
 	if _, err := s.h.AdvanceTo(ctx, pair[0].NotAfter.Add(time.Second)); err != nil {
 		return must("the clock moves past the end of the second nurse's card", err)
@@ -161,7 +163,7 @@ func (s *story) renewExpired(ctx context.Context, old []*x509.Certificate) error
 	if err := must("the RA agent renews the expired card with its holder present", b.RenewFor(ctx, s.leaver.card, present)); err != nil {
 		return err
 	}
-	pair, err := s.h.Certificates(ctx, s.leaver.card)
+	pair, err := s.pair(ctx, s.leaver)
 	if err != nil {
 		return must("two new certificates", err)
 	}
