@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	_ "github.com/ncruces/go-sqlite3/driver" // registers "sqlite3"
 )
@@ -37,12 +38,14 @@ func OpenSQLite(path string) (*sql.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("sqlkit: database file: %w", err)
 	}
+	query := url.Values{
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(on)"},
+		"_txlock": {"immediate"},
+		"modeof":  {absolute}, // the write-ahead log gets the file's mode
+	}
 	name := url.URL{
 		Scheme: "file", OmitHost: true, Path: filepath.ToSlash(absolute),
-		RawQuery: url.Values{
-			"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(on)"},
-			"_txlock": {"immediate"},
-		}.Encode(),
+		RawQuery: strings.ReplaceAll(query.Encode(), "+", "%20"), // SQLite reads + as itself
 	}
 	db, err := sql.Open("sqlite3", name.String())
 	if err != nil {
