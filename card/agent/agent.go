@@ -28,7 +28,8 @@ type Agent struct {
 	mu       sync.Mutex
 	tasks    map[string]*task
 	holder   *holder           // who is signed in; nil when nobody
-	removals map[string]uint64 // by serial: how often that card left a reader
+	where    map[string]int    // by serial: the reader in which the watch sees that card
+	removals map[string]uint64 // by serial: how often the watch saw it leave
 	busy     map[string]bool   // by serial: cards that a task is working with
 }
 
@@ -44,7 +45,7 @@ func New(c Config) (*Agent, error) {
 	}
 	a := &Agent{
 		config: c, rules: rules, events: newBroadcast(),
-		tasks: map[string]*task{}, removals: map[string]uint64{}, busy: map[string]bool{},
+		tasks: map[string]*task{}, where: map[string]int{}, removals: map[string]uint64{}, busy: map[string]bool{},
 	}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.routes()

@@ -46,13 +46,6 @@ func (a *Agent) signedIn() string {
 	return a.holder.serial
 }
 
-// pulled counts how often a card has left a reader.
-func (a *Agent) pulled(serial string) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.removals[serial]
-}
-
 // hold keeps a session alive as long as the card stays. A card that was pulled
 // since the passcode was typed, even if it is back, holds nothing.
 func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error {

@@ -27,7 +27,10 @@ func (a *Agent) proveCard(ctx context.Context, t *task, f form) error {
 	if other := a.signedIn(); signsIn && other != "" && other != c.Serial() {
 		return a.rules.Refuse("session.busy")
 	}
-	pulled := a.pulled(c.Serial())
+	pulled, err := a.watched(ctx, c.Serial())
+	if err != nil {
+		return err
+	}
 	if err := a.login(ctx, c, f); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey/card"
 )
@@ -11,15 +12,15 @@ import (
 // watch follows the readers. A card that was signed in ends its sessions the
 // moment it is seen to have gone; any other card's leaving ends nothing.
 func (a *Agent) watch(ctx context.Context) error {
-	where := map[string]int{} // serial to reader, as last seen
 	for event := range a.config.Module.Events(ctx) {
 		if event.Kind == card.Removed {
-			a.removed(event.Serial, where)
-			delete(where, event.Serial)
+			a.removed(event.Serial)
 			continue
 		}
 		if reader := a.readerOf(ctx, event.Serial); reader >= 0 {
-			where[event.Serial] = reader
+			a.mu.Lock()
+			a.where[event.Serial] = reader
+			a.mu.Unlock()
 			a.events.send("", "inserted", map[string]int{"reader": reader})
 		}
 	}
@@ -30,12 +31,14 @@ func (a *Agent) watch(ctx context.Context) error {
 }
 
 // removed counts every leaving, also of a card that was never seen to come.
-func (a *Agent) removed(serial string, where map[string]int) {
+func (a *Agent) removed(serial string) {
 	a.mu.Lock()
 	a.removals[serial]++
 	wasSignedIn := a.holder != nil && a.holder.serial == serial
+	reader, here := a.where[serial]
+	delete(a.where, serial)
 	a.mu.Unlock()
-	if reader, here := where[serial]; here {
+	if here {
 		a.events.send("", "removed", map[string]any{"reader": reader, "signedIn": wasSignedIn})
 	}
 	if wasSignedIn {
@@ -46,4 +49,25 @@ func (a *Agent) removed(serial string, where map[string]int) {
 			a.afterRemoval()
 		}()
 	}
+}
+
+// watched waits until the watch has seen the card, and returns how often it saw
+// it leave before. From then on no leaving is missed: a card that nobody watches
+// must not hold a session.
+func (a *Agent) watched(ctx context.Context, serial string) (uint64, error) {
+	for range 100 {
+		a.mu.Lock()
+		_, seen := a.where[serial]
+		pulled := a.removals[serial]
+		a.mu.Unlock()
+		if seen {
+			return pulled, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return 0, card.ErrRemoved
 }
