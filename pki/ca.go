@@ -122,6 +122,9 @@ func New(c Config) (*CA, error) {
 // Chain returns the issuing CA's certificate, then those above it.
 func (ca *CA) Chain() []*x509.Certificate { return append([]*x509.Certificate(nil), ca.chain...) }
 
+// KeyID names the issuing CA in the ledger: the SHA-256 of its public key, hex.
+func (ca *CA) KeyID() string { return ca.keyID }
+
 // Profile returns the profile that certificates are issued by today.
 func (ca *CA) Profile() Profile { return ca.profile }
 
