@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cardtest_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/wardkey-sdk/wardkey/card"
+	"github.com/wardkey-sdk/wardkey/card/cardtest"
+)
+
+// A test needs a locked card. Tests call New(t, …) instead of Open.
+func Example() {
+	dir, err := os.MkdirTemp("", "tray")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	tray, err := cardtest.Open(cardtest.Config{Dir: dir})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tray.Close()
+	serial, err := tray.Personalised(0, cardtest.Personal{PIN: []byte("482913"), SOPIN: []byte("90346182")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	module, err := card.Open(card.Config{Module: tray.Module()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer module.Close()
+	ctx := context.Background()
+	c, err := module.Card(ctx, card.Selector{Serial: serial})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		err := c.Login(ctx, []byte("000000"), card.LoginOptions{FinalTry: true})
+		info, _ := c.Info(ctx)
+		fmt.Println(info.PIN, "-", err)
+	}
+	fmt.Println(c.Login(ctx, []byte("482913"), card.LoginOptions{}))
+	fmt.Println(c.ResetPIN(ctx, []byte("90346182"), []byte("715504")))
+	fmt.Println(c.Login(ctx, []byte("715504"), card.LoginOptions{}))
+	// Output:
+	// low - card: wrong PIN (login: C_Login: CKR_PIN_INCORRECT)
+	// final try - card: wrong PIN (login: C_Login: CKR_PIN_INCORRECT)
+	// locked - card: PIN is locked (login: C_Login: CKR_PIN_INCORRECT)
+	// card: PIN is locked
+	// <nil>
+	// <nil>
+}
