@@ -159,7 +159,7 @@ func (a *Agent) tell(s *session) {
 	err := patiently(ctx, func(ctx context.Context) error {
 		return s.server.post(ctx, "removed", s.presence, struct{}{}, nil)
 	})
-	if err != nil {
+	if err != nil && !ended(err) {
 		a.config.Log.Warn("a server was not told of a removal; the lease will run out", "rule", wardkey.RuleOf(err), "cause", err)
 	}
 }

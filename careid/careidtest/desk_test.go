@@ -235,14 +235,16 @@ func (d *desk) restart() {
 func (d *desk) issued() (serial string) {
 	t := d.t
 	serial = d.blank(0)
-	founded, err := d.service.Bootstrap(t.Context(), careid.Founder{
-		Given: "Ada", Family: "Nurse", Organisation: "RBA", Email: "ada.nurse@nhs.net", Card: serial,
-	})
+	founded, err := d.service.Bootstrap(t.Context(), founder(serial))
 	require.NoError(t, err)
 	task, err := d.Run(t.Context(), agent.Request{Kind: agent.Issue, Server: d.web.URL, Handle: founded.Act.Handle}, chosen(passcode))
 	require.NoError(t, err)
 	d.done(task)
 	return serial
+}
+
+func founder(serial string) careid.Founder {
+	return careid.Founder{Given: "Ada", Family: "Nurse", Organisation: "RBA", Email: "ada.nurse@nhs.net", Card: serial}
 }
 
 func (d *desk) blank(reader int) string {
