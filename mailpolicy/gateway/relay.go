@@ -238,8 +238,11 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.err = mailpolicy.Rules().Refuse("mail.secure.linebreak")
 		return 0, w.err
 	}
-	if errors.Is(err, smtp.ErrDataTooLarge) {
+	switch {
+	case errors.Is(err, smtp.ErrDataTooLarge):
 		err = w.tooLarge
+	case errors.Is(err, smtp.ErrTooLongLine):
+		err = formFault("one of its lines is longer than 2000 characters")
 	}
 	w.err = err
 	return n, err

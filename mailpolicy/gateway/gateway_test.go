@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/internal/need"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
+)
+
+const (
+	gp     = "gp@practice.example"
+	dean   = "dean@school.example"
+	secret = "Mrs Jones is well."
+)
+
+// relay is a gateway between a client and an inbox.
+type relay struct {
+	t     *testing.T
+	inbox *mailtest.Inbox
+	ca    *mailtest.CA
+	log   *bytes.Buffer
+	addr  string
+}
+
+func startRelay(t *testing.T, change func(*gateway.Config)) *relay {
+	t.Helper()
+	r := &relay{t: t, log: &bytes.Buffer{}}
+	var err error
+	r.inbox, err = mailtest.OpenInbox()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.inbox.Close() })
+	r.ca, err = mailtest.NewCA(nil)
+	require.NoError(t, err)
+	e, err := smime.New(smime.Config{Roots: r.ca.Roots()})
+	require.NoError(t, err)
+	c := gateway.Config{
+		NextHop: r.inbox.Addr(), Encrypter: e, Directory: gateway.Certificates{}, Hostname: "gate.example",
+		Log: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+	if change != nil {
+		change(&c)
+	}
+	g, err := gateway.New(c)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(l) }()
+	t.Cleanup(func() {
+		require.NoError(t, g.Close())
+		require.NoError(t, <-done)
+	})
+	r.addr = l.Addr().String()
+	return r
+}
+
+func (r *relay) issue(s mailtest.Spec) mailtest.Identity {
+	r.t.Helper()
+	id, err := r.ca.Issue(s)
+	require.NoError(r.t, err)
+	return id
+}
+
+// talk is an SMTP client that sends exactly what it is told.
+type talk struct {
+	t    *testing.T
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func dial(t *testing.T, addr string) *talk {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	c := &talk{t: t, conn: conn, r: bufio.NewReader(conn)}
+	c.reply()
+	c.cmd("EHLO desk.example")
+	return c
+}
+
+func (c *talk) cmd(line string) string {
+	c.t.Helper()
+	_, err := io.WriteString(c.conn, line+"\r\n")
+	require.NoError(c.t, err)
+	return c.reply()
+}
+
+func (c *talk) reply() string {
+	c.t.Helper()
+	for {
+		line, err := c.r.ReadString('\n')
+		require.NoError(c.t, err)
+		if len(line) < 4 || line[3] != '-' {
+			return strings.TrimSpace(line)
+		}
+	}
+}
+
+// send plays one message and returns the last reply.
+func (r *relay) send(from string, to []string, message string) string {
+	r.t.Helper()
+	c := dial(r.t, r.addr)
+	if reply := c.cmd("MAIL FROM:<" + from + ">"); !strings.HasPrefix(reply, "250") {
+		return reply
+	}
+	for _, a := range to {
+		require.Regexp(r.t, "^250", c.cmd("RCPT TO:<"+a+">"))
+	}
+	require.Regexp(r.t, "^354", c.cmd("DATA"))
+	_, err := io.WriteString(c.conn, message+".\r\n")
+	require.NoError(r.t, err)
+	return c.reply()
+}
+
+func mailTo(subject string, to ...string) string {
+	return "From: Home <home@nhs.net>\r\nTo: " + strings.Join(to, ", ") + "\r\nBcc: hidden@x.example\r\nSubject: " + subject +
+		"\r\nMessage-ID: <1@nhs.net>\r\nDate: Sun, 22 Nov 2026 09:00:00 +0000\r\n\r\n" + secret + "\r\n..dot\r\n"
+}
+
+func openssl(t *testing.T, message []byte, id mailtest.Identity) (string, error) {
+	t.Helper()
+	tool := need.Tool(t, "openssl")
+	dir := t.TempDir()
+	cert, key, err := id.PEM()
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"cert.pem": cert, "key.pem": key, "in": message} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	cmd := exec.Command(tool, "cms", "-decrypt", "-in", "in", "-recip", "cert.pem", "-inkey", "key.pem", "-binary")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+func TestRows(t *testing.T) {
+	r := startRelay(t, nil)
+	t.Run("row170", func(t *testing.T) {
+		require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("[secure] x", "a@nhs.net")))
+		got := r.inbox.Mails()
+		require.Len(t, got, 1)
+		require.Contains(t, string(got[0].Data), "Subject: [secure] x\r\n")
+		require.True(t, strings.HasSuffix(string(got[0].Data), "\r\n\r\n"+secret+"\r\n.dot\r\n"), "as it is")
+		require.Regexp(t, `^Received: from desk.example \(127.0.0.1\)\r\n by gate.example \(wardkey\) with ESMTP;`, string(got[0].Data))
+		require.NotContains(t, string(got[0].Data), "hidden")
+	})
+	t.Run("row172", func(t *testing.T) {
+		reply := r.send("home@nhs.net", []string{gp}, mailTo("(secure) x", gp))
+		require.Regexp(t, `^550 5.7.1 The message was not sent: its subject has something like \[secure\], but the brackets around the word are not \[ and \]\. Write \[secure\] in square brackets.*\(mail.secure.nearmiss\)$`, reply)
+		require.Len(t, r.inbox.Mails(), 1, "nothing new")
+		require.Regexp(t, "^250", r.send("home@nhs.net", []string{gp}, mailTo("secure x", gp)))
+		require.Len(t, r.inbox.Mails(), 2)
+	})
+	require.NotContains(t, r.log.String(), "@", "the log names rules and numbers only")
+	require.Contains(t, r.log.String(), "rule=mail.secure.nearmiss")
+}
+
+func TestRow175(t *testing.T) {
+	var certs gateway.Certificates
+	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+	g, d, blind := r.issue(mailtest.Spec{Email: gp, RSABits: 2048}), r.issue(mailtest.Spec{Email: dean}), r.issue(mailtest.Spec{Email: "blind@x.example"})
+	certs = gateway.Certificates{r.issue(mailtest.Spec{Email: gp, NotAfter: time.Now().Add(-time.Hour)}).Certificate, g.Certificate, d.Certificate, blind.Certificate}
+	message := mailTo("[secure] x", "a@nhs.net", "GP <"+gp+">", dean)
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net", gp, dean, "blind@x.example", gp}, message))
+	got := r.inbox.Mails()
+	require.Len(t, got, 3)
+	t.Run("row175", func(t *testing.T) {
+		require.Equal(t, []string{"a@nhs.net"}, got[0].To)
+		require.Contains(t, string(got[0].Data), secret)
+		require.Equal(t, []string{gp, dean}, got[1].To)
+		require.Equal(t, []string{"blind@x.example"}, got[2].To)
+		for _, m := range got[1:] {
+			require.NotContains(t, string(m.Data), secret)
+			require.Contains(t, string(m.Data), "\r\nSubject: [secure] [...]\r\n")
+			require.Contains(t, string(m.Data), "\r\nMessage-ID: <1@nhs.net>\r\n")
+		}
+		for _, id := range []mailtest.Identity{g, d} {
+			clear, err := openssl(t, got[1].Data, id)
+			require.NoError(t, err)
+			require.True(t, strings.HasSuffix(clear, "\r\n\r\n"+secret+"\r\n.dot\r\n"))
+			require.Contains(t, clear, "\r\nSubject: [secure] x\r\n")
+		}
+	})
+	t.Run("threat047", func(t *testing.T) {
+		_, err := openssl(t, got[1].Data, blind)
+		require.Error(t, err, "the open copy is not for the hidden one")
+		_, err = openssl(t, got[2].Data, g)
+		require.Error(t, err)
+		clear, err := openssl(t, got[2].Data, blind)
+		require.NoError(t, err)
+		for _, m := range []string{string(got[0].Data), string(got[1].Data), clear} {
+			require.NotContains(t, strings.ToLower(m), "bcc")
+			require.NotContains(t, m, "hidden@x.example")
+			require.NotContains(t, m, "blind@x.example")
+		}
+	})
+}
+
+func TestThreat046(t *testing.T) {
+	t.Run("threat046", func(t *testing.T) {
+		var certs gateway.Certificates
+		r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+		good := r.issue(mailtest.Spec{Email: gp})
+		expired := r.issue(mailtest.Spec{Email: "old@x.example", NotAfter: time.Now().Add(-time.Hour)})
+		certs = gateway.Certificates{good.Certificate, expired.Certificate}
+		for to, want := range map[string]string{
+			"none@x.example": `^550 5.7.1 .*no certificate is known for none@x.example.*mail.recipient.nocert`,
+			"old@x.example":  `^550 5.7.1 .*certificate of old@x.example can't be used, because it has expired.*mail.recipient.cert`,
+			"a@nhs.net.":     `^550 5.1.3 .*mail.recipient.address`,
+		} {
+			require.Regexp(t, want, r.send("home@nhs.net", []string{"a@nhs.net", gp, to}, mailTo("[secure] x", gp)))
+		}
+		require.Regexp(t, `The same holds for two@x.example, three@x.example`,
+			r.send("home@nhs.net", []string{"one@x.example", "two@x.example", "three@x.example"}, mailTo("[secure] x", gp)))
+		require.Empty(t, r.inbox.Mails(), "all or nothing")
+
+		// The next hop refuses one of them before any content.
+		r.inbox.Refuse(func(to string, atEnd bool) int {
+			if to == gp && !atEnd {
+				return 550
+			}
+			return 0
+		})
+		require.Regexp(t, `^554 .*gp@practice.example: as the test wants it`, r.send("home@nhs.net", []string{"a@nhs.net", gp}, mailTo("[secure] x", gp)))
+		require.Empty(t, r.inbox.Mails())
+		// It fails for the first copy: to be tried again. For the second: named.
+		for code, want := range map[int]string{451: "^451", 554: "^554"} {
+			r.inbox.Refuse(func(_ string, atEnd bool) int {
+				if atEnd {
+					return code
+				}
+				return 0
+			})
+			require.Regexp(t, want, r.send("home@nhs.net", []string{"a@nhs.net", gp}, mailTo("[secure] x", gp)))
+			require.Empty(t, r.inbox.Mails())
+		}
+		r.inbox.Refuse(func(to string, atEnd bool) int {
+			if atEnd && to == gp {
+				return 451
+			}
+			return 0
+		})
+		require.Regexp(t, "^554 .*but not to: "+gp, r.send("home@nhs.net", []string{"a@nhs.net", gp}, mailTo("[secure] x", gp)))
+		require.Len(t, r.inbox.Mails(), 1)
+	})
+}
+
+type brokenDirectory struct{}
+
+func (brokenDirectory) Certificates(context.Context, string) ([]*x509.Certificate, error) {
+	return nil, errors.New("ldap down")
+}
+
+func TestThreat045(t *testing.T) {
+	t.Run("threat045", func(t *testing.T) {
+		r := startRelay(t, func(c *gateway.Config) { c.Directory = brokenDirectory{} })
+		for _, subject := range []string{"[secure] x", "[ѕecure] x", "(secure)", "[secure", "[encrypt] x", "=?x?Q?y?=", "x\r\nSubject: [secure]", "x\r\n \r\n [secure]"} {
+			reply := r.send("home@nhs.net", []string{gp}, mailTo(subject, gp))
+			require.Regexp(t, "^(451|550)", reply, subject)
+			require.NotContains(t, reply, "ldap")
+		}
+		require.Regexp(t, "^451 .*mail.directory", r.send("home@nhs.net", []string{gp}, mailTo("[secure] x", gp)))
+		require.Empty(t, r.inbox.Mails())
+	})
+}
+
+// Nothing that breaks off, is too large or has a bare CR or LF reaches anyone,
+// in clear or not, and no second message is smuggled in.
+func TestContentThatBreaks(t *testing.T) {
+	var certs gateway.Certificates
+	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+	certs = gateway.Certificates{r.issue(mailtest.Spec{Email: gp}).Certificate}
+	to := []string{"a@nhs.net", gp}
+	for name, body := range map[string]string{
+		"bare LF dot": "x\n.\nMAIL FROM:<evil@x>\r\n", "bare LF dot CRLF": "x\n.\r\nMAIL FROM:<evil@x>\r\n", "bare CR dot": "x\r.\rMAIL FROM:<evil@x>\r\n",
+		"CRLF dot LF": "x\r\n.\nMAIL FROM:<evil@x>\r\n", "bare LF": "x\ny\r\n", "bare CR": "x\ry\r\n", "CR late": strings.Repeat(strings.Repeat("x", 62)+"\r\n", 1024*2) + "\ry\r\n",
+	} {
+		require.Regexp(t, "^550 .*mail.secure.linebreak", r.send("home@nhs.net", to, mailTo("[secure] x", gp)+body), name)
+	}
+	require.Regexp(t, "^550 .*mail.form", r.send("home@nhs.net", to, "Subject: x\r\n"))
+	require.Regexp(t, "^550 .*mail.form", r.send("home@nhs.net", to, mailTo("[secure] x", gp)+strings.Repeat("x", 3000)+"\r\n"))
+	require.Regexp(t, "^550 .*mail.form", r.send("home@nhs.net", to, strings.Repeat("X-A: b\r\n", 40_000)+"\r\n"))
+	// The connection breaks in the middle.
+	c := dial(t, r.addr)
+	c.cmd("MAIL FROM:<home@nhs.net>")
+	c.cmd("RCPT TO:<" + gp + ">")
+	c.cmd("RCPT TO:<a@nhs.net>")
+	c.cmd("DATA")
+	_, err := io.WriteString(c.conn, mailTo("[secure] x", gp)+strings.Repeat("more\r\n", 100_000))
+	require.NoError(t, err)
+	require.NoError(t, c.conn.Close())
+	time.Sleep(100 * time.Millisecond)
+	require.Empty(t, r.inbox.Mails())
+	// The same connection goes on after a refusal.
+	c = dial(t, r.addr)
+	for range 2 {
+		c.cmd("MAIL FROM:<home@nhs.net>")
+		c.cmd("RCPT TO:<a@nhs.net>")
+		c.cmd("DATA")
+		_, err = io.WriteString(c.conn, mailTo("(secure)", gp)+".\r\n")
+		require.NoError(t, err)
+		require.Regexp(t, "^550", c.reply())
+	}
+}
+
+func TestSizeAndMemory(t *testing.T) {
+	var certs gateway.Certificates
+	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+	certs = gateway.Certificates{r.issue(mailtest.Spec{Email: gp}).Certificate}
+	c := dial(t, r.addr)
+	require.Regexp(t, "^55", c.cmd("MAIL FROM:<home@nhs.net> SIZE=36700162"))
+	send := func(size int) string {
+		c := dial(t, r.addr)
+		c.cmd("MAIL FROM:<home@nhs.net>")
+		c.cmd("RCPT TO:<" + gp + ">")
+		c.cmd("DATA")
+		head := "Subject: [secure] x\r\n\r\n"
+		_, err := io.WriteString(c.conn, head)
+		require.NoError(t, err)
+		line := strings.Repeat("x", 998) + "\r\n"
+		left := size - len(head)
+		w := bufio.NewWriter(c.conn)
+		for ; left > 2000; left -= len(line) {
+			_, _ = w.WriteString(line)
+		}
+		_, _ = w.WriteString(strings.Repeat("x", left/2-2) + "\r\n" + strings.Repeat("x", left-left/2-2) + "\r\n.\r\n")
+		require.NoError(t, w.Flush())
+		return c.reply()
+	}
+	const limit = 35 << 20
+	require.Regexp(t, "^552 .*35 MB.*mail.size", send(limit+1))
+	require.Empty(t, r.inbox.Mails())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r.inbox.Refuse(func(_ string, atEnd bool) int { return map[bool]int{true: 554}[atEnd] }) // the inbox would keep it
+	require.Regexp(t, "^554 .*as the test wants it", send(limit), "taken up to the last byte")
+	runtime.ReadMemStats(&after)
+	t.Logf("allocated %d MiB in all, by the gateway, the inbox and the client", (after.TotalAlloc-before.TotalAlloc)>>20)
+}
+
+type gate map[string]error
+
+func (g gate) CanSend(_ context.Context, address string) error { return g[address] }
+
+func TestSenders(t *testing.T) {
+	no := mailpolicy.Rules().Refuse("mail.aup.pending", "steps", "a new password")
+	r := startRelay(t, func(c *gateway.Config) {
+		c.Senders = gate{"new@nhs.net": no, "": no, "broken@nhs.net": errors.New("database gone")}
+	})
+	require.Regexp(t, `^550 5.7.1 .*a new password.*mail.aup.pending`, r.send("new@nhs.net", nil, ""))
+	require.Regexp(t, "^550", r.send("", nil, ""))
+	require.Regexp(t, "^451", r.send("broken@nhs.net", nil, ""))
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+}
+
+func TestOneThatGoesRound(t *testing.T) {
+	r := startRelay(t, nil)
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+	again := strings.TrimSuffix(string(r.inbox.Mails()[0].Data), ".dot\r\n")
+	require.Regexp(t, "^554 5.4.6", r.send("home@nhs.net", []string{"a@nhs.net"}, again))
+}
+
+func TestNextHopDown(t *testing.T) {
+	r := startRelay(t, nil)
+	require.NoError(t, r.inbox.Close())
+	require.Regexp(t, "^451", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+}
+
+func TestWhoMayConnect(t *testing.T) {
+	r := startRelay(t, func(c *gateway.Config) { c.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	conn, err := net.Dial("tcp", r.addr)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	c := &talk{t: t, conn: conn, r: bufio.NewReader(conn)}
+	c.reply()
+	_, err = io.WriteString(conn, "EHLO desk.example\r\n")
+	require.NoError(t, err)
+	require.Regexp(t, "^550", c.reply())
+}
+
+func TestNewRefuses(t *testing.T) {
+	ca, err := mailtest.NewCA(nil)
+	require.NoError(t, err)
+	e, err := smime.New(smime.Config{Roots: ca.Roots()})
+	require.NoError(t, err)
+	good := gateway.Config{NextHop: "127.0.0.1:25", Encrypter: e, Directory: gateway.Certificates{}}
+	_, err = gateway.New(good)
+	require.NoError(t, err)
+	for i, spoil := range []func(*gateway.Config){
+		func(c *gateway.Config) { c.NextHop = "" }, func(c *gateway.Config) { c.NextHop = "mx.example" }, func(c *gateway.Config) { c.NextHop = "mx.example:25" },
+		func(c *gateway.Config) { c.Encrypter = nil }, func(c *gateway.Config) { c.Directory = nil }, func(c *gateway.Config) { c.Profile = "lax" },
+		func(c *gateway.Config) { c.Hostname = "a b" }, func(c *gateway.Config) { c.Now = func() time.Time { return time.Unix(0, 0) } },
+	} {
+		c := good
+		spoil(&c)
+		_, err := gateway.New(c)
+		require.Error(t, err, i)
+	}
+}
+
+func ExampleNew() {
+	inbox, err := mailtest.OpenInbox()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = inbox.Close() }()
+	ca, err := mailtest.NewCA(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e, err := smime.New(smime.Config{Roots: ca.Roots()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	g, err := gateway.New(gateway.Config{NextHop: inbox.Addr(), Encrypter: e, Directory: gateway.Certificates{}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() { _ = g.Serve(l) }()
+	fmt.Println("takes mail:", l.Addr() != nil)
+	fmt.Println(g.Close())
+	// Output:
+	// takes mail: true
+	// <nil>
+}
