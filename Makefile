@@ -5,6 +5,7 @@
 # make rows    which rows of the requirements tests have shown (rows.tsv)
 # make bench   benchmarks beside their baselines, the goals' lines last
 # make lint    golangci-lint, vet, builds without cgo and for Windows, NOTICE
+# make fmt     format as make lint asks
 # make fuzz    every fuzz test for FUZZTIME
 # make cover   statement coverage, package by package
 # make notice  write NOTICE anew
@@ -12,7 +13,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: demo test rows bench lint fuzz cover notice
+.PHONY: demo test rows bench lint fmt fuzz cover notice
 
 # The tools that tests use: each one's absence is a failure (internal/need).
 REQUIRED := cc softhsm openssl pkcs11-tool strace browser postgres
@@ -59,6 +60,9 @@ lint: $(LINTER)
 
 $(LINTER):
 	GOBIN='$(CURDIR)/$(@D)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
+
+fmt: $(LINTER)
+	$(LINTER) fmt ./...
 
 fuzz:
 	@scripts/fuzz.sh '$(FUZZTIME)'
