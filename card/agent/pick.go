@@ -79,7 +79,7 @@ func (a *Agent) preferences(kind Kind) []func(*card.TokenInfo) bool {
 	guest := func(c *card.TokenInfo) bool { return c.Serial != signedIn }
 	locked := func(c *card.TokenInfo) bool { return c.PIN == card.PINLocked }
 	switch kind {
-	case SignIn, StepUp:
+	case SignIn, StepUp, Renew:
 		return []func(*card.TokenInfo) bool{any, held}
 	case Presence:
 		return []func(*card.TokenInfo) bool{guest, any}

@@ -45,6 +45,7 @@ type desk struct {
 	module  *card.Module
 	clock   *pkitest.Clock
 	master  *careid.SoftwareMaster
+	store   careid.Store
 	service *careid.Service
 	cards   *cardhttp.Handler
 	web     *httptest.Server
@@ -106,6 +107,7 @@ func (d *desk) startServer() {
 	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db, Now: d.clock.Now})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
+	d.store = store
 	d.master, err = careid.NewSoftwareMaster([]byte("a secret of thirty-two bytes, at least"))
 	require.NoError(t, err)
 
@@ -309,10 +311,18 @@ func (b *browser) redeem(result, purpose string) (int, string) {
 	return r.StatusCode, string(answer)
 }
 
-// signIn plays a whole sign-in and returns what POST session said.
+// signIn plays a whole sign-in with the card in reader 0 and returns what POST
+// session said.
 func (b *browser) signIn(passcode string) string {
 	b.d.t.Helper()
-	task, err := b.d.Run(b.d.t.Context(), b.ticket("/signin"), typed(passcode))
+	return b.signInAt(0, passcode)
+}
+
+func (b *browser) signInAt(reader int, passcode string) string {
+	b.d.t.Helper()
+	ticket := b.ticket("/signin")
+	ticket.Reader = &reader
+	task, err := b.d.Run(b.d.t.Context(), ticket, typed(passcode))
 	require.NoError(b.d.t, err)
 	b.d.done(task)
 	status, body := b.redeem(task.Result, "")
