@@ -127,7 +127,7 @@ func (t *token) reading(op string, do func(*cryptoki.Lib, cryptoki.Session) erro
 			return err
 		}
 		err := t.settle(do(t.lib.lib, t.session))
-		if gone(err) && !again {
+		if (gone(err) || stale(err)) && !again {
 			continue
 		}
 		return explain(op, err)

@@ -83,8 +83,8 @@ var meaning = map[uint]error{
 	cryptoki.SessionHandleInvalid:       ErrRemoved,
 	cryptoki.SessionClosed:              ErrRemoved,
 	cryptoki.SlotIDInvalid:              ErrRemoved,
-	cryptoki.KeyHandleInvalid:           ErrRemoved,
-	cryptoki.ObjectHandleInvalid:        ErrRemoved,
+	cryptoki.KeyHandleInvalid:           ErrNotFound,
+	cryptoki.ObjectHandleInvalid:        ErrNotFound,
 	cryptoki.DeviceMemory:               ErrFull,
 	cryptoki.FunctionNotSupported:       ErrUnsupported,
 	cryptoki.MechanismInvalid:           ErrUnsupported,
@@ -152,13 +152,24 @@ func code(err error) uint {
 	return cryptoki.OK
 }
 
-// gone says that a call failed because its session or object no longer exists:
-// the card was pulled, reset, or taken over.
+// gone says that a call failed because its card or session no longer exists: the
+// card was pulled or reset.
 func gone(err error) bool {
 	switch code(err) {
 	case cryptoki.DeviceRemoved, cryptoki.TokenNotPresent, cryptoki.TokenNotRecognized, cryptoki.SessionHandleInvalid,
-		cryptoki.SessionClosed, cryptoki.KeyHandleInvalid, cryptoki.ObjectHandleInvalid, cryptoki.SlotIDInvalid:
+		cryptoki.SessionClosed, cryptoki.SlotIDInvalid:
 		return true
 	}
 	return false
+}
+
+// stale says that a call failed because an object's handle no longer stands for
+// it: it was deleted by others, or the card was away unnoticed.
+func stale(err error) bool {
+	return code(err) == cryptoki.KeyHandleInvalid || code(err) == cryptoki.ObjectHandleInvalid
+}
+
+// unreadable says that an object hasn't an attribute, or doesn't show it.
+func unreadable(err error) bool {
+	return code(err) == cryptoki.AttributeTypeInvalid || code(err) == cryptoki.AttributeSensitive
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/card"
@@ -169,6 +170,27 @@ func TestCertificates(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, keys, 1)
 	require.NoError(t, signs(ctx, keys[0]))
+}
+
+// Other code of the process deletes a key that was just used.
+func TestKeyDeletedByOthers(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.login(d.card)
+	k, left := d.key(d.card, 1), d.key(d.card, 2)
+	require.NoError(t, signs(ctx, k))
+	raw := pkcs11.New(d.tray.Module())
+	session, err := raw.OpenSession(0, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	require.NoError(t, err)
+	require.NoError(t, raw.FindObjectsInit(session, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ID, []byte{1})}))
+	objects, _, err := raw.FindObjects(session, 10)
+	require.NoError(t, err)
+	require.NoError(t, raw.FindObjectsFinal(session))
+	for _, o := range objects {
+		require.NoError(t, raw.DestroyObject(session, o))
+	}
+	require.ErrorIs(t, signs(ctx, k), card.ErrNotFound)
+	require.NoError(t, signs(ctx, left), "the login stands")
 }
 
 func TestTLS(t *testing.T) {

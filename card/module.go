@@ -19,8 +19,8 @@ type Config struct {
 	// Poll is the time between two looks at the readers while somebody reads
 	// Events. Default 250 ms.
 	Poll time.Duration
-	// Log tells of insertions, removals and recoveries; never of PINs, labels or
-	// what was signed. Default silent.
+	// Log tells of the insertions and removals that Events sees, by serial; never
+	// of PINs, labels or what was signed. Default silent.
 	Log *slog.Logger
 }
 
@@ -148,6 +148,8 @@ func (l *library) end() error {
 	if l.adopted {
 		return nil
 	}
+	l.slots.Lock() // nobody lists readers meanwhile
+	defer l.slots.Unlock()
 	if err := l.lib.Finalize(); err != nil && code(err) != cryptoki.CryptokiNotInitialized {
 		return fmt.Errorf("%w: %w", ErrModule, err)
 	}

@@ -38,10 +38,11 @@ func publicKeys(lib *cryptoki.Lib, s cryptoki.Session) ([]found, error) {
 	var all []found
 	for _, o := range objects {
 		k, err := readPublicKey(lib, s, o)
-		if err != nil {
+		switch {
+		case unreadable(err): // some other application's
+		case err != nil:
 			return nil, err
-		}
-		if k.public != nil {
+		case k.public != nil:
 			all = append(all, k)
 		}
 	}
@@ -99,6 +100,9 @@ func readCertificates(lib *cryptoki.Lib, s cryptoki.Session) ([]Certificate, err
 	var all []Certificate
 	for _, o := range objects {
 		v, err := lib.Attributes(s, o, cryptoki.AttrID, cryptoki.AttrLabel, cryptoki.AttrValue)
+		if unreadable(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

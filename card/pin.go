@@ -25,7 +25,7 @@ type Prompt struct {
 
 // Prompter asks the person for the PIN. The SDK clears what it returns. It is
 // called without any lock and may take as long as ctx allows; one at a time is
-// asked for a Card.
+// asked for a Card. nil without an error means the reader's own PIN pad.
 type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
 
 // PromptWith sets who is asked when an operation needs a login that the Card

@@ -58,7 +58,7 @@ func (k *Key) sign(ctx context.Context, m cryptoki.Mechanism, data []byte) ([]by
 	defer t.release()
 	for again := false; ; again = true {
 		if err := k.ready(); err != nil {
-			if gone(err) && !again {
+			if (gone(err) || stale(err)) && !again {
 				continue
 			}
 			return nil, explain("sign", err)
@@ -67,7 +67,7 @@ func (k *Key) sign(ctx context.Context, m cryptoki.Mechanism, data []byte) ([]by
 		if err == nil {
 			return signature, nil
 		}
-		if err = t.settle(err); !gone(err) || again {
+		if _ = t.settle(err); again || !gone(err) && !stale(err) {
 			return nil, explain("sign", err)
 		}
 	}
@@ -94,6 +94,11 @@ func (k *Key) ready() error {
 		return ErrNotFound
 	}
 	private, err := privateKey(t.lib.lib, t.session, k.id)
+	if err == ErrNotFound && !t.userIn() {
+		// Private keys show only to who is logged in.
+		t.drop()
+		return ErrNotLoggedIn
+	}
 	if err != nil {
 		return t.settle(err)
 	}

@@ -41,33 +41,56 @@ func (c *Card) loginSO(soPIN []byte, o LoginOptions) error {
 	if err != nil {
 		return err
 	}
-	if !pinFits(info, soPIN) {
-		return ErrSOPINLength
+	if err := maySO(info, soPIN, o); err != nil {
+		return err
 	}
+	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserSO, soPIN)); err != nil {
+		refused := t.refusedSO("login SO", t.slot, err)
+		t.drop()
+		return refused
+	}
+	return nil
+}
+
+// maySO is what can be known before an SO PIN is sent.
+func maySO(info *TokenInfo, soPIN []byte, o LoginOptions) error {
 	switch {
+	case !pinFits(info, soPIN):
+		return ErrSOPINLength
 	case info.SOPIN == PINLocked:
 		return ErrSOLocked
 	case info.SOPIN == PINFinalTry && !o.FinalTry:
 		return ErrSOFinalTry
 	}
-	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserSO, soPIN)); err != nil {
-		explained := explainSO("login SO", err)
-		if raw, err := t.lib.lib.TokenInfo(t.slot); err == nil && tokenInfo(raw).SOPIN == PINLocked && errors.Is(explained, ErrWrongSOPIN) {
-			explained.(*Error).Err = ErrSOLocked
-		}
-		t.drop()
-		return explained
-	}
 	return nil
 }
 
-// ChangeSOPIN sets another SO PIN, shown the current one.
+// refusedSO is refused for the security officer's PIN.
+func (t *token) refusedSO(op string, slot uint, err error) error {
+	explained := explainSO(op, err)
+	var e *Error
+	if errors.As(explained, &e) && e.Err == ErrWrongSOPIN {
+		if raw, err := t.lib.lib.TokenInfo(slot); err == nil && tokenInfo(raw).SOPIN == PINLocked {
+			e.Err = ErrSOLocked
+		}
+	}
+	return explained
+}
+
+// ChangeSOPIN sets another SO PIN, shown the current one, which counts like a
+// login when it is wrong.
 func (s *SOSession) ChangeSOPIN(ctx context.Context, current, next []byte) error {
 	return s.do(ctx, func(t *token, info *TokenInfo) error {
-		if !pinFits(info, current) || !pinFits(info, next) {
+		if !pinFits(info, next) {
 			return ErrSOPINLength
 		}
-		return explainSO("change SO PIN", t.lib.lib.SetPIN(t.session, current, next))
+		if err := maySO(info, current, LoginOptions{}); err != nil {
+			return err
+		}
+		if err := t.lib.lib.SetPIN(t.session, current, next); err != nil {
+			return t.refusedSO("change SO PIN", t.slot, err)
+		}
+		return nil
 	})
 }
 
@@ -97,9 +120,8 @@ func (s *SOSession) do(ctx context.Context, call func(*token, *TokenInfo) error)
 	}
 	if gone(err) {
 		s.err = ErrRemoved
-		return explain("SO session", err)
 	}
-	return err
+	return explain("SO session", err)
 }
 
 // Close logs the security officer out and gives the card back. It may be called
@@ -148,17 +170,11 @@ func (c *Card) Initialize(ctx context.Context, soPIN []byte, label string) error
 	if err != nil {
 		return err
 	}
-	if !pinFits(info, soPIN) {
-		return ErrSOPINLength
-	}
-	if info.SOPIN == PINLocked {
-		return ErrSOLocked
-	}
-	if info.SOPIN == PINFinalTry {
-		return ErrSOFinalTry
+	if err := maySO(info, soPIN, LoginOptions{}); err != nil {
+		return err
 	}
 	if err := t.lib.lib.InitToken(slot, soPIN, label); err != nil {
-		return explainSO("initialize", err)
+		return t.refusedSO("initialize", slot, err)
 	}
 	return nil
 }

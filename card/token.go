@@ -116,29 +116,32 @@ func (t *token) find() (uint, *TokenInfo, error) {
 // look is what the card in our slot tells, after making sure that it is still
 // ours: a card can be swapped between two calls. It ensures a live session.
 func (t *token) look() (*TokenInfo, error) {
-	if t.open {
-		if _, err := t.lib.lib.SessionState(t.session); err != nil {
-			t.lost()
-		} else if raw, err := t.lib.lib.TokenInfo(t.slot); err != nil || tokenInfo(raw).Serial != t.serial {
-			t.lost()
-		} else {
+	for again := false; ; again = true {
+		if err := t.ensure(); err != nil {
+			return nil, err
+		}
+		_, err := t.lib.lib.SessionState(t.session)
+		var raw cryptoki.TokenInfo
+		if err == nil {
+			raw, err = t.lib.lib.TokenInfo(t.slot)
+		}
+		if err == nil && tokenInfo(raw).Serial == t.serial {
 			return tokenInfo(raw), nil
 		}
-	}
-	if err := t.ensure(); err != nil {
-		return nil, err
-	}
-	raw, err := t.lib.lib.TokenInfo(t.slot)
-	if err != nil {
+		if err != nil && !gone(err) {
+			return nil, explain("info", err) // not a removal: nothing is lost
+		}
 		t.lost()
-		return nil, explain("info", err)
+		if again {
+			return nil, ErrRemoved
+		}
 	}
-	info := tokenInfo(raw)
-	if info.Serial != t.serial {
-		t.lost()
-		return nil, ErrRemoved
-	}
-	return info, nil
+}
+
+// userIn asks the card whether the holder's login still stands.
+func (t *token) userIn() bool {
+	state, err := t.lib.lib.SessionState(t.session)
+	return err == nil && (state == cryptoki.StateROUser || state == cryptoki.StateRWUser)
 }
 
 // settle is what follows a call: after an error the session is not used again,

@@ -21,6 +21,8 @@ const (
 	FlagSOPINToBeChanged        = 0x800000
 	FlagRWSession               = 0x2
 	FlagSerialSession           = 0x4
+	StateROUser                 = 1 // CK_SESSION_INFO
+	StateRWUser                 = 3
 	UserSO                 uint = 0
 	UserNormal             uint = 1
 )
