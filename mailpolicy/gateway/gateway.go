@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -122,6 +123,10 @@ type Gateway struct {
 	config Config
 	server *smtp.Server
 	slots  chan struct{}
+
+	mu        sync.Mutex
+	closed    bool
+	listeners []net.Listener
 }
 
 // New checks the configuration. It does not connect to the next hop.
@@ -174,21 +179,53 @@ func (g *Gateway) policy() (*mailpolicy.Policy, error) {
 }
 
 // Serve accepts connections until Close. It can be called for several
-// listeners.
-func (g *Gateway) Serve(l net.Listener) error { return g.server.Serve(l) }
+// listeners, and closes l when it returns.
+func (g *Gateway) Serve(l net.Listener) error {
+	defer func() { _ = l.Close() }()
+	if !g.listen(l) {
+		return nil
+	}
+	return g.server.Serve(l)
+}
+
+// listen keeps l for Close, which may come before the server knows of it.
+func (g *Gateway) listen(l net.Listener) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.listeners = append(g.listeners, l)
+	return !g.closed
+}
+
+func (g *Gateway) stopListening() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, l := range g.listeners {
+		_ = l.Close()
+	}
+}
 
 // Close closes the listeners and all connections; messages that were not
-// answered are not taken.
+// answered are not taken. A Gateway that was closed serves no more.
 func (g *Gateway) Close() error {
+	// The server first: it then knows that its listeners close on purpose.
 	err := g.server.Close()
-	if errors.Is(err, smtp.ErrServerClosed) {
+	g.stopListening()
+	if err == nil || errors.Is(err, smtp.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
 }
 
 // Shutdown closes the listeners and waits for the connections until ctx ends.
-func (g *Gateway) Shutdown(ctx context.Context) error { return g.server.Shutdown(ctx) }
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	err := g.server.Shutdown(ctx)
+	g.stopListening()
+	if errors.Is(err, smtp.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
 
 func isLoopback(host string) bool {
 	if host == "localhost" {

@@ -49,8 +49,13 @@ func OpenInbox() (*Inbox, error) {
 // Addr is its host:port.
 func (in *Inbox) Addr() string { return in.listener.Addr().String() }
 
-// Close stops it.
-func (in *Inbox) Close() error { return in.server.Close() }
+// Close stops it. The listener is closed here as well: the server may not have
+// begun to serve it.
+func (in *Inbox) Close() error {
+	err := in.server.Close()
+	_ = in.listener.Close()
+	return err
+}
 
 // Mails returns what came, in order of arrival.
 func (in *Inbox) Mails() []Mail {

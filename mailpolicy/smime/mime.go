@@ -52,7 +52,8 @@ func ReadHeader(message io.Reader) (header []byte, rest io.Reader, err error) {
 	return nil, nil, ErrHeader
 }
 
-// field is one header field: its name in lower case, and all its lines.
+// field is one header field: its name in lower case, and all its lines, which
+// are a part of the header that it was split from.
 type field struct {
 	name string
 	raw  []byte
@@ -60,35 +61,41 @@ type field struct {
 
 func splitFields(header []byte) ([]field, error) {
 	var fields []field
-	for len(header) > 0 {
-		end := bytes.Index(header, []byte("\r\n"))
+	start := 0 // of the field that the line belongs to
+	for pos := 0; pos < len(header); {
+		end := bytes.Index(header[pos:], []byte("\r\n"))
 		if end < 0 {
 			return nil, ErrHeader
 		}
-		line := header[:end+2]
-		header = header[end+2:]
-		if end == 0 {
-			if len(header) > 0 {
+		line, next := header[pos:pos+end], pos+end+2
+		switch {
+		case len(line) == 0:
+			if next < len(header) {
 				return nil, ErrHeader
 			}
-			break
-		}
-		if line[0] == ' ' || line[0] == '\t' {
+			return fields, nil
+		case line[0] == ' ' || line[0] == '\t':
 			if len(fields) == 0 {
 				return nil, ErrHeader
 			}
-			last := &fields[len(fields)-1]
-			last.raw = append(last.raw[:len(last.raw):len(last.raw)], line...)
-			continue
+			fields[len(fields)-1].raw = header[start:next]
+		default:
+			name, ok := fieldName(line)
+			if !ok {
+				return nil, ErrHeader
+			}
+			start = pos
+			fields = append(fields, field{name: name, raw: header[start:next]})
 		}
-		name, _, ok := strings.Cut(string(line), ":")
-		name = strings.ToLower(strings.TrimRight(name, " \t"))
-		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return nil, ErrHeader
-		}
-		fields = append(fields, field{name: name, raw: line})
+		pos = next
 	}
 	return fields, nil
+}
+
+func fieldName(line []byte) (string, bool) {
+	name, _, ok := strings.Cut(string(line), ":")
+	name = strings.ToLower(strings.TrimRight(name, " \t"))
+	return name, ok && name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // protect parts a header into the one that goes outside, with its empty line,

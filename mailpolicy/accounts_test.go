@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "github.com/ncruces/go-sqlite3/driver"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
+)
+
+// home is a care home with its accounts in a database of its own.
+type home struct {
+	t        *testing.T
+	db       *sql.DB
+	store    *sqlstore.Store
+	phone    *mailtest.Phone
+	log      *bytes.Buffer
+	accounts *mailpolicy.Accounts
+	clock    atomic.Int64
+}
+
+var (
+	applicant = mailpolicy.Actor{ID: "manager of The Elms", Role: mailpolicy.SiteApplicant}
+	local     = mailpolicy.Actor{ID: "la@nhs.net", Role: mailpolicy.LocalAdministrator}
+	nas       = mailpolicy.Actor{ID: "careadmin", Role: mailpolicy.AdministrationService}
+)
+
+const lasting = "correct-horse-battery"
+
+func newHome(t *testing.T) *home {
+	t.Helper()
+	h := &home{t: t, phone: &mailtest.Phone{}, log: &bytes.Buffer{}}
+	h.clock.Store(today.Unix())
+	var err error
+	h.db, err = sql.Open("sqlite3", "file:"+filepath.Join(t.TempDir(), "mail.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.db.Close() })
+	h.store, err = sqlstore.Open(t.Context(), sqlstore.Config{DB: h.db, Now: h.now})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.store.Close() })
+	h.start()
+	_, err = h.accounts.OpenSite(t.Context(), applicant, mailpolicy.Site{ODS: "vlx12", Name: "The Elms", CQCLocation: "1-101"})
+	require.NoError(t, err)
+	return h
+}
+
+func (h *home) now() time.Time { return time.Unix(h.clock.Load(), 0) }
+
+func (h *home) forward(d time.Duration) { h.clock.Add(int64(d / time.Second)) }
+
+// start makes the service as a process does when it begins.
+func (h *home) start() {
+	var err error
+	h.accounts, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{
+		Store: h.store, Sender: h.phone, PolicyVersion: "2026-1", Now: h.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	})
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { _ = h.accounts.Close(context.Background()) })
+}
+
+// texts waits for the texts and starts the service anew.
+func (h *home) texts() []mailtest.Text {
+	require.NoError(h.t, h.accounts.Close(h.t.Context()))
+	h.start()
+	return h.phone.Texts()
+}
+
+func (h *home) open(n int) (mailpolicy.Account, error) {
+	return h.accounts.Open(h.t.Context(), applicant, mailpolicy.NewAccount{
+		Site: "VLX12", Address: fmt.Sprintf("Asha.Patel%d@nhs.net", n), Name: "Asha Patel", Mobile: fmt.Sprintf("07700 9%05d", n), Purpose: "residents' direct care",
+	})
+}
+
+// opened returns an account and its activation password.
+func (h *home) opened(n int) (mailpolicy.Account, []byte) {
+	h.t.Helper()
+	a, err := h.open(n)
+	require.NoError(h.t, err)
+	texts := h.texts()
+	return a, []byte(texts[len(texts)-1].LastLine())
+}
+
+func (h *home) signIn(address string, password []byte) (*mailpolicy.PortalSession, error) {
+	return h.accounts.SignIn(h.t.Context(), address, password)
+}
+
+var questions = []mailpolicy.Question{{Question: "First street?", Answer: "Elm Row"}, {Question: "First school?", Answer: "Northgate"}, {Question: "First pet?", Answer: "Biscuit"}}
+
+// active takes an account through its first login.
+func (h *home) active(n int) mailpolicy.Account {
+	h.t.Helper()
+	a, password := h.opened(n)
+	s, err := h.signIn(a.Address, password)
+	require.NoError(h.t, err)
+	require.NoError(h.t, h.accounts.ChangePassword(h.t.Context(), s.Token, []byte(lasting)))
+	require.NoError(h.t, h.accounts.SetQuestions(h.t.Context(), s.Token, questions))
+	require.NoError(h.t, h.accounts.AcceptPolicy(h.t.Context(), s.Token, "2026-1"))
+	return a
+}
+
+func refused(t *testing.T, rule string, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, rule, wardkey.RuleOf(err), err)
+}
+
+func TestSites(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	t.Run("row166", func(t *testing.T) {
+		_, err := h.accounts.OpenSite(ctx, applicant, mailpolicy.Site{ODS: "VLX12", Name: "Another"})
+		refused(t, "mail.site.exists", err)
+	})
+	t.Run("row168", func(t *testing.T) {
+		_, err := h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "NONE9", Address: "a@nhs.net", Name: "A", Mobile: "07700900001"})
+		refused(t, "mail.site.unknown", err)
+		require.ErrorContains(t, err, "needs its ODS code")
+	})
+	t.Run("row161", func(t *testing.T) {
+		address, err := mailpolicy.SharedAddress("vlx12")
+		require.NoError(t, err)
+		require.Equal(t, "care.VLX12@nhs.net", address)
+		for _, bad := range []string{"", "V1", "VLX12345678", "VL X12", "VLX1\u0662", "VLX-12", "a@b"} {
+			_, err := mailpolicy.SharedAddress(bad)
+			refused(t, "mail.site.ods", err)
+		}
+	})
+	for _, bad := range []mailpolicy.NewAccount{
+		{Address: "a@gmail.com"}, {Address: "care.x@nhs.net"}, {Address: "a@nhs.net", Mobile: "+1 212 555 0100"}, {Address: "a@nhs.net", Mobile: "0770090000\u0661"},
+		{Address: "a@nhs.net", Mobile: "02079460000"}, {Address: "a@nhs.net", Mobile: "07700900001\r\n"}, {Address: "a@nhs.net", Name: " "},
+	} {
+		bad.Site = "VLX12"
+		if bad.Mobile == "" {
+			bad.Mobile = "07700900001"
+		}
+		if bad.Name == "" {
+			bad.Name = "A"
+		}
+		_, err := h.accounts.Open(ctx, applicant, bad)
+		refused(t, "mail.account.form", err)
+	}
+	require.Empty(t, h.texts())
+}
+
+func TestQuota(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	var owner mailpolicy.Account
+	for n := range 9 {
+		var err error
+		owner, err = h.open(n)
+		require.NoError(t, err)
+	}
+	t.Run("threat053", func(t *testing.T) {
+		var wg sync.WaitGroup
+		errs := make([]error, 50)
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = h.open(100 + i) })
+		}
+		wg.Wait()
+		good := 0
+		for _, err := range errs {
+			if err == nil {
+				good++
+				continue
+			}
+			refused(t, "mail.quota.accounts", err)
+		}
+		require.Equal(t, 1, good)
+		// The count is the database's and not the process's.
+		require.NoError(t, h.store.Close())
+		var err error
+		h.store, err = sqlstore.Open(ctx, sqlstore.Config{DB: h.db, Now: h.now})
+		require.NoError(t, err)
+		h.start()
+		_, err = h.open(200)
+		refused(t, "mail.quota.accounts", err)
+		var n int
+		require.NoError(t, h.db.QueryRowContext(ctx, "SELECT count(*) FROM mail_account").Scan(&n))
+		require.Equal(t, 10, n)
+	})
+	t.Run("row138", func(t *testing.T) {
+		_, err := h.open(300)
+		refused(t, "mail.quota.accounts", err)
+		var no *wardkey.Refusal
+		require.True(t, errors.As(err, &no))
+		require.Contains(t, no.Next[0], "how to give more staff NHSmail accounts")
+		require.Equal(t, "10", no.Facts["limit"])
+		shared, err := h.accounts.OpenShared(ctx, applicant, "VLX12", owner.Address)
+		require.NoError(t, err)
+		require.Equal(t, "care.VLX12@nhs.net", shared.Address)
+		_, err = h.accounts.OpenShared(ctx, applicant, "vlx12", owner.Address)
+		refused(t, "mail.quota.shared", err)
+		// Another site has its own.
+		_, err = h.accounts.OpenSite(ctx, applicant, mailpolicy.Site{ODS: "AB123"})
+		require.NoError(t, err)
+		_, err = h.accounts.OpenShared(ctx, applicant, "AB123", owner.Address)
+		refused(t, "mail.account.unknown", err)
+		_, err = h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "AB123", Address: owner.Address, Name: "B", Mobile: "07700900001"})
+		refused(t, "mail.account.exists", err)
+	})
+	t.Run("row162", func(t *testing.T) {
+		_, err := h.signIn("care.vlx12@nhs.net", []byte("anything"))
+		refused(t, "mail.shared.password", err)
+		require.NoError(t, h.accounts.CanSend(ctx, "care.VLX12@nhs.net"))
+	})
+	t.Run("row142", func(t *testing.T) {
+		texts := h.texts()
+		seen, to := map[string]bool{}, map[string]bool{}
+		for _, text := range texts {
+			seen[text.LastLine()], to[text.To] = true, true
+			require.Len(t, text.LastLine(), 12)
+		}
+		require.Len(t, seen, 10, "one each, all different")
+		require.Len(t, to, 10)
+		require.NotContains(t, h.log.String(), texts[0].LastLine())
+	})
+}
+
+func TestActivation(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a, password := h.opened(1)
+	t.Run("row144", func(t *testing.T) {
+		for _, wrong := range []string{string(password) + " ", " " + string(password), swapCase(string(password))} {
+			_, err := h.signIn(a.Address, []byte(wrong))
+			refused(t, "mail.password.wrong", err)
+		}
+	})
+	t.Run("row143", func(t *testing.T) {
+		h.forward(5 * 365 * 24 * time.Hour)
+		s, err := h.signIn("ASHA.patel1@NHS.net", password)
+		require.NoError(t, err, "years later, after three wrong tries")
+		require.Equal(t, mailpolicy.Activated, s.Account.State)
+	})
+	t.Run("row145", func(t *testing.T) {
+		_, err := h.signIn(a.Address, password)
+		refused(t, "mail.activation.used", err)
+		require.ErrorContains(t, err, "Your password has expired")
+	})
+	t.Run("row146", func(t *testing.T) {
+		refused(t, "mail.role", h.accounts.ResendActivation(ctx, applicant, a.Address))
+		require.NoError(t, h.accounts.ResendActivation(ctx, nas, a.Address))
+		texts := h.texts()
+		require.Len(t, texts, 2)
+		require.Equal(t, texts[0].To, texts[1].To, "to the number first given")
+		_, err := h.signIn(a.Address, password)
+		refused(t, "mail.password.wrong", err)
+		s, err := h.signIn(a.Address, []byte(texts[1].LastLine()))
+		require.NoError(t, err)
+		require.NoError(t, h.accounts.ChangePassword(ctx, s.Token, []byte(lasting)))
+		require.NoError(t, h.accounts.ChangeMobile(ctx, s.Token, "+44 7700 900999"))
+		refused(t, "mail.account.activated", h.accounts.ResendActivation(ctx, nas, a.Address))
+		after, err := h.accounts.Account(ctx, a.Address)
+		require.NoError(t, err)
+		require.Equal(t, "+447700900999", after.Mobile)
+		require.Equal(t, texts[0].To, after.RegisteredMobile)
+	})
+	t.Run("row141", func(t *testing.T) {
+		b, password := h.opened(2)
+		s, err := h.signIn(b.Address, password)
+		require.NoError(t, err)
+		refused(t, "mail.account.mobile", h.accounts.ChangeMobile(ctx, s.Token, "07700900777"))
+		refused(t, "mail.account.mobile", h.accounts.CorrectRegistration(ctx, local, b.Address, "07700900777"))
+		require.NoError(t, h.accounts.CorrectRegistration(ctx, nas, b.Address, "0044 7700 900777"))
+		require.NoError(t, h.accounts.ResendActivation(ctx, nas, b.Address))
+		texts := h.texts()
+		require.Equal(t, "+447700900777", texts[len(texts)-1].To)
+		_, err = h.accounts.Session(ctx, s.Token)
+		refused(t, "mail.session", err)
+	})
+}
+
+func swapCase(s string) string {
+	if strings.ToUpper(s) != s {
+		return strings.ToUpper(s)
+	}
+	return strings.ToLower(s)
+}
+
+func TestThreat055(t *testing.T) {
+	t.Run("threat055", func(t *testing.T) {
+		h := newHome(t)
+		a, password := h.opened(1)
+		var wg sync.WaitGroup
+		errs := make([]error, 4)
+		sessions := make([]*mailpolicy.PortalSession, len(errs))
+		for i := range errs {
+			wg.Go(func() { sessions[i], errs[i] = h.signIn(a.Address, password) })
+		}
+		wg.Wait()
+		var s *mailpolicy.PortalSession
+		for i, err := range errs {
+			if err == nil {
+				require.Nil(t, s, "twice")
+				s = sessions[i]
+				continue
+			}
+			require.Contains(t, []string{"mail.activation.used", "mail.account.locked"}, wardkey.RuleOf(err))
+		}
+		require.NotNil(t, s)
+		// It never becomes the lasting one.
+		refused(t, "mail.password.form", h.accounts.ChangePassword(t.Context(), s.Token, password))
+		_, err := h.signIn(a.Address, password)
+		refused(t, "mail.activation.used", err)
+		// Nothing of it is stored, logged or audited.
+		var found int
+		for _, table := range []string{"mail_account", "mail_audit", "mail_session"} {
+			rows, err := h.db.QueryContext(t.Context(), "SELECT * FROM "+table)
+			require.NoError(t, err)
+			columns, err := rows.Columns()
+			require.NoError(t, err)
+			for rows.Next() {
+				values := make([]any, len(columns))
+				for i := range values {
+					values[i] = new(any)
+				}
+				require.NoError(t, rows.Scan(values...))
+				for _, v := range values {
+					text := fmt.Sprint(*v.(*any))
+					require.NotContains(t, text, string(password))
+					require.NotContains(t, text, s.Token)
+					found++
+				}
+			}
+			require.NoError(t, rows.Close())
+		}
+		require.NotZero(t, found)
+		require.NotContains(t, h.log.String(), string(password))
+	})
+}
+
+func TestFirstLogin(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	steps := map[mailpolicy.Step]func(token string) error{
+		mailpolicy.ChangePassword: func(token string) error { return h.accounts.ChangePassword(ctx, token, []byte(lasting)) },
+		mailpolicy.SetQuestions:   func(token string) error { return h.accounts.SetQuestions(ctx, token, questions) },
+		mailpolicy.AcceptPolicy:   func(token string) error { return h.accounts.AcceptPolicy(ctx, token, "2026-1") },
+	}
+	t.Run("row148", func(t *testing.T) {
+		for n, order := range [][]mailpolicy.Step{
+			{mailpolicy.ChangePassword, mailpolicy.SetQuestions, mailpolicy.AcceptPolicy}, {mailpolicy.AcceptPolicy, mailpolicy.SetQuestions, mailpolicy.ChangePassword},
+			{mailpolicy.SetQuestions, mailpolicy.AcceptPolicy, mailpolicy.ChangePassword}, {mailpolicy.ChangePassword, mailpolicy.AcceptPolicy, mailpolicy.SetQuestions},
+		} {
+			a, password := h.opened(n)
+			s, err := h.signIn(a.Address, password)
+			require.NoError(t, err)
+			require.Len(t, s.Account.Steps, 3)
+			for i, step := range order {
+				refused(t, "mail.aup.pending", h.accounts.CanSend(ctx, a.Address))
+				require.NoError(t, steps[step](s.Token))
+				now, err := h.accounts.Session(ctx, s.Token)
+				require.NoError(t, err)
+				require.Len(t, now.Steps, 2-i)
+				require.NotContains(t, now.Steps, step)
+			}
+			require.NoError(t, h.accounts.CanSend(ctx, a.Address))
+		}
+	})
+	a, password := h.opened(8)
+	t.Run("row149", func(t *testing.T) {
+		err := h.accounts.CanSend(ctx, a.Address)
+		refused(t, "mail.aup.pending", err)
+		require.ErrorContains(t, err, "a new password, security questions, the acceptable use policy")
+		require.NoError(t, h.accounts.Can(ctx, a.Address, mailpolicy.Receive))
+	})
+	t.Run("row150", func(t *testing.T) {
+		refused(t, "mail.aup.pending", h.accounts.Can(ctx, a.Address, mailpolicy.Teams))
+		s, err := h.signIn(a.Address, password)
+		require.NoError(t, err)
+		refused(t, "mail.aup.version", h.accounts.AcceptPolicy(ctx, s.Token, "2025-1"))
+		for _, do := range steps {
+			require.NoError(t, do(s.Token))
+		}
+		require.NoError(t, h.accounts.Can(ctx, a.Address, mailpolicy.Teams))
+		_, err = h.signIn(a.Address, []byte(lasting))
+		require.NoError(t, err)
+	})
+	t.Run("row139", func(t *testing.T) {
+		for state, want := range map[mailpolicy.State][4]bool{ // sign in, receive, send, Teams
+			mailpolicy.Applied: {true, true, false, false}, mailpolicy.Activated: {true, true, false, false}, mailpolicy.Active: {true, true, true, true},
+			mailpolicy.Locked: {false, true, false, false}, mailpolicy.Disabled: {}, mailpolicy.State("none"): {},
+		} {
+			for i, c := range []mailpolicy.Capability{mailpolicy.SignIn, mailpolicy.Receive, mailpolicy.Send, mailpolicy.Teams} {
+				require.Equal(t, want[i], state.Can(c), "%s %s", state, c)
+			}
+		}
+	})
+	t.Run("row140", func(t *testing.T) {
+		var detail string
+		require.NoError(t, h.db.QueryRowContext(ctx, "SELECT detail FROM mail_audit WHERE action = 'mail.account.opened' LIMIT 1").Scan(&detail))
+		require.Contains(t, detail, "residents' direct care")
+	})
+	n, err := h.accounts.VerifyAudit(ctx)
+	require.NoError(t, err)
+	require.NotZero(t, n)
+}
+
+func TestPasswordsAndQuestions(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a, password := h.opened(1)
+	s, err := h.signIn(a.Address, password)
+	require.NoError(t, err)
+	for _, bad := range []string{"short", "nine-char", "with a space in", "xxASHAxx99xx", "my-patel-pw-1", "password1234", "qwertyuiop1", strings.Repeat("é", 129), "tab\there-now", "\xff\xfe1234567890"} {
+		refused(t, "mail.password.form", h.accounts.ChangePassword(ctx, s.Token, []byte(bad)))
+	}
+	for _, bad := range [][]mailpolicy.Question{
+		nil, questions[:2], {questions[0], questions[1], {Question: "First pet?", Answer: "Cat"}}, {questions[0], questions[1], {Question: "Pet?", Answer: "northgate"}},
+		{questions[0], questions[0], questions[2]}, {questions[0], questions[1], {Question: "Pet?", Answer: "aaaaaa"}}, {questions[0], questions[1], {Question: "", Answer: "Biscuit"}},
+		{questions[0], questions[1], {Question: "Pet?", Answer: "thirteen chars"}},
+	} {
+		refused(t, "mail.questions.form", h.accounts.SetQuestions(ctx, s.Token, bad))
+	}
+	t.Run("threat057", func(t *testing.T) {
+		require.NoError(t, h.accounts.SetQuestions(ctx, s.Token, questions))
+		for _, q := range questions {
+			_, err := h.signIn(a.Address, []byte(q.Answer))
+			require.Contains(t, []string{"mail.password.wrong", "mail.account.locked"}, wardkey.RuleOf(err))
+		}
+		require.NoError(t, h.store.Read(ctx, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+			answers, err := tx.Answers(ctx, a.Address)
+			require.NoError(t, err)
+			require.Len(t, answers, 3)
+			for i, r := range answers {
+				require.Equal(t, questions[i].Question, r.Question)
+				require.Regexp(t, `^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22}\$[^$]{43}$`, r.AnswerHash)
+				require.NotContains(t, r.AnswerHash, questions[i].Answer)
+			}
+			return nil
+		}))
+	})
+	h.forward(time.Hour)
+	refused(t, "mail.session", h.accounts.ChangePassword(ctx, s.Token, []byte(lasting)))
+	refused(t, "mail.session", h.accounts.SetQuestions(ctx, "no token", questions))
+	refused(t, "mail.session", h.accounts.AcceptPolicy(ctx, "", "2026-1"))
+}
+
+func TestLockout(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a := h.active(1)
+	wrong, right := []byte("wrong-horse-battery"), []byte(lasting)
+	t.Run("threat056", func(t *testing.T) {
+		for range 4 {
+			_, err := h.signIn(a.Address, wrong)
+			refused(t, "mail.password.wrong", err)
+		}
+		s, err := h.signIn(a.Address, right)
+		require.NoError(t, err, "the fifth try is still one")
+		for range 5 {
+			_, err := h.signIn(a.Address, wrong)
+			refused(t, "mail.password.wrong", err)
+		}
+		_, err = h.signIn(a.Address, right)
+		refused(t, "mail.account.locked", err)
+		refused(t, "mail.account.locked", h.accounts.CanSend(ctx, a.Address))
+		require.NoError(t, h.accounts.Can(ctx, a.Address, mailpolicy.Receive))
+		_, err = h.accounts.Session(ctx, s.Token)
+		require.NoError(t, err, "whoever is signed in stays so")
+		refused(t, "mail.role", h.accounts.Unlock(ctx, applicant, a.Address))
+		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
+		_, err = h.signIn(a.Address, right)
+		require.NoError(t, err)
+
+		// Guesses at once are all counted before any is checked.
+		var wg sync.WaitGroup
+		var evaluated atomic.Int64
+		for range 12 {
+			wg.Go(func() {
+				if _, err := h.signIn(a.Address, wrong); wardkey.RuleOf(err) == "mail.password.wrong" {
+					evaluated.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 5, evaluated.Load())
+		_, err = h.signIn(a.Address, right)
+		refused(t, "mail.account.locked", err)
+		// Others are not concerned.
+		b := h.active(2)
+		_, err = h.signIn(b.Address, right)
+		require.NoError(t, err)
+	})
+	_, err := h.signIn("nobody@nhs.net", right)
+	refused(t, "mail.password.wrong", err)
+	t.Run("row85", func(t *testing.T) {
+		active, locked, accepted, err := h.accounts.LinkState(ctx, a.Address)
+		require.NoError(t, err)
+		require.Equal(t, [3]bool{true, true, true}, [3]bool{active, locked, accepted})
+		_, err = h.signIn(a.Address, right)
+		var no *wardkey.Refusal
+		require.True(t, errors.As(err, &no))
+		require.Equal(t, "local-administrator", no.Fixer)
+	})
+	t.Run("row86", func(t *testing.T) {
+		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
+		s, err := h.signIn(a.Address, right)
+		require.NoError(t, err)
+		require.NoError(t, h.accounts.Disable(ctx, local, a.Address))
+		active, locked, _, err := h.accounts.LinkState(ctx, a.Address)
+		require.NoError(t, err)
+		require.False(t, active)
+		require.False(t, locked)
+		_, err = h.signIn(a.Address, right)
+		refused(t, "mail.account.disabled", err)
+		_, err = h.accounts.Session(ctx, s.Token)
+		refused(t, "mail.session", err)
+		refused(t, "mail.account.disabled", h.accounts.Can(ctx, a.Address, mailpolicy.Receive))
+		require.NoError(t, h.accounts.Enable(ctx, local, a.Address))
+		_, err = h.signIn(a.Address, right)
+		require.NoError(t, err)
+	})
+	t.Run("not accepted yet", func(t *testing.T) {
+		c, err := h.open(3)
+		require.NoError(t, err)
+		active, locked, accepted, err := h.accounts.LinkState(ctx, c.Address)
+		require.NoError(t, err)
+		require.Equal(t, [3]bool{true, false, false}, [3]bool{active, locked, accepted})
+	})
+	_, _, _, err = h.accounts.LinkState(ctx, "nobody@nhs.net")
+	refused(t, "mail.account.unknown", err)
+}
+
+func TestAuditIsBroken(t *testing.T) {
+	h := newHome(t)
+	_, err := h.open(1)
+	require.NoError(t, err)
+	_, err = h.open(2)
+	require.NoError(t, err)
+	_, err = h.db.ExecContext(t.Context(), "UPDATE mail_audit SET subject = 'someone else' WHERE seq = 2")
+	require.NoError(t, err)
+	_, err = h.accounts.VerifyAudit(t.Context())
+	require.ErrorContains(t, err, "row 2")
+}
+
+func TestNewAccountsNeedsItsParts(t *testing.T) {
+	_, err := mailpolicy.NewAccounts(mailpolicy.AccountsConfig{})
+	require.Error(t, err)
+}
