@@ -107,6 +107,23 @@ func (s source) at(p token.Pos) string {
 	return fmt.Sprintf("%s:%d", s.path, s.lines.Position(p).Line)
 }
 
+// calls visits each call of the form on.name(…); on is "" where it isn't a
+// plain name.
+func (s source) calls(visit func(call *ast.CallExpr, on, name string)) {
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok {
+				on := ""
+				if ident, ok := sel.X.(*ast.Ident); ok {
+					on = ident.Name
+				}
+				visit(call, on, sel.Sel.Name)
+			}
+		}
+		return true
+	})
+}
+
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -266,14 +283,33 @@ func TestSkipsGoThroughNeed(t *testing.T) {
 		if !s.test || s.folder == "internal/need" {
 			continue
 		}
-		ast.Inspect(s.file, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok {
-				sel, ok := call.Fun.(*ast.SelectorExpr)
-				if ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
-					t.Errorf("%s: %s outside internal/need", s.at(n.Pos()), sel.Sel.Name)
+		s.calls(func(call *ast.CallExpr, _, name string) {
+			if slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, name) {
+				t.Errorf("%s: %s outside internal/need", s.at(call.Pos()), name)
+			}
+		})
+	}
+}
+
+// A tool that a test needs and make test doesn't require would be skipped
+// there without anybody noticing.
+func TestMakeTestRequiresWhatTestsNeed(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	_, after, found := strings.Cut(string(makefile), "\nREQUIRED := ")
+	require.True(t, found)
+	line, _, _ := strings.Cut(after, "\n")
+	for _, s := range sources(t) {
+		s.calls(func(call *ast.CallExpr, on, name string) {
+			if on != "need" || s.folder == "internal/need" {
+				return
+			}
+			for _, arg := range call.Args {
+				tool, ok := arg.(*ast.BasicLit)
+				if ok && !slices.Contains(strings.Fields(line), strings.Trim(tool.Value, `"`)) {
+					t.Errorf("%s: %s %s, which REQUIRED of the Makefile does not name", s.at(call.Pos()), name, tool.Value)
 				}
 			}
-			return true
 		})
 	}
 }
