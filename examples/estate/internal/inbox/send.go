@@ -34,39 +34,60 @@ func (s *Sender) Send(ctx context.Context, channel, to, subject, body string) er
 	case Text:
 		return s.box.PutText(to, body)
 	case Email:
-		raw, err := compose(s.box.config.Now(), to, subject, body)
+		letter := Letter{
+			At: s.box.config.Now(), Name: "Care identity service (demonstration)", From: From,
+			To: to, Subject: subject, Body: body,
+		}
+		recipients, raw, err := letter.Compose()
 		if err != nil {
 			return err
 		}
-		return Submit(ctx, s.addr, From, []string{to}, raw)
+		if len(recipients) != 1 {
+			return errors.New("inbox: a message goes to one person")
+		}
+		return Submit(ctx, s.addr, From, recipients, raw)
 	}
 	return fmt.Errorf("inbox: %q is not a channel", channel)
 }
 
-func compose(at time.Time, to, subject, body string) ([]byte, error) {
-	address, err := mail.ParseAddress(to)
+// Letter is a plain message in the making.
+type Letter struct {
+	At            time.Time
+	Name, From    string // of the sender
+	To            string // addresses, with commas between them
+	Subject, Body string
+}
+
+// Compose writes the letter as a message (RFC 5322) and returns whom it goes
+// to. Text beyond ASCII is encoded, and so is whatever could pass for another
+// header line.
+func (l Letter) Compose() (to []string, raw []byte, err error) {
+	recipients, err := mail.ParseAddressList(l.To)
 	if err != nil {
-		return nil, errors.New("inbox: the recipient is not an address")
+		return nil, nil, errors.New("inbox: the recipient is not an address")
+	}
+	for _, r := range recipients {
+		to = append(to, r.Address)
 	}
 	var h mail.Header
-	h.SetDate(at)
-	h.SetAddressList("From", []*mail.Address{{Name: "Care identity service (demonstration)", Address: From}})
-	h.SetAddressList("To", []*mail.Address{address})
-	h.SetSubject(subject)
+	h.SetDate(l.At)
+	h.SetAddressList("From", []*mail.Address{{Name: l.Name, Address: l.From}})
+	h.SetAddressList("To", recipients)
+	h.SetSubject(l.Subject)
 	h.SetMessageID(rand.Text() + "@estate.test")
 	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	var raw bytes.Buffer
-	w, err := mail.CreateSingleInlineWriter(&raw, h)
+	var message bytes.Buffer
+	w, err := mail.CreateSingleInlineWriter(&message, h)
 	if err != nil {
-		return nil, fmt.Errorf("inbox: composing: %w", err)
+		return nil, nil, fmt.Errorf("inbox: composing: %w", err)
 	}
-	if _, err = w.Write([]byte(body)); err == nil {
+	if _, err = w.Write([]byte(l.Body)); err == nil {
 		err = w.Close()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("inbox: composing: %w", err)
+		return nil, nil, fmt.Errorf("inbox: composing: %w", err)
 	}
-	return raw.Bytes(), nil
+	return to, message.Bytes(), nil
 }
 
 // Submit hands one message to the SMTP server at addr, in clear: it is for a

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/seed"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/web"
+)
+
+// config says where an estate lives and at which addresses it answers. The
+// zero addresses take free ports.
+type config struct {
+	dir                    string
+	web, agent, ward, smtp string
+	log                    *slog.Logger // nil is silent
+}
+
+// firstStart is there while the first people are being made. An estate that
+// was stopped in the middle of that begins anew.
+const firstStart = "first-start"
+
+// estate is a running one.
+type estate struct {
+	addresses rooms.Addresses
+	rooms     *rooms.Rooms
+	log       *slog.Logger
+	servers   []*http.Server
+	inbox     net.Listener
+	running   sync.WaitGroup
+	stopDue   context.CancelFunc
+}
+
+// start opens the folder, listens on loopback and, the first time, makes the
+// first people. When it returns, the estate can be used.
+func start(ctx context.Context, c config) (*estate, error) {
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	fresh, err := prepareFolder(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &estate{log: c.log}
+	if err := e.open(ctx, c); err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
+	if !fresh {
+		return e, nil
+	}
+	if err := seed.Run(ctx, e.addresses.Web, e.rooms.Demo.Note); err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
+	if err := os.Remove(filepath.Join(c.dir, firstStart)); err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
+	return e, nil
+}
+
+// prepareFolder says whether this is a first start. What an earlier one left
+// half made is removed: by name, and only beside its mark.
+func prepareFolder(dir string) (fresh bool, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, fmt.Errorf("the estate's folder: %w", err)
+	}
+	mark := filepath.Join(dir, firstStart)
+	if _, err := os.Stat(mark); err == nil {
+		for _, name := range []string{
+			"estate.db", "estate.db-wal", "estate.db-shm", "clock", "demo.json", "inbox", "secrets", "ca", "tray", "directory",
+		} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return false, fmt.Errorf("beginning anew after a first start that was cut short: %w", err)
+			}
+		}
+	} else if _, err := os.Stat(filepath.Join(dir, "estate.db")); err == nil {
+		return false, nil
+	}
+	return true, os.WriteFile(mark, []byte("The first people of this estate are being made.\n"), 0o600)
+}
+
+// open listens first, because the rooms have to know their addresses.
+func (e *estate) open(ctx context.Context, c config) error {
+	listeners := map[string]net.Listener{}
+	defer func() {
+		for _, l := range listeners { // those that nobody serves
+			_ = l.Close()
+		}
+	}()
+	for name, address := range map[string]string{"web": c.web, "agent": c.agent, "ward": c.ward, "smtp": c.smtp, "inbox": ""} {
+		l, err := listen(name, address)
+		if err != nil {
+			return err
+		}
+		listeners[name] = l
+	}
+	base := func(name string) string { return "http://" + listeners[name].Addr().String() }
+	e.addresses = rooms.Addresses{
+		Web: base("web"), Agent: base("agent"), Ward: base("ward"),
+		SMTP: listeners["smtp"].Addr().String(), Inbox: listeners["inbox"].Addr().String(),
+	}
+	all, err := rooms.Open(ctx, rooms.Config{Dir: c.dir, Addresses: e.addresses, Log: c.log})
+	if err != nil {
+		return err
+	}
+	e.rooms = all
+	site, err := web.New(web.Config{Rooms: all, Log: c.log})
+	if err != nil {
+		return err
+	}
+	for name, handler := range map[string]http.Handler{
+		"web": site, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
+	} {
+		e.serve(listeners[name], handler)
+		delete(listeners, name)
+	}
+	all.Gateway.Serve(listeners["smtp"])
+	delete(listeners, "smtp")
+	e.receive(all.Inbox, listeners["inbox"])
+	delete(listeners, "inbox")
+	e.keepDue()
+	return nil
+}
+
+// listen takes a loopback address, or says in one sentence why it can't.
+func listen(name, address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("-%s %s is not an address such as 127.0.0.1:8460", flagOf[name], address)
+	}
+	if host != "127.0.0.1" {
+		return nil, fmt.Errorf("-%s %s: the estate answers on this machine alone, so its addresses begin with 127.0.0.1", flagOf[name], address)
+	}
+	l, err := net.Listen("tcp4", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is taken by another program, perhaps an estate that still runs: stop that, or choose another address with -%s", address, flagOf[name])
+	case err != nil:
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// flagOf is the flag that sets an address.
+var flagOf = map[string]string{"web": "addr", "agent": "agent", "ward": "ward", "smtp": "smtp"}
+
+func (e *estate) serve(l net.Listener, handler http.Handler) {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelWarn),
+	}
+	e.servers = append(e.servers, server)
+	e.running.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("an address is no longer served", "address", l.Addr(), "cause", err)
+		}
+	})
+}
+
+func (e *estate) receive(box *inbox.Box, l net.Listener) {
+	e.inbox = l
+	e.running.Go(func() {
+		if err := box.Serve(l); err != nil {
+			e.log.Error("the inbox no longer receives", "cause", err)
+		}
+	})
+}
+
+// keepDue does every second what the calendar asks for.
+func (e *estate) keepDue() {
+	ctx, stop := context.WithCancel(context.Background())
+	e.stopDue = stop
+	e.running.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := e.rooms.Due(ctx); err != nil && ctx.Err() == nil {
+				e.log.Error("what fell due could not be done; it is tried again", "cause", err)
+			}
+		}
+	})
+}
+
+// stop ends the estate so that nothing is lost: the agents first, while the
+// web still answers them, then the rooms, then the addresses.
+func (e *estate) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if e.stopDue != nil {
+		e.stopDue()
+	}
+	var errs []error
+	if e.rooms != nil {
+		errs = append(errs, e.rooms.Close(ctx))
+		if e.inbox != nil {
+			errs = append(errs, e.rooms.Inbox.Close(ctx))
+		}
+	}
+	for _, server := range e.servers {
+		errs = append(errs, server.Close()) // nobody waits for an answer of rooms that are closed
+	}
+	e.running.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rooms
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/chain"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
+	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
+)
+
+// What can be wrong with asking for a row of an audit.
+var (
+	ErrNoRoom = errors.New("estate: there is no such audit")
+	ErrNoRow  = errors.New("estate: the audit has no such row")
+)
+
+// AuditedRooms keep a chain each.
+func AuditedRooms() []string { return []string{"careid", "pki", "mail"} }
+
+// VerifyAudits walks every room's chain and counts its rows. A broken chain is
+// an error that names its first bad row.
+func (r *Rooms) VerifyAudits(ctx context.Context) (map[string]int64, error) {
+	rows := map[string]int64{}
+	for _, room := range AuditedRooms() {
+		n, err := verify(ctx, r.db, room)
+		if err != nil {
+			return nil, err
+		}
+		rows[room] = n
+	}
+	return rows, nil
+}
+
+// Tampered copies the database aside, changes the detail of one row of one
+// room's audit in the copy, and tells what verifying the copy finds: the error
+// names the row. The copy is deleted. Errors: ErrNoRoom, ErrNoRow.
+func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*chain.BrokenError, error) {
+	if !slices.Contains(AuditedRooms(), room) {
+		return nil, ErrNoRoom
+	}
+	dir, err := os.MkdirTemp(r.dir, ".copy-")
+	if err != nil {
+		return nil, fmt.Errorf("estate: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what is left of it is nobody's
+	file := filepath.Join(dir, "copy.db")
+	if _, err := r.db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
+		return nil, fmt.Errorf("estate: copying the database: %w", err)
+	}
+	copied, err := sqlkit.OpenSQLite(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = copied.Close() }() // a copy that is thrown away
+	changed, err := copied.ExecContext(ctx, "UPDATE "+room+"_audit SET detail = detail || ' (changed)' WHERE seq = ?", seq)
+	if err != nil {
+		return nil, fmt.Errorf("estate: changing the copy: %w", err)
+	}
+	if n, err := changed.RowsAffected(); err != nil || n != 1 {
+		return nil, errors.Join(ErrNoRow, err)
+	}
+	_, err = verify(ctx, copied, room)
+	var broken *chain.BrokenError
+	if errors.As(err, &broken) {
+		return broken, nil
+	}
+	return nil, errors.Join(errors.New("estate: the changed copy was not found out"), err)
+}
+
+// verify opens a room's own store on a database and asks it.
+func verify(ctx context.Context, db *sql.DB, room string) (rows int64, err error) {
+	switch room {
+	case "careid":
+		store, err := careidstore.Open(ctx, careidstore.Config{DB: db})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = store.Close() }() // nothing was written
+		err = store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+			rows, err = tx.Audit.Verify(ctx)
+			return err
+		})
+		return rows, err
+	case "pki":
+		ledger, err := pkistore.Open(ctx, pkistore.Config{DB: db})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = ledger.Close() }() // nothing was written
+		return ledger.VerifyAudit(ctx)
+	}
+	store, err := mailstore.Open(ctx, mailstore.Config{DB: db})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = store.Close() }() // nothing was written
+	err = store.Read(ctx, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		rows, err = tx.VerifyAudit(ctx)
+		return err
+	})
+	return rows, err
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rooms
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
+)
+
+// ErrNoCertificate is text that is no certificate in PEM.
+var ErrNoCertificate = errors.New("estate: this is no certificate in PEM")
+
+// Gateway is the mail gateway with its directory of recipients' certificates,
+// which are kept as files. Each of them is trusted as it stands, because a
+// person put it there; a hospital would trust the authorities behind them.
+type Gateway struct {
+	dir    string
+	config gateway.Config
+	now    func() time.Time
+
+	mu      sync.Mutex
+	current *gateway.Gateway
+	known   gateway.Certificates
+	listen  net.Listener
+	serving sync.WaitGroup
+	closed  bool
+}
+
+func (r *Rooms) openGateway(context.Context) error {
+	g := &Gateway{dir: r.path("directory"), now: r.Clock.Now, config: gateway.Config{
+		NextHop: r.Addresses.Inbox, Senders: r.Mail, Hostname: "gateway.estate.test",
+		Now: r.Clock.Now, Log: r.log,
+	}}
+	if err := g.load(); err != nil {
+		return err
+	}
+	current, err := g.build()
+	if err != nil {
+		return err
+	}
+	g.current, r.Gateway = current, g
+	r.close = append(r.close, g.shutdown)
+	return nil
+}
+
+// load reads the directory.
+func (g *Gateway) load() error {
+	if err := os.MkdirAll(g.dir, 0o700); err != nil {
+		return fmt.Errorf("estate: %w", err)
+	}
+	files, err := filepath.Glob(filepath.Join(g.dir, "*.pem"))
+	if err != nil {
+		return fmt.Errorf("estate: %w", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("estate: %w", err)
+		}
+		c, err := parseCertificate(text)
+		if err != nil {
+			return fmt.Errorf("estate: %s: %w", file, err)
+		}
+		g.known = append(g.known, c)
+	}
+	return nil
+}
+
+// build makes a gateway that trusts what the directory holds now.
+func (g *Gateway) build() (*gateway.Gateway, error) {
+	roots := x509.NewCertPool()
+	for _, c := range g.known {
+		roots.AddCert(c)
+	}
+	encrypter, err := smime.New(smime.Config{Roots: roots, Now: g.now})
+	if err != nil {
+		return nil, err
+	}
+	config := g.config
+	config.Encrypter, config.Directory = encrypter, g.known
+	return gateway.New(config)
+}
+
+// Serve takes mail on l until Close.
+func (g *Gateway) Serve(l net.Listener) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.serve(l)
+}
+
+// serve runs the current gateway on l; g.mu is held.
+func (g *Gateway) serve(l net.Listener) {
+	g.listen = l
+	current := g.current
+	g.serving.Go(func() { _ = current.Serve(l) }) // ends with Shutdown, and says that it was closed
+}
+
+// Add keeps a recipient's certificate. The gateway begins anew with it on the
+// same address; messages under way are finished first.
+func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, error) {
+	c, err := parseCertificate([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(c.Raw)
+	file := filepath.Join(g.dir, hex.EncodeToString(sum[:16])+".pem")
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, errors.New("estate: the mail gateway is stopped")
+	}
+	if err := replaceFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})); err != nil {
+		return nil, err
+	}
+	g.known = append(g.known, c)
+	next, err := g.build()
+	if err != nil || g.listen == nil {
+		g.current = next
+		return c, err
+	}
+	address := g.listen.Addr().String()
+	if err := g.current.Shutdown(ctx); err != nil {
+		return nil, fmt.Errorf("estate: the mail gateway: %w", err)
+	}
+	g.serving.Wait()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("estate: the mail gateway: %w", err)
+	}
+	g.current = next
+	g.serve(l)
+	return c, nil
+}
+
+// Known are the addresses that a certificate is known for.
+func (g *Gateway) Known() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var addresses []string
+	for _, c := range g.known {
+		addresses = append(addresses, c.EmailAddresses...)
+	}
+	return addresses
+}
+
+func (g *Gateway) shutdown(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := g.current.Shutdown(ctx); err != nil && g.listen != nil {
+		err = errors.Join(err, g.current.Close())
+		g.serving.Wait()
+		return err
+	}
+	g.serving.Wait()
+	return nil
+}
+
+func parseCertificate(text []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(strings.TrimSpace(string(text))))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, ErrNoCertificate
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoCertificate, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/clock"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+)
+
+func (s *Site) controlRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", s.serve(s.home))
+	mux.HandleFunc("GET /api/state", s.serve(s.state))
+	mux.HandleFunc("POST /clock", s.serve(s.moveClock))
+	mux.HandleFunc("POST /api/cards", s.serve(s.takeBlank))
+	mux.HandleFunc("GET /api/cards/{serial}/certificates", s.serve(s.certificates))
+	mux.HandleFunc("POST /api/readers/{n}", s.serve(s.insert))
+	mux.HandleFunc("DELETE /api/readers/{n}", s.serve(s.pull))
+	mux.HandleFunc("POST /api/readers/{n}/out", s.serve(s.pull))
+	mux.HandleFunc("POST /api/restart-agent", s.serve(s.restartAgent))
+	mux.HandleFunc("POST /api/bootstrap", s.serve(s.bootstrap))
+	mux.HandleFunc("GET /api/inbox", s.serve(s.inbox))
+	mux.HandleFunc("GET /inbox", s.serve(s.inboxPage))
+	mux.HandleFunc("GET /inbox/{id}", s.serve(s.message))
+}
+
+// moveClock takes {"add":"2160h"} or {"to":"2029-01-02T15:04:05Z"}; what fell
+// due by the new time is done before it answers.
+func (s *Site) moveClock(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ Add, To string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	by, err := time.ParseDuration(in.Add)
+	if in.To != "" {
+		var to time.Time
+		to, err = time.Parse(time.RFC3339, in.To)
+		by = to.Sub(s.rooms.Clock.Now()).Truncate(time.Second) + time.Second
+	}
+	if err != nil || (in.Add == "") == (in.To == "") {
+		return answer{}, s.rules.Refuse("request.invalid").Because(err)
+	}
+	now, err := s.rooms.Clock.Add(by)
+	switch {
+	case errors.Is(err, clock.ErrBackward):
+		return answer{}, s.rules.Refuse("clock.forward").Because(err)
+	case errors.Is(err, clock.ErrTooFar):
+		return answer{}, s.rules.Refuse("clock.far").Because(err)
+	case err != nil:
+		return answer{}, err
+	}
+	if err := s.rooms.Due(context.WithoutCancel(r.Context())); err != nil {
+		return answer{}, err
+	}
+	return answer{body: map[string]time.Time{"now": now.UTC()}}, nil
+}
+
+func (s *Site) takeBlank(http.ResponseWriter, *http.Request) (answer, error) {
+	serial, err := s.rooms.Desk.Blank()
+	return answer{status: http.StatusCreated, body: map[string]string{"serial": serial}}, err
+}
+
+// reader is the number in the path.
+func (s *Site) reader(r *http.Request) (int, error) {
+	n, err := strconv.Atoi(r.PathValue("n"))
+	if err != nil || n < 1 || n > rooms.Readers {
+		return 0, s.rules.Refuse("reader.unknown")
+	}
+	return n, nil
+}
+
+func (s *Site) insert(w http.ResponseWriter, r *http.Request) (answer, error) {
+	n, err := s.reader(r)
+	if err != nil {
+		return answer{}, err
+	}
+	var in struct{ Card string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.moved(s.rooms.Desk.Insert(n, in.Card))
+}
+
+func (s *Site) pull(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	n, err := s.reader(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := s.moved(s.rooms.Desk.Remove(n)); err != nil {
+		return answer{}, err
+	}
+	if browser(r) {
+		s.awaitEnd(r)
+	}
+	return answer{}, nil
+}
+
+// awaitEnd gives the agent a moment to end the session of a card that was just
+// pulled, so that the next page already says so.
+func (s *Site) awaitEnd(r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := s.session(r); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// moved turns what a desk says of a card into a refusal.
+func (s *Site) moved(err error) error {
+	for cause, rule := range map[error]string{
+		rooms.ErrNoCard: "drawer.unknown", rooms.ErrElsewhere: "drawer.elsewhere",
+		rooms.ErrTaken: "reader.taken", rooms.ErrEmpty: "reader.empty",
+	} {
+		if errors.Is(err, cause) {
+			return s.rules.Refuse(rule).Because(err)
+		}
+	}
+	return err
+}
+
+func (s *Site) restartAgent(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	return answer{}, s.rooms.Desk.Restart(context.WithoutCancel(r.Context()))
+}
+
+// bootstrap makes the first RA manager: the one command that needs nobody's
+// leave, and works once.
+func (s *Site) bootstrap(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ GivenName, FamilyName, Organisation, Email, Mobile, Card string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	founded, err := s.rooms.Care.Bootstrap(r.Context(), careid.Founder{
+		Given: in.GivenName, Family: in.FamilyName, Organisation: in.Organisation,
+		Email: in.Email, Mobile: in.Mobile, Card: in.Card,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	t := s.rooms.Cards.ActTicket(r, &founded.Act)
+	return answer{status: http.StatusCreated, body: map[string]any{"userID": founded.Profile.ID, "ticket": named(t)}}, nil
+}
+
+// certificates are the newest confirmed pair of a card.
+func (s *Site) certificates(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	all, err := s.rooms.Care.Certificates(r.Context(), s.rooms.Operator(), r.PathValue("serial"))
+	if err != nil {
+		return answer{}, err
+	}
+	type certificate struct {
+		Use   string `json:"use"`
+		State string `json:"state"`
+		PEM   string `json:"pem"`
+	}
+	var pair []certificate
+	for _, use := range []careid.KeyUse{careid.Authentication, careid.Signing} {
+		if c, ok := newest(all, use); ok {
+			pair = append(pair, certificate{
+				Use: string(c.Use), State: string(c.State),
+				PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.DER})),
+			})
+		}
+	}
+	if len(pair) != 2 {
+		return answer{}, s.rules.Refuse("certificate.none")
+	}
+	return answer{body: map[string]any{"certificates": pair}}, nil
+}
+
+// newest is the certificate of a use that stands longest, passing over those
+// that the card never confirmed.
+func newest(all []careid.Certificate, use careid.KeyUse) (careid.Certificate, bool) {
+	var best careid.Certificate
+	for _, c := range all {
+		if c.Use == use && c.State != careid.CertificatePending && (best.DER == nil || c.NotAfter.After(best.NotAfter)) {
+			best = c
+		}
+	}
+	return best, best.DER != nil
+}
+
+// elapsed says a stretch of time in the two words that matter.
+func elapsed(d time.Duration) string {
+	days := int(d / (24 * time.Hour))
+	hours := int(d/time.Hour) % 24
+	minutes := int(d/time.Minute) % 60
+	switch {
+	case days >= 365:
+		return plural(days/365, "year") + " " + plural(days%365, "day")
+	case days > 0:
+		return plural(days, "day") + " " + plural(hours, "hour")
+	case hours > 0:
+		return plural(hours, "hour") + " " + plural(minutes, "minute")
+	case minutes > 0:
+		return plural(minutes, "minute")
+	}
+	return ""
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
+)
+
+// helpdesk is who opens sites and accounts here, as the audit names them.
+var helpdesk = mailpolicy.Actor{ID: "estate mail desk", Role: mailpolicy.AdministrationService}
+
+func (s *Site) mailRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /mail", s.serve(s.mail))
+	mux.HandleFunc("POST /mail/sites", s.serve(s.openSite))
+	mux.HandleFunc("POST /mail/sites/{ods}/accounts", s.serve(s.openAccount))
+	mux.HandleFunc("POST /mail/sites/{ods}/shared", s.serve(s.openShared))
+	mux.HandleFunc("POST /mail/signin", s.serve(s.mailSignIn))
+	mux.HandleFunc("POST /mail/signout", s.serve(s.mailSignOut))
+	mux.HandleFunc("POST /mail/password", s.serve(s.mailPassword))
+	mux.HandleFunc("POST /mail/questions", s.serve(s.mailQuestions))
+	mux.HandleFunc("POST /mail/policy", s.serve(s.mailPolicy))
+	mux.HandleFunc("POST /mail/send", s.serve(s.mailSend))
+	mux.HandleFunc("POST /mail/directory", s.serve(s.mailDirectory))
+}
+
+const mailCookie = "estate-mail"
+
+// mailToken is the mail portal's session of this browser, "" for none.
+func mailToken(r *http.Request) string {
+	c, err := r.Cookie(mailCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// mailPage is the mail desk and the mail portal on one page.
+type mailPage struct {
+	base
+	Sites     []siteView
+	Account   *mailpolicy.Account // signed in to the portal
+	Gates     gates
+	Known     []string
+	Questions []int
+}
+
+func (*mailPage) template() string { return "mail.html" }
+
+type siteView struct {
+	rooms.DemoSite
+	Boxes []mailpolicy.Account
+}
+
+func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	p := &mailPage{base: base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
+	for _, site := range s.rooms.Demo.Sites() {
+		v := siteView{DemoSite: site}
+		for _, address := range site.Accounts {
+			account, err := s.rooms.Mail.Account(r.Context(), address)
+			if err != nil {
+				return answer{}, err
+			}
+			v.Boxes = append(v.Boxes, account)
+		}
+		p.Sites = append(p.Sites, v)
+	}
+	if account, err := s.rooms.Mail.Session(r.Context(), mailToken(r)); err == nil {
+		p.Account, p.Gates = &account, gatesOf(account)
+	}
+	return answer{view: p, body: map[string]int{"sites": len(p.Sites)}}, nil
+}
+
+func (s *Site) openSite(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ ODS, Name string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	site, err := s.rooms.Mail.OpenSite(r.Context(), helpdesk, mailpolicy.Site{ODS: in.ODS, Name: in.Name})
+	if err != nil {
+		return answer{}, err
+	}
+	err = s.rooms.Demo.NoteSite(site.ODS, func(d *rooms.DemoSite) { d.Name = in.Name })
+	return answer{status: http.StatusCreated, body: map[string]string{"ods": site.ODS}, next: "/mail"}, err
+}
+
+// openAccount gives the account the first free address of its holder's name.
+func (s *Site) openAccount(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ GivenName, FamilyName, Mobile string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	ods := strings.ToUpper(r.PathValue("ods"))
+	local := strings.ToLower(strings.ReplaceAll(in.GivenName+"."+in.FamilyName, " ", "-"))
+	n := mailpolicy.NewAccount{
+		Site: ods, Name: strings.TrimSpace(in.GivenName + " " + in.FamilyName), Mobile: in.Mobile, Purpose: "care at the site",
+	}
+	var account mailpolicy.Account
+	for i := range 10 {
+		n.Address = local + "@nhs.net"
+		if i > 0 {
+			n.Address = local + strconv.Itoa(i+1) + "@nhs.net"
+		}
+		var err error
+		account, err = s.rooms.Mail.Open(r.Context(), helpdesk, n)
+		if err == nil {
+			break
+		}
+		if wardkey.RuleOf(err) != "mail.account.exists" || i == 9 {
+			return answer{}, err
+		}
+	}
+	err := s.rooms.Demo.NoteSite(ods, func(d *rooms.DemoSite) { d.Accounts = append(d.Accounts, account.Address) })
+	return answer{status: http.StatusCreated, body: map[string]string{"address": account.Address}, next: "/mail"}, err
+}
+
+// openShared gives the shared mailbox to the account named, or else to the
+// site's first.
+func (s *Site) openShared(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ Owner string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	ods := strings.ToUpper(r.PathValue("ods"))
+	for _, site := range s.rooms.Demo.Sites() {
+		if in.Owner == "" && site.ODS == ods && len(site.Accounts) > 0 {
+			in.Owner = site.Accounts[0]
+		}
+	}
+	shared, err := s.rooms.Mail.OpenShared(r.Context(), helpdesk, ods, in.Owner)
+	if err != nil {
+		return answer{}, err
+	}
+	err = s.rooms.Demo.NoteSite(ods, func(d *rooms.DemoSite) { d.Shared = append(d.Shared, shared.Address) })
+	return answer{status: http.StatusCreated, body: map[string]string{"address": shared.Address}, next: "/mail"}, err
+}
+
+// gates are the three things to do at a first sign-in.
+type gates struct {
+	PasswordChanged bool `json:"passwordChanged"`
+	QuestionsSet    bool `json:"questionsSet"`
+	PolicyAccepted  bool `json:"policyAccepted"`
+}
+
+// All says that nothing is left to do.
+func (g gates) All() bool { return g.PasswordChanged && g.QuestionsSet && g.PolicyAccepted }
+
+func gatesOf(a mailpolicy.Account) gates {
+	g := gates{true, true, true}
+	for _, step := range a.Steps {
+		switch step {
+		case mailpolicy.ChangePassword:
+			g.PasswordChanged = false
+		case mailpolicy.SetQuestions:
+			g.QuestionsSet = false
+		case mailpolicy.AcceptPolicy:
+			g.PolicyAccepted = false
+		}
+	}
+	return g
+}
+
+func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct {
+		Address  string
+		Password secret
+	}
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	defer clear(in.Password)
+	session, err := s.rooms.Mail.SignIn(r.Context(), in.Address, in.Password)
+	if err != nil {
+		return answer{}, err
+	}
+	http.SetCookie(w, &http.Cookie{Name: mailCookie, Value: session.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	return answer{body: map[string]any{"gates": gatesOf(session.Account)}, next: "/mail"}, nil
+}
+
+func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (answer, error) {
+	http.SetCookie(w, &http.Cookie{Name: mailCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	err := s.rooms.Mail.SignOut(r.Context(), mailToken(r))
+	if wardkey.RuleOf(err) == "mail.session" {
+		err = nil // it was over already
+	}
+	return answer{next: "/mail"}, err
+}
+
+func (s *Site) mailPassword(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ Password secret }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	defer clear(in.Password)
+	return answer{next: "/mail"}, s.rooms.Mail.ChangePassword(r.Context(), mailToken(r), in.Password)
+}
+
+func (s *Site) mailQuestions(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ Answers []mailpolicy.Question }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	return answer{next: "/mail"}, s.rooms.Mail.SetQuestions(r.Context(), mailToken(r), in.Answers)
+}
+
+func (s *Site) mailPolicy(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	return answer{next: "/mail"}, s.rooms.Mail.AcceptPolicy(r.Context(), mailToken(r), rooms.MailPolicyVersion)
+}
+
+// mailSend hands what the person wrote to the gateway, as their mail program
+// would; what the gateway says no to comes back to them.
+func (s *Site) mailSend(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ To, Subject, Body string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	account, err := s.rooms.Mail.Session(r.Context(), mailToken(r))
+	if err != nil {
+		return answer{}, err
+	}
+	if err := s.rooms.Mail.CanSend(r.Context(), account.Address); err != nil {
+		return answer{}, err
+	}
+	letter := inbox.Letter{At: s.rooms.Clock.Now(), Name: account.Name, From: account.Address, To: in.To, Subject: in.Subject, Body: in.Body}
+	to, raw, err := letter.Compose()
+	if err != nil {
+		return answer{}, s.rules.Refuse("request.invalid").Because(err)
+	}
+	err = inbox.Submit(r.Context(), s.rooms.Addresses.SMTP, account.Address, to, raw)
+	var refused *inbox.Refused
+	if errors.As(err, &refused) {
+		return answer{}, s.rules.Refuse("mail.unsent", "why", refused.Text).Because(err)
+	}
+	return answer{status: http.StatusAccepted, body: map[string]int{"recipients": len(to)}, next: "/mail?told=sent"}, err
+}
+
+// mailDirectory keeps a recipient's certificate for the gateway.
+func (s *Site) mailDirectory(w http.ResponseWriter, r *http.Request) (answer, error) {
+	var in struct{ Address, Certificate string }
+	if err := s.read(w, r, &in); err != nil {
+		return answer{}, err
+	}
+	_, err := s.rooms.Gateway.Add(r.Context(), in.Certificate)
+	if errors.Is(err, rooms.ErrNoCertificate) {
+		return answer{}, s.rules.Refuse("mail.certificate").Because(err)
+	}
+	return answer{next: "/mail?told=done"}, err
+}

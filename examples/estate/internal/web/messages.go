@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+)
+
+// maxRaw bounds what a page shows of a message's wire form.
+const maxRaw = 32 << 10
+
+func (s *Site) inbox(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	return answer{body: s.rooms.Inbox.Messages(r.URL.Query().Get("to")), next: "/inbox"}, nil
+}
+
+type inboxPage struct {
+	base
+	Messages []inbox.Message
+}
+
+func (*inboxPage) template() string { return "inbox.html" }
+
+func (s *Site) inboxPage(http.ResponseWriter, *http.Request) (answer, error) {
+	all := s.rooms.Inbox.Messages("")
+	slices.Reverse(all)
+	return answer{view: &inboxPage{base: base{Title: "Inbox"}, Messages: all}, body: map[string]int{"messages": len(all)}}, nil
+}
+
+type messagePage struct {
+	base
+	Message   inbox.Message
+	Raw       string
+	Encrypted bool
+}
+
+func (*messagePage) template() string { return "message.html" }
+
+func (s *Site) message(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil {
+		return answer{}, s.rules.Refuse("page.unknown")
+	}
+	m, ok := s.rooms.Inbox.Message(id)
+	if !ok {
+		return answer{}, s.rules.Refuse("page.unknown")
+	}
+	p := &messagePage{base: base{Title: "A message"}, Message: m}
+	p.Raw = strings.ToValidUTF8(string(m.Raw[:min(len(m.Raw), maxRaw)]), "�")
+	head, _, _ := strings.Cut(strings.ToLower(p.Raw), "\r\n\r\n")
+	p.Encrypted = strings.Contains(head, "application/pkcs7-mime") && !strings.Contains(head, "smime-type=signed-data")
+	return answer{view: p, body: m}, nil
+}
