@@ -176,10 +176,21 @@ func (s *Service) parseRequests(ders [][]byte) ([]*x509.CertificateRequest, erro
 }
 
 // certify asks the CA for an act whose requests are stored, and stores what it answers. It may be repeated at any
-// time: the CA's answer to the same act is the same.
+// time: what is stored is not asked for again, and the CA's answer to the same act is the same.
 func (s *Service) certify(ctx context.Context, act Act) ([]*x509.Certificate, error) {
-	issued, err := s.askCA(ctx, act)
-	if err != nil {
+	var issued []*x509.Certificate
+	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		certs, err := tx.Cards.CertificatesOf(ctx, act.Card)
+		if err != nil {
+			return err
+		}
+		issued, err = ofAct(certs, act.ID)
+		return err
+	})
+	if err != nil || len(issued) == 2 {
+		return issued, err
+	}
+	if issued, err = s.askCA(ctx, act); err != nil {
 		return nil, err
 	}
 	err = s.change(ctx, "system", "certificates issued", act.Card, func(ctx context.Context, tx *Tx, rec *record) error {

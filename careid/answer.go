@@ -31,7 +31,7 @@ func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 		caErr = nil
 	}
 	var answer Answered
-	err = s.change(ctx, "card", "answer "+auditText(string(p.claims.Purpose)), "", func(ctx context.Context, tx *Tx, rec *record) error {
+	err = s.change(ctx, "card", "answer "+string(p.claims.Purpose), "", func(ctx context.Context, tx *Tx, rec *record) error {
 		answer = Answered{}
 		if err := s.spend(ctx, tx, rec, p); err != nil {
 			return err
@@ -46,8 +46,6 @@ func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 			answer, err = s.answerSignIn(ctx, tx, p, card)
 		case Presence, Renew:
 			err = s.answerAct(ctx, tx, rec, p, card)
-		default:
-			err = s.no("proof.purpose")
 		}
 		return err
 	})

@@ -91,7 +91,7 @@ func (s *Service) verifyProof(text string) (*proof, error) {
 func (s *Service) parseProof(text string) (*proof, error) {
 	bad := func(why string) error { return s.no("proof.form").Because(reason(why)) }
 	parts := strings.Split(text, ".")
-	if len(text) > maxProof || len(parts) != 3 {
+	if len(text) > maxProof || len(parts) != 3 || strings.ContainsAny(text, "\r\n") { // which package base64 skips
 		return nil, bad("not a compact JWS")
 	}
 	var header struct {
@@ -106,7 +106,7 @@ func (s *Service) parseProof(text string) (*proof, error) {
 		return nil, bad("type or certificate")
 	}
 	der, err := base64.StdEncoding.Strict().DecodeString(header.Chain[0])
-	if err != nil {
+	if err != nil || base64.StdEncoding.EncodeToString(der) != header.Chain[0] {
 		return nil, bad("certificate encoding")
 	}
 	p := &proof{fingerprint: sha256.Sum256(der)}
@@ -115,6 +115,9 @@ func (s *Service) parseProof(text string) (*proof, error) {
 	}
 	if err := readPart(parts[1], &p.claims, "aud", "origin", "nonce", "purpose", "act", "bind", "iat"); err != nil {
 		return nil, bad("claims")
+	}
+	if !p.claims.Purpose.known() {
+		return nil, bad("purpose")
 	}
 	if p.claims.Bind != "" {
 		p.bind, err = base64.RawURLEncoding.Strict().DecodeString(p.claims.Bind)
@@ -171,11 +174,14 @@ func fits(alg string, public any) bool {
 	return false
 }
 
+// known says whether a proof can be for this.
+func (p Purpose) known() bool {
+	return p == SignIn || p == StepUp || p == Presence || p == Renew
+}
+
 // Nonce gives a nonce of 128 bits for one proof of that purpose, good for 60 seconds by Wall on any server.
 func (s *Service) Nonce(ctx context.Context, p Purpose) (string, error) {
-	switch p {
-	case SignIn, StepUp, Presence, Renew:
-	default:
+	if !p.known() {
 		return "", s.no("proof.purpose")
 	}
 	nonce := newNonce()
