@@ -24,7 +24,7 @@ var errAborted = errors.New("sqlkit: the job panicked or left its goroutine")
 // when the writer hands it the turn: a panic or a runtime.Goexit (a failed
 // test's) then ends the caller and not the writer.
 type writer struct {
-	conn    *sql.Conn
+	conn    *writeConn
 	spent   *sql.Conn // closed: what a Tx is left with after its function
 	queue   chan *job
 	closing <-chan struct{}
@@ -57,7 +57,7 @@ func openWriter(ctx context.Context, db *sql.DB, closing <-chan struct{}) (*writ
 		return nil, errors.Join(err, conn.Close())
 	}
 	w := &writer{
-		conn: conn, spent: spent,
+		conn: &writeConn{Conn: conn, prepared: map[string]*sql.Stmt{}}, spent: spent,
 		queue: make(chan *job), closing: closing, stopped: make(chan struct{}),
 	}
 	go w.loop()
@@ -169,7 +169,7 @@ func (w *writer) group(first *job) {
 // begin starts the transaction. Only here can the caller's context interrupt
 // the connection, while it waits for another writer of the file.
 func (w *writer) begin(ctx context.Context) error {
-	_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	_, err := w.conn.run(ctx, "BEGIN IMMEDIATE")
 	if err == nil {
 		return nil
 	}
@@ -206,12 +206,15 @@ func (w *writer) step(j *job) (end, err error) {
 	}
 	j.turn <- struct{}{}
 	if end = <-j.ran; end != nil {
-		return end, w.exec("ROLLBACK TO job; RELEASE job")
+		if err := w.exec("ROLLBACK TO job"); err != nil {
+			return end, err
+		}
+		return end, w.exec("RELEASE job")
 	}
 	return nil, w.exec("RELEASE job")
 }
 
 func (w *writer) exec(statement string) error {
-	_, err := w.conn.ExecContext(context.Background(), statement)
+	_, err := w.conn.run(context.Background(), statement)
 	return err
 }
