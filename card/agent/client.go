@@ -66,6 +66,9 @@ func (c *Client) Type(ctx context.Context, opened Opened, fields map[string]stri
 	if err != nil {
 		return Task{}, err
 	}
+	if !form.Has("csrf") { // the page has no form: the task is over, or at work
+		return c.Task(ctx, opened.ID)
+	}
 	for name, value := range fields {
 		form.Set(name, value)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,7 +128,8 @@ func (r Request) firstStep() string {
 // complete says whether the request has what its kind needs and nothing over.
 func (r Request) complete() bool {
 	needs := func(value string, wanted bool) bool { return (value != "") == wanted }
-	if !needs(r.Server, r.Kind != Passcode) || (r.Reader != nil && *r.Reader < 0) {
+	if !needs(r.Server, r.Kind != Passcode) || (r.Reader != nil && *r.Reader < 0) ||
+		!(r.Bind == "" || isHash(r.Bind)) || !isID(r.Act) || len(r.Handle) > 512 {
 		return false
 	}
 	switch r.Kind {
@@ -143,6 +145,17 @@ func (r Request) complete() bool {
 		return needs(r.Bind, false) && needs(r.Handle, false) && needs(r.Act, false)
 	}
 	return false
+}
+
+// isHash and isID keep what a page may put into a proof to a hash and an id, so
+// that the card never signs words of a page's choosing.
+func isHash(text string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && len(raw) == 32
+}
+
+func isID(text string) bool {
+	return len(text) <= 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // secret returns 128 random bits as text for a path or a form.

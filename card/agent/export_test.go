@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/hpke"
+	"crypto/x509"
+	"encoding/json"
+)
+
+// SignProof signs the claims of a vector, given as JSON.
+func SignProof(text []byte, key crypto.Signer, certificate *x509.Certificate) (string, error) {
+	var c claims
+	if err := json.Unmarshal(text, &c); err != nil {
+		return "", err
+	}
+	return c.sign(key, certificate)
+}
+
+// OpenSealed opens a vector's sealed PIN.
+func OpenSealed(private, sealed []byte) ([]byte, error) {
+	key, err := ecdh.X25519().NewPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := hpke.NewDHKEMPrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return (&agentKey{private: opener}).open(sealedSOPIN{Sealed: sealed})
+}
