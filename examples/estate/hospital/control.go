@@ -79,8 +79,8 @@ func (h *Hospital) Now(ctx context.Context) (time.Time, error) {
 	return s.Now, nil
 }
 
-// Advance moves the clock forward by d and returns what it shows then. The
-// estate has done by then what fell due. It never moves back.
+// Advance moves the clock forward by d, in whole seconds, and returns what it
+// shows then. The estate has done by then what fell due. It never moves back.
 func (h *Hospital) Advance(ctx context.Context, d time.Duration) (time.Time, error) {
 	var out struct {
 		Now time.Time `json:"now"`
@@ -89,8 +89,9 @@ func (h *Hospital) Advance(ctx context.Context, d time.Duration) (time.Time, err
 	return out.Now, err
 }
 
-// AdvanceTo moves the clock to the instant at, or up to a second past it, and
-// returns what it shows then. An instant that is already behind is an error.
+// AdvanceTo moves the clock to the instant at, or less than a second and the
+// time of the call past it, and returns what it shows then. An instant that is
+// already behind is an error.
 func (h *Hospital) AdvanceTo(ctx context.Context, at time.Time) (time.Time, error) {
 	now, err := h.Now(ctx)
 	if err != nil {
@@ -99,7 +100,11 @@ func (h *Hospital) AdvanceTo(ctx context.Context, at time.Time) (time.Time, erro
 	if now.After(at) {
 		return now, fmt.Errorf("hospital: the clock shows %s, past %s", now.Format(time.RFC3339), at.Format(time.RFC3339))
 	}
-	return h.Advance(ctx, at.Sub(now))
+	up := (at.Sub(now) + time.Second - 1).Truncate(time.Second)
+	if up == 0 {
+		return now, nil
+	}
+	return h.Advance(ctx, up)
 }
 
 // BlankCard takes a new card out of the drawer and returns its serial.

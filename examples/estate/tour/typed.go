@@ -9,7 +9,7 @@ const (
 	leaverPasscode = "31415926"
 	freshPasscode  = "62831853" // the nurse's, after the unlock
 	wrongPasscode  = "90731426" // nobody's
-	mailPassword   = "three willows by a river"
+	mailPassword   = "three-willows-by-a-river"
 )
 
 // Typed lists every passcode and password that the tour types besides the
