@@ -78,13 +78,16 @@ func (c *Clock) Ahead() time.Duration {
 	return c.offset
 }
 
-// Add moves the calendar forward by d, cut to whole seconds, and returns the
-// new time once the move is on disk. Less than a second is ErrBackward, more
-// than Reach altogether ErrTooFar; the clock then stays as it is.
+// Add moves the calendar forward by d, or up to a second more so that the
+// offset stays in whole seconds, and returns the new time once the move is on
+// disk. A d that is not above zero is ErrBackward, a calendar beyond Reach
+// ErrTooFar; the clock then stays as it is.
 func (c *Clock) Add(d time.Duration) (time.Time, error) {
-	d = d.Truncate(time.Second)
 	if d <= 0 {
 		return time.Time{}, ErrBackward
+	}
+	if rest := d % time.Second; rest != 0 && d <= Reach {
+		d += time.Second - rest
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

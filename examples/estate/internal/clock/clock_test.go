@@ -22,13 +22,13 @@ func TestClock(t *testing.T) {
 	require.Equal(t, noon, c.Now())
 
 	t.Run("moves forward", func(t *testing.T) {
-		now, err := c.Add(2160*time.Hour + 300*time.Millisecond)
+		now, err := c.Add(2160*time.Hour - 300*time.Millisecond)
 		require.NoError(t, err)
-		require.Equal(t, noon.Add(2160*time.Hour), now)
+		require.Equal(t, noon.Add(2160*time.Hour), now, "never short of what was asked")
 		require.Equal(t, now, c.Now())
 	})
 	t.Run("never back, never still", func(t *testing.T) {
-		for _, d := range []time.Duration{0, -time.Hour, 999 * time.Millisecond, -1 << 63} {
+		for _, d := range []time.Duration{0, -time.Hour, -1 << 63} {
 			_, err := c.Add(d)
 			require.ErrorIs(t, err, clock.ErrBackward)
 		}

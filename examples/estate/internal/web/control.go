@@ -43,7 +43,7 @@ func (s *Site) moveClock(w http.ResponseWriter, r *http.Request) (answer, error)
 	if in.To != "" {
 		var to time.Time
 		to, err = time.Parse(time.RFC3339, in.To)
-		by = to.Sub(s.rooms.Clock.Now()).Truncate(time.Second) + time.Second
+		by = to.Sub(s.rooms.Clock.Now())
 	}
 	if err != nil || (in.Add == "") == (in.To == "") {
 		return answer{}, s.rules.Refuse("request.invalid").Because(err)
