@@ -169,13 +169,23 @@ func (ca *CA) Verify(ctx context.Context, cert *x509.Certificate) error {
 		return err
 	}
 	now := second(ca.now())
-	for _, c := range append([]*x509.Certificate{cert}, ca.chain...) {
-		if now.After(c.NotAfter) {
-			return ErrExpired
+	if err := within(now, r.NotBefore, r.NotAfter); err != nil {
+		return err
+	}
+	for _, c := range ca.chain {
+		if err := within(now, c.NotBefore, c.NotAfter); err != nil {
+			return err
 		}
-		if now.Before(c.NotBefore) {
-			return ErrNotYetValid
-		}
+	}
+	return nil
+}
+
+func within(now, notBefore, notAfter time.Time) error {
+	switch {
+	case now.After(notAfter):
+		return ErrExpired
+	case now.Before(notBefore):
+		return ErrNotYetValid
 	}
 	return nil
 }

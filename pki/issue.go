@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 )
 
 // Issue makes a pair of certificates, authentication and signing, that begins a
@@ -52,9 +53,6 @@ func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x
 	}
 	print := fingerprint([]byte(ActIssue), name, requests[0].der, requests[1].der)
 	defer ca.acts.lock(id)()
-	if act, found, err := ca.repeated(ctx, id, print); found || err != nil {
-		return ca.answer(ctx, act, err)
-	}
 	act := Act{
 		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: print, Subject: name,
 		UserID: subject.SerialNumber, Lineage: id, Generation: 1,
@@ -136,7 +134,11 @@ func (ca *CA) open(ctx context.Context, act Act, requests []request, renews []*b
 	act.Opened = second(ca.now())
 	notBefore, notAfter := ca.profile.Validity(act.Opened)
 	if notAfter.After(ca.issuer.NotAfter) {
-		return Act{}, ErrIssuerExpiring
+		known, found, err := ca.repeated(ctx, act.ID, act.Fingerprint)
+		if !found && err == nil {
+			err = ErrIssuerExpiring
+		}
+		return known, err
 	}
 	for _, r := range requests {
 		for _, c := range ca.chain {
@@ -228,15 +230,15 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 
 // finish signs a pending act and commits it.
 func (ca *CA) finish(ctx context.Context, act Act) (Act, error) {
-	var ders [][]byte
-	for _, r := range act.Records {
-		der, err := ca.sign(ctx, act, r)
+	act.Records = slices.Clone(act.Records)
+	for i := range act.Records {
+		der, err := ca.sign(ctx, act, act.Records[i])
 		if err != nil {
 			return Act{}, err
 		}
-		ders = append(ders, der)
+		act.Records[i].DER = der
 	}
-	done, err := ca.ledger.CommitAct(ctx, act.ID, ders, second(ca.now()))
+	done, err := ca.ledger.CommitAct(ctx, act, second(ca.now()))
 	if err != nil {
 		return Act{}, err
 	}

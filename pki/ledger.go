@@ -132,12 +132,11 @@ type Ledger interface {
 	//   - ErrSerialTaken when a serial exists.
 	OpenAct(ctx context.Context, act Act, renews []*big.Int) (Act, error)
 
-	// CommitAct (and CloseAct) of an id that doesn't exist is ErrUnknownAct.
-	//
-	// CommitAct stores the signed certificates of a Pending act, in order, and
-	// makes them Good. If the act is not Pending any more it is returned
-	// unchanged: the first commit wins.
-	CommitAct(ctx context.Context, id string, certificates [][]byte, at time.Time) (Act, error)
+	// CommitAct makes the certificates of a Pending act Good. act is as OpenAct
+	// or PendingActs returned it, with the DER of each record filled in. If it
+	// is not Pending in the ledger any more, it is returned as it stands there:
+	// the first commit wins. ErrUnknownAct when there is none, as with CloseAct.
+	CommitAct(ctx context.Context, act Act, at time.Time) (Act, error)
 
 	// CloseAct gives up a Pending act: its serials become Revoked with reason 5
 	// at this time. If the act is not Pending it is returned unchanged.

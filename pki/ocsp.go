@@ -184,8 +184,8 @@ func readPath(u *url.URL) (question, error) {
 
 func (rs *responder) ours(q question) bool {
 	for _, n := range rs.names {
-		if n.hash == q.HashAlgorithm {
-			return bytes.Equal(n.name, q.IssuerNameHash) && bytes.Equal(n.key, q.IssuerKeyHash)
+		if n.hash == q.hash {
+			return bytes.Equal(n.name, q.id.IssuerName) && bytes.Equal(n.key, q.id.IssuerKey)
 		}
 	}
 	return false
@@ -198,14 +198,14 @@ func (rs *responder) answer(ctx context.Context, q question) (*keptAnswer, error
 		return nil, err
 	}
 	now := second(rs.ca.now())
-	key := answerKey{q.HashAlgorithm, string(q.SerialNumber.Bytes())}
+	key := answerKey{q.hash, string(q.id.Serial.Bytes())}
 	rs.mu.Lock()
 	kept := rs.answers[key]
 	rs.mu.Unlock()
 	if kept.fresh(now) && kept.revision == revision {
 		return kept, nil
 	}
-	s, err := rs.standing(ctx, q.SerialNumber)
+	s, err := rs.standing(ctx, q.id.Serial)
 	if err != nil {
 		return nil, err
 	}

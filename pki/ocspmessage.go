@@ -10,9 +10,8 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
-
-	"golang.org/x/crypto/ocsp"
 )
 
 // The response is encoded here because x/crypto/ocsp takes producedAt from the
@@ -20,6 +19,10 @@ import (
 
 var (
 	oidOCSPBasic       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+	oidSHA1            = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
+	oidSHA256          = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
+	oidSHA384          = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}
+	oidSHA512          = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}
 	oidECDSAWithSHA256 = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
 )
 
@@ -50,7 +53,7 @@ type certID struct {
 	Hash       pkix.AlgorithmIdentifier
 	IssuerName []byte
 	IssuerKey  []byte
-	Serial     asn1.RawValue
+	Serial     *big.Int
 }
 
 type singleResponse struct {
@@ -86,24 +89,38 @@ type requestShape struct {
 
 // question is a request for the status of one certificate.
 type question struct {
-	ocsp.Request
-	id certID
+	id   certID
+	hash crypto.Hash // of the issuer's name and key; 0 when it isn't known here
 }
 
 // readQuestion reads a request. One that asks about several certificates is
 // refused, as RFC 5019 §2.1.1 allows; a nonce is ignored, as RFC 9654 §2.1
-// allows.
+// allows, and so is a signature.
 func readQuestion(der []byte) (question, error) {
 	var shape requestShape
 	rest, err := asn1.Unmarshal(der, &shape)
 	if err != nil || len(rest) > 0 || len(shape.TBS.List) != 1 {
 		return question{}, errors.New("not a request about one certificate")
 	}
-	request, err := ocsp.ParseRequest(der)
-	if err != nil {
-		return question{}, err
+	id := shape.TBS.List[0].ID
+	if id.Serial == nil || id.Serial.Sign() <= 0 {
+		return question{}, errors.New("not a serial number")
 	}
-	return question{Request: *request, id: shape.TBS.List[0].ID}, nil
+	return question{id: id, hash: hashOf(id.Hash.Algorithm)}, nil
+}
+
+func hashOf(oid asn1.ObjectIdentifier) crypto.Hash {
+	switch {
+	case oid.Equal(oidSHA1):
+		return crypto.SHA1
+	case oid.Equal(oidSHA256):
+		return crypto.SHA256
+	case oid.Equal(oidSHA384):
+		return crypto.SHA384
+	case oid.Equal(oidSHA512):
+		return crypto.SHA512
+	}
+	return 0
 }
 
 // answerMessage signs one answer. RFC 6960 §4.2.1.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -110,15 +111,18 @@ func (t *ledgerTest) open(act pki.Act) pki.Act {
 // committed opens and commits an act.
 func (t *ledgerTest) committed(act pki.Act, renews ...*big.Int) pki.Act {
 	t.Helper()
-	_, err := t.OpenAct(t.ctx, act, renews)
+	opened, err := t.OpenAct(t.ctx, act, renews)
 	t.ok(err)
-	done, err := t.CommitAct(t.ctx, act.ID, ders(act), t.at)
+	done, err := t.CommitAct(t.ctx, signed(opened), t.at)
 	t.ok(err)
 	return done
 }
 
-func ders(act pki.Act) [][]byte {
-	return [][]byte{[]byte(act.ID + " a"), []byte(act.ID + " s")}
+// signed fills in what stands for the certificates.
+func signed(act pki.Act) pki.Act {
+	act.Records = slices.Clone(act.Records)
+	act.Records[0].DER, act.Records[1].DER = []byte(act.ID+" a"), []byte(act.ID+" s")
+	return act
 }
 
 func (t *ledgerTest) register() {
@@ -135,7 +139,7 @@ func (t *ledgerTest) commit() {
 	act := t.newAct()
 	_, err := t.Act(t.ctx, act.ID)
 	t.is(err, pki.ErrUnknownAct)
-	_, err = t.CommitAct(t.ctx, act.ID, ders(act), t.at)
+	_, err = t.CommitAct(t.ctx, signed(act), t.at)
 	t.is(err, pki.ErrUnknownAct)
 	before, err := t.Revision(t.ctx)
 	t.ok(err)
@@ -145,15 +149,19 @@ func (t *ledgerTest) commit() {
 	t.ok(err)
 	t.equal(r.State, pki.Pending)
 	t.equal(len(r.DER), 0)
-	done, err := t.CommitAct(t.ctx, act.ID, ders(act), t.at)
+	done, err := t.CommitAct(t.ctx, signed(opened), t.at)
 	t.ok(err)
 	t.equal(done.State, pki.Good)
+	t.equal(done.Records[1].State, pki.Good)
+	t.equal(done.Records[1].Lineage, act.Lineage)
 	after, err := t.Revision(t.ctx)
 	t.ok(err)
 	if after <= before {
 		t.Fatal("the revision did not grow")
 	}
-	again, err := t.CommitAct(t.ctx, act.ID, [][]byte{[]byte("x"), []byte("y")}, t.at)
+	late := signed(act)
+	late.Records[0].DER = []byte("another signature")
+	again, err := t.CommitAct(t.ctx, late, t.at)
 	t.ok(err)
 	t.equal(string(again.Records[0].DER), act.ID+" a") // the first commit wins
 	other := t.newAct()
@@ -175,7 +183,7 @@ func (t *ledgerTest) closeAct() {
 	closed, err := t.CloseAct(t.ctx, act.ID, t.at)
 	t.ok(err)
 	t.equal(closed.State, pki.Revoked)
-	done, err := t.CommitAct(t.ctx, act.ID, ders(act), t.at)
+	done, err := t.CommitAct(t.ctx, signed(act), t.at)
 	t.ok(err)
 	t.equal(done.State, pki.Revoked)
 	plan, err := t.ReserveCRL(t.ctx, issuer, 1, t.at)

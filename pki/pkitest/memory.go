@@ -189,24 +189,24 @@ func (m *Memory) mayRenew(renews []*big.Int) error {
 }
 
 // CommitAct implements pki.Ledger.
-func (m *Memory) CommitAct(_ context.Context, id string, certificates [][]byte, _ time.Time) (pki.Act, error) {
+func (m *Memory) CommitAct(_ context.Context, act pki.Act, _ time.Time) (pki.Act, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := m.act(id)
+	a := m.act(act.ID)
 	if a == nil {
 		return pki.Act{}, pki.ErrUnknownAct
 	}
 	if a.State != pki.Pending {
 		return copied(a), nil
 	}
-	if len(certificates) != len(a.Records) {
-		return pki.Act{}, fmt.Errorf("pkitest: act %s has %d certificates, not %d", id, len(a.Records), len(certificates))
+	if len(act.Records) != len(a.Records) {
+		return pki.Act{}, fmt.Errorf("pkitest: act %s has %d certificates, not %d", a.ID, len(a.Records), len(act.Records))
 	}
 	a.State = pki.Good
 	for i := range a.Records {
-		a.Records[i].State, a.Records[i].DER = pki.Good, bytes.Clone(certificates[i])
+		a.Records[i].State, a.Records[i].DER = pki.Good, bytes.Clone(act.Records[i].DER)
 	}
-	m.note("committed %s", id)
+	m.note("committed %s", a.ID)
 	return copied(a), nil
 }
 

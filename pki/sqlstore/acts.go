@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,48 +18,47 @@ import (
 
 // OpenAct implements pki.Ledger.
 func (l *Ledger) OpenAct(ctx context.Context, act pki.Act, renews []*big.Int) (stored pki.Act, err error) {
+	if n := len(act.Records); n < 1 || n > 2 {
+		return pki.Act{}, fmt.Errorf("sqlstore: act %s has %d certificates", act.ID, n)
+	}
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		found, err := actsOf(ctx, tx, selectAct, act.ID)
+		known, err := mayOpen(ctx, tx, act, renews)
 		if err != nil {
 			return err
 		}
-		if len(found) > 0 {
-			stored = found[0]
-			return nil
+		if known {
+			stored, err = actOf(ctx, tx, act.ID)
+		} else {
+			stored, err = insert(ctx, tx, act)
 		}
-		if err := mayOpen(ctx, tx, act, renews); err != nil {
-			return err
-		}
-		stored, err = insert(ctx, tx, act)
 		return err
 	})
 	return stored, err
 }
 
-// mayOpen applies the rules that need the whole ledger.
-func mayOpen(ctx context.Context, tx *sqlkit.Tx, act pki.Act, renews []*big.Int) error {
-	var last int64
-	err := tx.QueryRowContext(ctx, lastOpened).Scan(&last)
-	if err != nil && err != sql.ErrNoRows {
-		return err
+// mayOpen applies the rules that need the whole ledger, unless the act is known.
+func mayOpen(ctx context.Context, tx *sqlkit.Tx, act pki.Act, renews []*big.Int) (known bool, err error) {
+	var acts, keys int64
+	var last sql.NullInt64
+	first, second := keyHash(act.Records[0]), keyHash(act.Records[len(act.Records)-1])
+	if err := tx.QueryRowContext(ctx, selectStanding, act.ID, first, second).Scan(&acts, &last, &keys); err != nil {
+		return false, err
 	}
-	if instant(last).Sub(act.Opened) > pki.ClockTolerance {
-		return pki.ErrClock
+	switch {
+	case acts > 0:
+		return true, nil
+	case last.Valid && instant(last.Int64).Sub(act.Opened) > pki.ClockTolerance:
+		return false, pki.ErrClock
 	}
 	if act.Kind == pki.ActRenew {
 		if err := mayRenew(ctx, tx, renews); err != nil {
-			return err
+			return false, err
 		}
 	}
-	first, second := keyHash(act.Records[0]), keyHash(act.Records[len(act.Records)-1])
-	var seen int64
-	if err := tx.QueryRowContext(ctx, countKeys, first, second).Scan(&seen); err != nil {
-		return err
+	if keys > 0 {
+		return false, pki.ErrKeyReused
 	}
-	if seen > 0 {
-		return pki.ErrKeyReused
-	}
-	return nil
+	return false, nil
 }
 
 func mayRenew(ctx context.Context, tx *sqlkit.Tx, renews []*big.Int) error {
@@ -90,12 +90,15 @@ func mayRenew(ctx context.Context, tx *sqlkit.Tx, renews []*big.Int) error {
 func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (pki.Act, error) {
 	_, err := tx.ExecContext(ctx, insertAct, act.ID, act.Kind, act.Issuer, act.Fingerprint, act.Subject,
 		act.UserID, act.Lineage, act.Generation, act.Opened.Unix())
-	for i, r := range act.Records {
-		if err != nil {
-			break
+	if err == nil {
+		query, args := insertOne, []any{act.ID, act.Issuer}
+		for _, r := range act.Records {
+			args = append(args, serialText(r.Serial), string(r.Use), r.Shard, keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix())
 		}
-		_, err = tx.ExecContext(ctx, insertCertificate, serialText(r.Serial), act.ID, i, act.Issuer, string(r.Use), r.Shard,
-			keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix())
+		if len(act.Records) == 2 {
+			query = insertTwo
+		}
+		_, err = tx.ExecContext(ctx, query, args...)
 	}
 	if sqlkit.IsUnique(err) {
 		return pki.Act{}, pki.ErrSerialTaken
@@ -114,24 +117,41 @@ func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (pki.Act, error) {
 }
 
 // CommitAct implements pki.Ledger.
-func (l *Ledger) CommitAct(ctx context.Context, id string, certificates [][]byte, at time.Time) (pki.Act, error) {
-	return l.settle(ctx, id, pki.Good, func(ctx context.Context, tx *sqlkit.Tx, act *pki.Act) error {
-		if len(certificates) != len(act.Records) {
-			return fmt.Errorf("sqlstore: act %s has %d certificates, not %d", id, len(act.Records), len(certificates))
+func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done pki.Act, err error) {
+	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		pending, err := settle(ctx, tx, act.ID, pki.Good)
+		if err != nil {
+			return err
 		}
-		for i, der := range certificates {
-			if _, err := tx.ExecContext(ctx, commitCertificate, der, id, i); err != nil {
+		if !pending {
+			done, err = actOf(ctx, tx, act.ID)
+			return err
+		}
+		done = act
+		done.State, done.Records = pki.Good, slices.Clone(act.Records)
+		for i := range done.Records {
+			done.Records[i].State = pki.Good
+		}
+		for i, r := range act.Records {
+			if _, err := tx.ExecContext(ctx, commitCertificate, r.DER, act.ID, i); err != nil {
 				return err
 			}
-			act.Records[i].State, act.Records[i].DER = pki.Good, der
 		}
-		return audit(ctx, tx, at, "act.committed", id, "serials="+serials(*act))
+		return audit(ctx, tx, at, "act.committed", act.ID, "serials="+serials(act))
 	})
+	return done, err
 }
 
 // CloseAct implements pki.Ledger.
-func (l *Ledger) CloseAct(ctx context.Context, id string, at time.Time) (pki.Act, error) {
-	return l.settle(ctx, id, pki.Revoked, func(ctx context.Context, tx *sqlkit.Tx, act *pki.Act) error {
+func (l *Ledger) CloseAct(ctx context.Context, id string, at time.Time) (act pki.Act, err error) {
+	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		pending, err := settle(ctx, tx, id, pki.Revoked)
+		if err != nil {
+			return err
+		}
+		if act, err = actOf(ctx, tx, id); err != nil || !pending {
+			return err
+		}
 		for i := range act.Records {
 			r := &act.Records[i]
 			r.State, r.Reason, r.RevokedAt = pki.Revoked, 5, at
@@ -139,44 +159,38 @@ func (l *Ledger) CloseAct(ctx context.Context, id string, at time.Time) (pki.Act
 				return err
 			}
 		}
-		return audit(ctx, tx, at, "act.closed", id, "serials="+serials(*act))
-	})
-}
-
-// settle ends a pending act, or returns it unchanged when it has ended.
-func (l *Ledger) settle(ctx context.Context, id string, state pki.State, do func(context.Context, *sqlkit.Tx, *pki.Act) error) (act pki.Act, err error) {
-	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		found, err := actsOf(ctx, tx, selectAct, id)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			return pki.ErrUnknownAct
-		}
-		if act = found[0]; act.State != pki.Pending {
-			return nil
-		}
-		if _, err := tx.ExecContext(ctx, settleAct, string(state), id); err != nil {
-			return err
-		}
-		act.State = state
-		return do(ctx, tx, &act)
+		return audit(ctx, tx, at, "act.closed", id, "serials="+serials(act))
 	})
 	return act, err
+}
+
+// settle ends a pending act and reports whether it was one.
+func settle(ctx context.Context, tx *sqlkit.Tx, id string, state pki.State) (bool, error) {
+	changed, err := tx.ExecContext(ctx, settleAct, string(state), id)
+	if err != nil {
+		return false, err
+	}
+	n, err := changed.RowsAffected()
+	return n == 1, err
+}
+
+// actOf reads one act.
+func actOf(ctx context.Context, tx *sqlkit.Tx, id string) (pki.Act, error) {
+	found, err := actsOf(ctx, tx, selectAct, id)
+	if err != nil {
+		return pki.Act{}, err
+	}
+	if len(found) == 0 {
+		return pki.Act{}, pki.ErrUnknownAct
+	}
+	return found[0], nil
 }
 
 // Act implements pki.Ledger.
 func (l *Ledger) Act(ctx context.Context, id string) (act pki.Act, err error) {
 	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		found, err := actsOf(ctx, tx, selectAct, id)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			return pki.ErrUnknownAct
-		}
-		act = found[0]
-		return nil
+		act, err = actOf(ctx, tx, id)
+		return err
 	})
 	return act, err
 }

@@ -14,13 +14,17 @@ const (
 	selectPending = `SELECT ` + actColumns + actTables + `WHERE a.state = 'pending' AND a.issuer = $1 AND a.opened <= $2 ORDER BY a.opened, a.id, c.ordinal`
 	selectRecord  = `SELECT ` + actColumns + actTables + `WHERE c.serial = $1`
 
-	lastOpened = `SELECT opened FROM pki_acts ORDER BY opened DESC LIMIT 1`
-	countKeys  = `SELECT COUNT(*) FROM pki_certificates WHERE key_hash IN ($1, $2)`
+	// What OpenAct needs to know: is the act there, when was the last one opened,
+	// how many of the keys are known.
+	selectStanding = `SELECT (SELECT COUNT(*) FROM pki_acts WHERE id = $1),
+	(SELECT opened FROM pki_acts ORDER BY opened DESC LIMIT 1),
+	(SELECT COUNT(*) FROM pki_certificates WHERE key_hash IN ($2, $3))`
 	countNewer = `SELECT COUNT(*)` + actTables + `WHERE a.lineage = $1 AND a.generation > $2 AND c.state <> 'revoked'`
 	insertAct  = `INSERT INTO pki_acts (id, kind, issuer, fingerprint, subject, user_id, lineage, generation, opened, state)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending')`
-	insertCertificate = `INSERT INTO pki_certificates (serial, act, ordinal, issuer, purpose, shard, key_hash, public_key, not_before, not_after, state, reason, revoked_at, changed, listed)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', 0, 0, 0, FALSE)`
+	insertOne = `INSERT INTO pki_certificates (ordinal, act, issuer, serial, purpose, shard, key_hash, public_key, not_before, not_after, state, reason, revoked_at, changed, listed)
+	VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', 0, 0, 0, FALSE)`
+	insertTwo = insertOne + `, (1, $1, $2, $10, $11, $12, $13, $14, $15, $16, 'pending', 0, 0, 0, FALSE)`
 
 	settleAct         = `UPDATE pki_acts SET state = $1 WHERE id = $2 AND state = 'pending'`
 	commitCertificate = `UPDATE pki_certificates SET state = 'good', der = $1 WHERE act = $2 AND ordinal = $3`

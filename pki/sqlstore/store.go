@@ -42,7 +42,11 @@ type Config struct {
 }
 
 // Ledger implements pki.Ledger.
-type Ledger struct{ store *sqlkit.Store }
+type Ledger struct {
+	store *sqlkit.Store
+	// revision is prepared because every OCSP answer asks for it.
+	revision *sql.Stmt
+}
 
 var _ pki.Ledger = (*Ledger)(nil)
 
@@ -59,12 +63,16 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: %w", err)
 	}
-	return &Ledger{store}, nil
+	revision, err := c.DB.PrepareContext(ctx, selectRevision)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlstore: %w", err), store.Close())
+	}
+	return &Ledger{store, revision}, nil
 }
 
 // Close gives back the connection that the ledger writes on. It doesn't close
 // the DB.
-func (l *Ledger) Close() error { return l.store.Close() }
+func (l *Ledger) Close() error { return errors.Join(l.revision.Close(), l.store.Close()) }
 
 // VerifyAudit implements pki.Ledger.
 func (l *Ledger) VerifyAudit(ctx context.Context) (count int64, err error) {
@@ -77,9 +85,7 @@ func (l *Ledger) VerifyAudit(ctx context.Context) (count int64, err error) {
 
 // Revision implements pki.Ledger: the audit grows with every change.
 func (l *Ledger) Revision(ctx context.Context) (revision int64, err error) {
-	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		return tx.QueryRowContext(ctx, selectRevision).Scan(&revision)
-	})
+	err = l.revision.QueryRowContext(ctx).Scan(&revision)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

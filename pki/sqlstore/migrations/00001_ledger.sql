@@ -34,7 +34,6 @@ CREATE TABLE pki_acts (
 );
 CREATE INDEX pki_acts_opened ON pki_acts (opened);
 CREATE INDEX pki_acts_lineage ON pki_acts (lineage, generation);
-CREATE INDEX pki_acts_user ON pki_acts (user_id);
 CREATE INDEX pki_acts_pending ON pki_acts (issuer, opened) WHERE state = 'pending';
 
 CREATE TABLE pki_certificates (
@@ -57,7 +56,6 @@ CREATE TABLE pki_certificates (
   UNIQUE (act, ordinal)
 );
 CREATE INDEX pki_certificates_revoked ON pki_certificates (issuer, shard, not_after) WHERE state IN ('held', 'revoked');
-CREATE INDEX pki_certificates_end ON pki_certificates (not_after);
 
 CREATE TABLE pki_audit (
   seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
