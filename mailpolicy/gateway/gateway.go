@@ -68,6 +68,8 @@ type Config struct {
 	// Hostname is how the gateway calls itself. Default "localhost".
 	Hostname string
 
+	// MaxMessageBytes may be less than the policy's 35 MB; 0 is the policy's.
+	MaxMessageBytes int64
 	// MaxRecipients bounds an envelope, MaxCopies the copies made of one
 	// message (each is a connection to the next hop), MaxAtOnce the messages in
 	// work. Defaults 100, 50 and 8.
@@ -153,7 +155,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	g := &Gateway{config: c, slots: make(chan struct{}, c.MaxAtOnce)}
-	g.server = g.newServer(policy.MaxMessageBytes)
+	g.server = g.newServer(g.limit(policy))
 	return g, nil
 }
 
@@ -176,6 +178,14 @@ func (g *Gateway) policy() (*mailpolicy.Policy, error) {
 		return p, err
 	}
 	return p.Accredited(g.config.List()), nil
+}
+
+// limit is the largest message taken: an operator may only tighten the policy.
+func (g *Gateway) limit(p *mailpolicy.Policy) int64 {
+	if own := g.config.MaxMessageBytes; own > 0 {
+		return min(own, p.MaxMessageBytes)
+	}
+	return p.MaxMessageBytes
 }
 
 // Serve accepts connections until Close. It can be called for several

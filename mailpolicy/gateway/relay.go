@@ -36,10 +36,11 @@ func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	if err != nil {
 		return relayed{}, err
 	}
-	if s.declared > policy.MaxMessageBytes {
-		return relayed{}, tooLarge(policy)
+	limit := g.limit(policy)
+	if s.declared > limit {
+		return relayed{}, tooLarge(limit)
 	}
-	checked := &wire{r: r, left: policy.MaxMessageBytes, tooLarge: tooLarge(policy)}
+	checked := &wire{r: r, left: limit, tooLarge: tooLarge(limit)}
 	header, body, err := smime.ReadHeader(checked)
 	if errors.Is(err, smime.ErrHeader) {
 		return relayed{}, formFault("its header has no end, or is too long")
@@ -69,8 +70,8 @@ func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	return result, s.send(ctx, batches, header, body)
 }
 
-func tooLarge(p *mailpolicy.Policy) *wardkey.Refusal {
-	return mailpolicy.Rules().Refuse("mail.size", "megabytes", strconv.FormatInt(p.MaxMessageBytes>>20, 10))
+func tooLarge(limit int64) *wardkey.Refusal {
+	return mailpolicy.Rules().Refuse("mail.size", "megabytes", strconv.FormatInt(limit>>20, 10))
 }
 
 func formFault(why string) *wardkey.Refusal {

@@ -10,6 +10,7 @@ import (
 	_ "github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
@@ -34,6 +35,15 @@ func open(t *testing.T, db *sql.DB) *sqlstore.Store {
 
 func TestConformance(t *testing.T) {
 	mailtest.TestStore(t, func(t *testing.T) mailpolicy.Store { return open(t, openDB(t)) })
+}
+
+func TestConformanceOnPostgreSQL(t *testing.T) {
+	db := postgrestest.Open(t)
+	mailtest.TestStore(t, func(t *testing.T) mailpolicy.Store {
+		_, err := db.ExecContext(t.Context(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+		require.NoError(t, err)
+		return open(t, db)
+	})
 }
 
 func TestOpensTwice(t *testing.T) {
