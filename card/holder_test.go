@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cgo
+
 package card_test
 
 import (
@@ -93,7 +95,7 @@ func TestLoginBleed(t *testing.T) {
 	})
 }
 
-// threat043, as far as this package goes: what it logs and what its errors say.
+// The card's part of threat043: what it logs and what its errors say.
 func TestNoPINIsTold(t *testing.T) {
 	var log bytes.Buffer
 	tray := cardtest.New(t, cardtest.Config{})

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cgo
+
 package card_test
 
 import (
@@ -108,7 +110,7 @@ func TestPrompter(t *testing.T) {
 }
 
 func TestThreats(t *testing.T) {
-	t.Run("threat034", func(t *testing.T) {
+	t.Run("the card's part of threat034", func(t *testing.T) {
 		// Pulled at every step of a sign-in, slowly and twice within 200 ms: the
 		// login is dead at the next call, and told within two seconds.
 		d := newDesk(t)
@@ -157,7 +159,7 @@ func TestThreats(t *testing.T) {
 		require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn)
 		expect(card.Removed, card.Inserted)
 	})
-	t.Run("threat035", func(t *testing.T) {
+	t.Run("the card's part of threat035", func(t *testing.T) {
 		// A card in another reader comes, goes and fails: no event of ours.
 		d := newDesk(t)
 		other, err := d.tray.Personalised(1, cardtest.Personal{})

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cgo
+
 package cardtest_test
 
 import (
@@ -116,6 +118,14 @@ func TestShimBuiltBefore(t *testing.T) {
 	require.NoError(t, err, "no compiler is needed")
 	ready(t, again, 0)
 	require.NoError(t, again.Close())
+}
+
+func TestWithoutUserCache(t *testing.T) {
+	need.Tool(t, "softhsm")
+	need.Tool(t, "cc")
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	ready(t, cardtest.New(t, cardtest.Config{}), 0)
 }
 
 // What a session answers while its card is out, and afterwards.

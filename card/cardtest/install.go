@@ -29,7 +29,7 @@ const confVariable = "SOFTHSM2_CONF"
 // The tray's own path is part of that: of a tray that was copied elsewhere the
 // libraries must not be shared.
 func install(dir string, readers int) (string, error) {
-	shim, err := builtShim()
+	shim, err := builtShim(filepath.Join(dir, "lib"))
 	if err != nil {
 		return "", err
 	}
@@ -99,8 +99,9 @@ func fill(dir, name, shim, softhsm string, readers int) error {
 }
 
 // builtShim is the path of a shim: WARDKEY_CARDSHIM, or one built here from the
-// embedded source, once for each source and compiler.
-func builtShim() (string, error) {
+// embedded source, once for each source and compiler: in the user's cache, or in
+// own where the user has none.
+func builtShim(own string) (string, error) {
 	if path := os.Getenv("WARDKEY_CARDSHIM"); path != "" {
 		return path, nil
 	}
@@ -112,11 +113,10 @@ func builtShim() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+	cache := own
+	if user, err := os.UserCacheDir(); err == nil {
+		cache = filepath.Join(user, "wardkey")
 	}
-	cache = filepath.Join(cache, "wardkey")
 	parts := []string{compiler}
 	names, err := fs.Glob(source, "shim/*")
 	if err != nil {
