@@ -18,6 +18,7 @@ import (
 type record struct {
 	AuditEntry
 	keep     bool // commit what was done even though the answer is a refusal
+	quiet    bool // nothing happened: no line in the audit
 	events   []Event
 	messages []message
 }
@@ -42,6 +43,9 @@ func (s *Service) change(ctx context.Context, actor, action, subject string, fn 
 		}
 		if err != nil {
 			return err
+		}
+		if rec.quiet {
+			return nil
 		}
 		rec.At = tx.Now
 		return tx.Audit.Append(ctx, rec.AuditEntry)

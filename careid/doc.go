@@ -1,5 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package careid is the domain of care identities: people, their roles, their cards, how they sign in and how a
-// locked card is opened again. (The manual follows with the code.)
+// Package careid is the domain of care identities: who a person is, which roles they hold, which card they sign in
+// with, and who may do what for them. It runs on the server, does no I/O of its own, and knows neither a card nor a
+// certificate authority but through the standard library's types.
+//
+//	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
+//	master, err := careid.NewSoftwareMaster(secret)
+//	service, err := careid.New(careid.Config{
+//		Store: store, CA: authority, Sender: mailer, CardMaster: master,
+//		Servers: []string{"https://care.example"}, Origins: []string{"https://care.example"},
+//	})
+//	err = service.Resume(ctx)
+//
+// # People
+//
+// The first RA manager is made by [Service.Bootstrap]. Everybody else comes through Apply for Care ID:
+// [Service.Invite], [Service.Submit] by the applicant, [Service.RecordCheck], [Service.Approve]. A profile has a user
+// id of 12 digits and is in the care of one organisation. [Service.OpenProfile], the old direct way, always refuses.
+//
+// # Actors
+//
+// What is done for somebody takes an [Actor]: a live session, in a role, at an organisation ([Service.Actor]). The
+// role table is [Permissions]; each action looks at it, at the session and at the role again in its own transaction.
+// Nobody acts on their own record in a role of the Registration Authority. [Operator] is the program itself and may
+// only look.
+//
+// # Cards and acts
+//
+// Work on a card is an act ([Service.OpenAct]): the server opens it and hands out a handle, an agent takes it up
+// ([Service.OpenHandle]), makes keys and sends requests ([Service.Requests]), and the new key confirms it
+// ([Service.Confirm]). Only then does the new pair count. The requests are stored before the CA is called, so every
+// step may be repeated; [Service.Resume] finishes what a stop left open. The holder's presence is evidence, never a
+// flag: a proof by the card, or the attested sight of a document where the card can't sign.
+//
+// # Signing in
+//
+// [Service.Nonce], [Service.Answer] and [Service.Redeem] are the card protocol, which package cardhttp speaks over
+// HTTP. A session lasts eight hours of the calendar at most and, unless the card's binding is keep, as long as the
+// agent renews its lease; a card that is pulled, lost, cancelled or under unlock ends it at once, and so does a
+// revocation at the CA, which [Service.Session] asks each time. The cookie that carries the token should have no
+// lifetime of its own; a browser that restores its tabs restores it too, and only the lease stands in between.
+//
+// # Unlocking
+//
+// [Service.OpenUnlock], [Service.StartUnlock] and [Service.RedeemUnlock] lead from a code to a reset act, in which
+// [Service.ResetOpened] and [Service.ResetConfirm] move the card from one security officer PIN to the next. PINs
+// derive from a [CardMaster] and leave only sealed to the agent's key. The workstation that does a reset holds that
+// one card's PIN in memory during the act.
+//
+// # Refusals, rules, audit
+//
+// Every "no" is a *wardkey.Refusal of the rulebook ([Rules]), reached by errors.As through any wrapping; every number
+// is a dated, cited value in it ([PolicyAt]). Each change appends one line to a hash chain in its own transaction, and
+// each refused change one line that names the rule ([Service.VerifyAudit]). No passcode, code, key or token is kept in
+// clear anywhere, nor written to the log or the audit. Messages leave after the commit and live in memory only: a
+// code that a crash loses is asked for again.
+//
+// # Clocks
+//
+// Now is the calendar: certificates, sessions, codes, invitations. Wall is the wire: nonces, presence, leases, the ten
+// minutes of a reset. Service and Store must have the same two.
+//
+// # Not yet
+//
+// Positions and workgroups, the switch-off of the old service as data, name changes, other authenticators, assisted
+// unlock, an idle limit, cards of outside issuers and the compatibility tables are not here. Only SQLite is tested.
 package careid

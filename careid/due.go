@@ -136,6 +136,7 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 					return err
 				}
 			}
+			rec.quiet = len(rec.events) == 0
 			rec.Subject, rec.Detail = "", fmt.Sprintf("%d ended", len(rec.events))
 			return nil
 		})

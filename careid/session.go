@@ -289,7 +289,9 @@ func (s *Service) Removed(ctx context.Context, presence string) error {
 func (s *Service) end(ctx context.Context, actor string, f SessionFilter, why string) error {
 	return s.change(ctx, actor, "end session", "", func(ctx context.Context, tx *Tx, rec *record) error {
 		rec.Detail = why
-		return s.endSessions(ctx, tx, rec, f, why)
+		err := s.endSessions(ctx, tx, rec, f, why)
+		rec.quiet = len(rec.events) == 0
+		return err
 	})
 }
 
