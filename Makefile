@@ -74,5 +74,6 @@ cover:
 	@go tool cover -func=.build/cover.out | tail -n 1
 
 notice:
+	@mkdir -p .build
 	go run ./internal/notice >.build/NOTICE
 	mv .build/NOTICE NOTICE
