@@ -51,10 +51,10 @@ func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x
 	if err != nil {
 		return nil, err
 	}
-	print := fingerprint([]byte(ActIssue), name, requests[0].der, requests[1].der)
+	asked := fingerprint([]byte(ActIssue), name, requests[0].der, requests[1].der)
 	defer ca.acts.lock(id)()
 	act := Act{
-		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: print, Subject: name,
+		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: asked, Subject: name,
 		UserID: subject.SerialNumber, Lineage: id, Generation: 1,
 	}
 	opened, err := ca.open(ctx, act, requests, nil)
@@ -105,7 +105,7 @@ func fingerprint(parts ...[]byte) []byte {
 }
 
 // repeated finds an act that was opened before.
-func (ca *CA) repeated(ctx context.Context, id string, print []byte) (Act, bool, error) {
+func (ca *CA) repeated(ctx context.Context, id string, asked []byte) (Act, bool, error) {
 	act, err := ca.ledger.Act(ctx, id)
 	if errors.Is(err, ErrUnknownAct) {
 		return Act{}, false, nil
@@ -113,12 +113,12 @@ func (ca *CA) repeated(ctx context.Context, id string, print []byte) (Act, bool,
 	if err != nil {
 		return Act{}, false, err
 	}
-	return act, true, ca.same(act, print)
+	return act, true, ca.same(act, asked)
 }
 
-func (ca *CA) same(act Act, print []byte) error {
+func (ca *CA) same(act Act, asked []byte) error {
 	switch {
-	case !bytes.Equal(act.Fingerprint, print):
+	case !bytes.Equal(act.Fingerprint, asked):
 		return ErrActConflict
 	case act.Issuer != ca.keyID:
 		return fmt.Errorf("%w: another issuing CA opened it", ErrActConflict)
@@ -242,8 +242,10 @@ func (ca *CA) finish(ctx context.Context, act Act) (Act, error) {
 	if err != nil {
 		return Act{}, err
 	}
-	ca.log.InfoContext(ctx, "issued", "act", act.ID, "kind", act.Kind)
-	ca.observe(ctx, Event{Name: EventIssued, Act: act.ID})
+	if act.Kind != ActResponder {
+		ca.log.InfoContext(ctx, "issued", "act", act.ID, "kind", act.Kind)
+		ca.observe(ctx, Event{Name: EventIssued, Act: act.ID})
+	}
 	return done, nil
 }
 
@@ -322,6 +324,6 @@ func (ca *CA) refused(ctx context.Context, act string, err error) {
 	if errors.As(err, &ruled) {
 		e.Rule = ruled.Rule()
 	}
-	ca.log.WarnContext(ctx, "refused", "act", act, "rule", e.Rule)
+	ca.log.WarnContext(ctx, "refused", "act", act, "rule", e.Rule, "error", err.Error())
 	ca.observe(ctx, e)
 }

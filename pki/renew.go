@@ -41,9 +41,9 @@ func (ca *CA) renew(ctx context.Context, id string, old []*x509.Certificate, csr
 	if len(old) != 2 || old[0] == nil || old[1] == nil {
 		return nil, fmt.Errorf("%w: two certificates are needed, authentication and signing", ErrUnknownCertificate)
 	}
-	print := fingerprint([]byte(ActRenew), old[0].Raw, old[1].Raw, requests[0].der, requests[1].der)
+	asked := fingerprint([]byte(ActRenew), old[0].Raw, old[1].Raw, requests[0].der, requests[1].der)
 	defer ca.acts.lock(id)()
-	if act, found, err := ca.repeated(ctx, id, print); found || err != nil {
+	if act, found, err := ca.repeated(ctx, id, asked); found || err != nil {
 		return ca.answer(ctx, act, err)
 	}
 	former, err := ca.renewable(ctx, old)
@@ -51,7 +51,7 @@ func (ca *CA) renew(ctx context.Context, id string, old []*x509.Certificate, csr
 		return nil, err
 	}
 	act := Act{
-		ID: id, Kind: ActRenew, Issuer: ca.keyID, Fingerprint: print, Subject: former.Subject,
+		ID: id, Kind: ActRenew, Issuer: ca.keyID, Fingerprint: asked, Subject: former.Subject,
 		UserID: former.UserID, Lineage: former.Lineage, Generation: former.Generation + 1,
 	}
 	opened, err := ca.open(ctx, act, requests, []*big.Int{old[0].SerialNumber, old[1].SerialNumber})

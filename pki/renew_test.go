@@ -65,6 +65,23 @@ func TestRenewalEdges(t *testing.T) {
 	}
 }
 
+func TestWindowIsTold(t *testing.T) {
+	t.Run("row063", func(t *testing.T) { // the part of the alert that is pki's: from when on
+		h := newHouse(t)
+		old := h.issue("first")
+		s, err := h.Status(t.Context(), old[0].SerialNumber)
+		require.NoError(t, err)
+		require.Equal(t, old[0].NotAfter.Add(-90*24*time.Hour), s.Opens)
+		require.Equal(t, old[0].NotAfter, s.Closes)
+		require.False(t, s.Expired)
+		h.clock.Set(s.Closes.Add(time.Second))
+		s, err = h.Status(t.Context(), old[0].SerialNumber)
+		require.NoError(t, err)
+		require.True(t, s.Expired)
+		require.Equal(t, pki.Good, s.State)
+	})
+}
+
 func TestRenewalOfWhat(t *testing.T) {
 	h := newHouse(t)
 	revoked, held, halfHeld, used := h.issue("revoked"), h.issue("held"), h.issue("half"), h.issue("used")
