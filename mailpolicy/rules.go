@@ -16,7 +16,9 @@ var rulesJSON []byte
 // Rules returns the room's rulebook: dated values with their sources, and the
 // row of each refusal. It panics only if the embedded file is broken, which
 // the package's tests exclude.
-var Rules = sync.OnceValue(func() *wardkey.Rulebook {
+func Rules() *wardkey.Rulebook { return rules() }
+
+var rules = sync.OnceValue(func() *wardkey.Rulebook {
 	book, err := wardkey.ParseRulebook(rulesJSON)
 	if err != nil {
 		panic(err)
@@ -80,10 +82,14 @@ func PolicyAt(t time.Time) (*Policy, error) {
 		id   string
 		into *int
 	}{
-		{"mail.site.accounts", &p.AccountsPerSite}, {"mail.site.shared", &p.SharedPerSite},
-		{"mail.password.min", &p.PasswordMin}, {"mail.lock.after", &p.LockAfter},
-		{"mail.activation.length", &p.ActivationLength}, {"mail.questions", &p.Questions},
-		{"mail.answer.min", &p.AnswerMin}, {"mail.answer.max", &p.AnswerMax},
+		{"mail.site.accounts", &p.AccountsPerSite},
+		{"mail.site.shared", &p.SharedPerSite},
+		{"mail.password.min", &p.PasswordMin},
+		{"mail.lock.after", &p.LockAfter},
+		{"mail.activation.length", &p.ActivationLength},
+		{"mail.questions", &p.Questions},
+		{"mail.answer.min", &p.AnswerMin},
+		{"mail.answer.max", &p.AnswerMax},
 	} {
 		v, err := book.Int(n.id, t)
 		if err != nil {

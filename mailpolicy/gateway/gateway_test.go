@@ -51,7 +51,7 @@ func startRelay(t *testing.T, change func(*gateway.Config)) *relay {
 	r.inbox, err = mailtest.OpenInbox()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.inbox.Close() })
-	r.ca, err = mailtest.NewCA(nil)
+	r.ca, err = mailtest.NewCA(mailtest.CAConfig{})
 	require.NoError(t, err)
 	e, err := smime.New(smime.Config{Roots: r.ca.Roots()})
 	require.NoError(t, err)
@@ -393,7 +393,7 @@ func TestWhoMayConnect(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	ca, err := mailtest.NewCA(nil)
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
 	require.NoError(t, err)
 	e, err := smime.New(smime.Config{Roots: ca.Roots()})
 	require.NoError(t, err)
@@ -419,7 +419,7 @@ func ExampleNew() {
 		return
 	}
 	defer func() { _ = inbox.Close() }()
-	ca, err := mailtest.NewCA(nil)
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return

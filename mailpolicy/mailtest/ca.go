@@ -25,13 +25,22 @@ type CA struct {
 	now func() time.Time
 }
 
-// NewCA makes a root that is valid for ten years around now, which is time.Now
-// when nil.
-func NewCA(now func() time.Time) (*CA, error) {
-	ca := &CA{now: now}
-	if ca.now == nil {
-		ca.now = time.Now
+// CAConfig configures a CA.
+type CAConfig struct {
+	// Now is the calendar by which it issues. Default time.Now.
+	Now func() time.Time
+}
+
+func (c CAConfig) withDefaults() CAConfig {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
+	return c
+}
+
+// NewCA makes a root that is valid for ten years around Now.
+func NewCA(c CAConfig) (*CA, error) {
+	ca := &CA{now: c.withDefaults().Now}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

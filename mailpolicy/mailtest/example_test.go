@@ -12,7 +12,7 @@ import (
 )
 
 func ExampleCA_Issue() {
-	ca, err := mailtest.NewCA(nil)
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -67,7 +67,7 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 
 // sameAddress compares in ASCII only: no letter folds onto another.
 func sameAddress(a, b string) bool {
-	return len(a) == len(b) && strings.EqualFold(a, b) && strings.ToLower(a) == strings.ToLower(b) && isASCII(a) && isASCII(b)
+	return isASCII(a) && isASCII(b) && strings.EqualFold(a, b)
 }
 
 func isASCII(s string) bool {

@@ -31,7 +31,7 @@ const gp = "gp@practice.example"
 
 func newCA(t testing.TB) *mailtest.CA {
 	t.Helper()
-	ca, err := mailtest.NewCA(nil)
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
 	require.NoError(t, err)
 	return ca
 }
@@ -89,7 +89,7 @@ func seal(t testing.TB, e *smime.Encrypter, data []byte, to ...smime.Recipient) 
 }
 
 func ExampleEncrypter_Encrypt() {
-	ca, err := mailtest.NewCA(nil)
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return
