@@ -50,7 +50,7 @@ func ExampleClient_Status() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go a.Run(ctx)
+	go func() { _ = a.Run(ctx) }() // ends with ctx
 	listener := httptest.NewServer(a.Handler())
 	defer listener.Close()
 

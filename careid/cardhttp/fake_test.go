@@ -36,6 +36,7 @@ func (s *service) Nonce(context.Context, careid.Purpose) (string, error) { retur
 func (s *service) Answer(context.Context, string) (*careid.Answered, error) {
 	return &careid.Answered{Result: "r", Presence: "p", LeaseEvery: 10 * time.Second, LeaseFor: 30 * time.Second, OpenAct: "h"}, nil
 }
+
 func (s *service) Redeem(_ context.Context, _ string, cookie []byte) (*careid.SignedIn, error) {
 	s.redeemed = string(cookie)
 	return &careid.SignedIn{Token: "new-token", Session: careid.Session{ExpiresAt: time.Unix(1780000000, 0).UTC()}}, nil
@@ -51,13 +52,16 @@ func (s *service) Session(_ context.Context, token string) (*careid.Session, err
 	}
 	return &careid.Session{Name: "Ada Nurse"}, nil
 }
+
 func (s *service) SignOut(_ context.Context, token string) error {
 	s.signedOut = append(s.signedOut, token)
 	return nil
 }
+
 func (s *service) OpenHandle(context.Context, string, []byte) (*careid.ActView, error) {
 	return &careid.ActView{Act: "a", Kind: careid.Issue, Keys: []careid.KeyPlan{{Use: careid.Authentication, ID: []byte{1}}}}, nil
 }
+
 func (s *service) Requests(context.Context, string, [][]byte) ([]*x509.Certificate, error) {
 	return []*x509.Certificate{{Raw: []byte{1}}, {Raw: []byte{2}}}, nil
 }
@@ -65,13 +69,16 @@ func (s *service) Confirm(context.Context, string, string) error { return nil }
 func (s *service) OpenUnlock(context.Context, []byte) (string, error) {
 	return "unlock-handle", nil
 }
+
 func (s *service) StartUnlock(context.Context, careid.UnlockStart) (*careid.UnlockStarted, error) {
 	return s.started()
 }
+
 func (s *service) RedeemUnlock(_ context.Context, u careid.UnlockCode) (*careid.Reset, error) {
 	s.code = string(u.Code)
 	return &careid.Reset{Token: "reset"}, nil
 }
+
 func (s *service) ResetOpened(context.Context, string, int64) (careid.SealedSOPIN, error) {
 	return careid.SealedSOPIN{Generation: 2}, nil
 }

@@ -56,9 +56,12 @@ func TestAgentResetCutShort(t *testing.T) {
 		before  bool
 		changed bool // the passcode was set already
 	}{
-		{"unlock/redeem", true, false}, {"unlock/redeem", false, false},
-		{"reset/opened", true, false}, {"reset/opened", false, false},
-		{"reset/confirm", true, true}, {"reset/confirm", false, true},
+		{"unlock/redeem", true, false},
+		{"unlock/redeem", false, false},
+		{"reset/opened", true, false},
+		{"reset/opened", false, false},
+		{"reset/confirm", true, true},
+		{"reset/confirm", false, true},
 	} {
 		t.Run(fmt.Sprintf("threat013/%s %v", at.path, at.before), func(t *testing.T) {
 			d.lock()
@@ -191,6 +194,53 @@ func TestAgentRenewalLeft(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The card is pulled at each word of a renewal: it always holds a pair that
+// signs in, and the renewal is finished or begun again.
+func TestAgentRenewalPulled(t *testing.T) {
+	for _, path := range []string{"nonce", "answer", "act", "act/requests", "act/confirm"} {
+		d := newDesk(t)
+		serial := d.issued()
+		c, err := d.module.Card(t.Context(), card.Selector{Serial: serial})
+		require.NoError(t, err)
+		for _, at := range []bool{true, false} {
+			t.Run(fmt.Sprint("threat034/", path, at), func(t *testing.T) {
+				certificates, err := c.Certificates(t.Context())
+				require.NoError(t, err)
+				var end time.Time // an old pair may lie beside, until the next renewal
+				for _, certificate := range certificates {
+					if at := certificate.X509.NotAfter; at.After(end) {
+						end = at
+					}
+				}
+				d.clock.Set(end.Add(-24 * time.Hour))
+				b := d.browser()
+				b.signIn(passcode)
+				ticket := b.ticket("/renew")
+				d.setGate(func(p string, before bool) bool {
+					if p == path && before == at {
+						d.setGate(nil)
+						require.NoError(t, d.tray.Remove(0))
+					}
+					return true
+				})
+				_, err = d.Run(t.Context(), ticket, typed(passcode))
+				require.NoError(t, err)
+				require.NoError(t, d.tray.Insert(0, serial))
+				require.Eventually(t, func() bool { return !b.in() }, 2*time.Second, 20*time.Millisecond)
+
+				b = d.browser()
+				b.signIn(passcode) // and finishes what was left
+				if status, _ := b.get("/renew"); status == 200 {
+					task, err := d.Run(t.Context(), b.ticket("/renew"), typed(passcode))
+					require.NoError(t, err)
+					d.done(task)
+				}
+				require.Contains(t, b.signIn(passcode), `"alerts":[]`)
+			})
+		}
 	}
 }
 
