@@ -91,6 +91,16 @@ func (t *token) ensure() error {
 	}
 	t.open, t.slot, t.session, t.holder = true, slot, s, nil
 	t.epoch++
+	// The card may have been swapped since it was found.
+	raw, err := t.lib.lib.TokenInfo(slot)
+	switch {
+	case err != nil && !gone(err):
+		t.drop()
+		return explain("open", err)
+	case err != nil || tokenInfo(raw).Serial != t.serial:
+		t.lost()
+		return ErrRemoved
+	}
 	return nil
 }
 

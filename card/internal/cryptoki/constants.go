@@ -5,26 +5,28 @@ package cryptoki
 // Values of PKCS#11 v2.40, as far as this SDK uses them. They are declared here
 // because miekg's may only be read with cgo.
 const (
-	FlagTokenPresent            = 0x1   // CK_SLOT_INFO: CKF_TOKEN_PRESENT
-	FlagWriteProtected          = 0x2   // CK_TOKEN_INFO from here on
-	FlagLoginRequired           = 0x4   //
-	FlagUserPINInitialized      = 0x8   //
-	FlagProtectedAuthPath       = 0x100 //
-	FlagTokenInitialized        = 0x400
-	FlagUserPINCountLow         = 0x10000
-	FlagUserPINFinalTry         = 0x20000
-	FlagUserPINLocked           = 0x40000
-	FlagUserPINToBeChanged      = 0x80000
-	FlagSOPINCountLow           = 0x100000
-	FlagSOPINFinalTry           = 0x200000
-	FlagSOPINLocked             = 0x400000
-	FlagSOPINToBeChanged        = 0x800000
-	FlagRWSession               = 0x2
-	FlagSerialSession           = 0x4
-	StateROUser                 = 1 // CK_SESSION_INFO
-	StateRWUser                 = 3
-	UserSO                 uint = 0
-	UserNormal             uint = 1
+	FlagTokenPresent = 0x1 // CK_SLOT_INFO
+
+	FlagUserPINInitialized = 0x8 // CK_TOKEN_INFO
+	FlagProtectedAuthPath  = 0x100
+	FlagTokenInitialized   = 0x400
+	FlagUserPINCountLow    = 0x10000
+	FlagUserPINFinalTry    = 0x20000
+	FlagUserPINLocked      = 0x40000
+	FlagUserPINToBeChanged = 0x80000
+	FlagSOPINCountLow      = 0x100000
+	FlagSOPINFinalTry      = 0x200000
+	FlagSOPINLocked        = 0x400000
+	FlagSOPINToBeChanged   = 0x800000
+
+	FlagRWSession     = 0x2 // C_OpenSession
+	FlagSerialSession = 0x4
+
+	StateROUser = 1 // CK_SESSION_INFO
+	StateRWUser = 3
+
+	UserSO     uint = 0 // C_Login
+	UserNormal uint = 1
 )
 
 // Object classes, key types and attributes.
@@ -77,12 +79,8 @@ const (
 const (
 	OK                         = 0x0
 	SlotIDInvalid              = 0x3
-	GeneralError               = 0x5
-	FunctionFailed             = 0x6
-	ArgumentsBad               = 0x7
 	AttributeSensitive         = 0x11
 	AttributeTypeInvalid       = 0x12
-	DeviceError                = 0x30
 	DeviceMemory               = 0x31
 	DeviceRemoved              = 0x32
 	FunctionNotSupported       = 0x54
