@@ -93,8 +93,9 @@ func linked() ([]module, error) {
 func difference(have string, modules []module) string {
 	listed := map[string]bool{}
 	for line := range strings.Lines(have) {
-		if name, ok := strings.CutPrefix(line, "* "); ok {
-			listed[strings.TrimSpace(name)] = true
+		f := strings.Fields(line)
+		if len(f) == 3 && f[0] == "*" && strings.HasPrefix(f[2], "v") {
+			listed[f[1]+" "+f[2]] = true
 		}
 	}
 	var diff []string
