@@ -93,8 +93,11 @@ func certificateTemplate(cert *x509.Certificate, id []byte, label string) ([]cry
 	return []cryptoki.Attribute{
 		cryptoki.Ulong(cryptoki.AttrClass, cryptoki.ClassCertificate), cryptoki.Bool(cryptoki.AttrToken, true), cryptoki.Bool(cryptoki.AttrPrivate, false),
 		cryptoki.Ulong(cryptoki.AttrCertificateType, cryptoki.CertificateX509),
-		{Type: cryptoki.AttrID, Value: id}, {Type: cryptoki.AttrLabel, Value: []byte(label)},
-		{Type: cryptoki.AttrSubject, Value: cert.RawSubject}, {Type: cryptoki.AttrIssuer, Value: cert.RawIssuer},
-		{Type: cryptoki.AttrSerialNumber, Value: serial}, {Type: cryptoki.AttrValue, Value: cert.Raw},
+		{Type: cryptoki.AttrID, Value: id},
+		{Type: cryptoki.AttrLabel, Value: []byte(label)},
+		{Type: cryptoki.AttrSubject, Value: cert.RawSubject},
+		{Type: cryptoki.AttrIssuer, Value: cert.RawIssuer},
+		{Type: cryptoki.AttrSerialNumber, Value: serial},
+		{Type: cryptoki.AttrValue, Value: cert.Raw},
 	}, nil
 }

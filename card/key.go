@@ -147,7 +147,8 @@ func (spec KeySpec) template() (uint, []cryptoki.Attribute, error) {
 	}
 	public := []cryptoki.Attribute{
 		cryptoki.Bool(cryptoki.AttrToken, true), cryptoki.Bool(cryptoki.AttrPrivate, false), cryptoki.Bool(cryptoki.AttrVerify, true),
-		{Type: cryptoki.AttrID, Value: spec.ID}, {Type: cryptoki.AttrLabel, Value: []byte(spec.Label)},
+		{Type: cryptoki.AttrID, Value: spec.ID},
+		{Type: cryptoki.AttrLabel, Value: []byte(spec.Label)},
 	}
 	rsa := func(bits uint) (uint, []cryptoki.Attribute, error) {
 		return cryptoki.MechRSAKeyPairGen, append(public, cryptoki.Ulong(cryptoki.AttrModulusBits, bits),
@@ -170,7 +171,8 @@ func (spec KeySpec) private() []cryptoki.Attribute {
 	return []cryptoki.Attribute{
 		cryptoki.Bool(cryptoki.AttrToken, true), cryptoki.Bool(cryptoki.AttrPrivate, true), cryptoki.Bool(cryptoki.AttrSensitive, true),
 		cryptoki.Bool(cryptoki.AttrExtractable, false), cryptoki.Bool(cryptoki.AttrSign, true),
-		{Type: cryptoki.AttrID, Value: spec.ID}, {Type: cryptoki.AttrLabel, Value: []byte(spec.Label)},
+		{Type: cryptoki.AttrID, Value: spec.ID},
+		{Type: cryptoki.AttrLabel, Value: []byte(spec.Label)},
 	}
 }
 

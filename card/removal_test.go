@@ -170,7 +170,9 @@ func TestThreats(t *testing.T) {
 		removed := map[string]int{}
 		go func() {
 			time.Sleep(300 * time.Millisecond)
-			d.tray.Damage(other)
+			if err := d.tray.Damage(other); err != nil {
+				t.Error(err)
+			}
 		}()
 		for e := range d.module.Events(ctx) {
 			if e.Kind == card.Removed {

@@ -150,8 +150,10 @@ func build(cc, cache, path string) error {
 		return err
 	}
 	out := filepath.Join(work, "cardshim.so")
-	args := []string{"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out,
-		filepath.Join(work, "shim", "cardshim.c"), filepath.Join(work, "shim", "tray.c"), "-ldl", "-lpthread"}
+	args := []string{
+		"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out,
+		filepath.Join(work, "shim", "cardshim.c"), filepath.Join(work, "shim", "tray.c"), "-ldl", "-lpthread",
+	}
 	if said, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s: %w\n%s", ErrNoShim, cc, err, said)
 	}
