@@ -5,6 +5,7 @@ package careid
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -76,8 +77,10 @@ func (s *Service) mailMissing(ctx context.Context, address string) (wardkey.Refu
 	active, locked, accepted, err := s.mail.LinkState(ctx, address)
 	var no *wardkey.Refusal
 	switch {
+	case errors.As(err, &no) && no.Status == http.StatusNotFound:
+		return wardkey.Refusals{s.no("mail.inactive").Because(err)}, nil // an account that is not there is not active
 	case errors.As(err, &no) && strings.HasPrefix(no.Rule, "mail."):
-		return wardkey.Refusals{s.no(no.Rule).Because(err)}, nil
+		return wardkey.Refusals{no}, nil
 	case err != nil:
 		return nil, err
 	}

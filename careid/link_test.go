@@ -124,3 +124,45 @@ func TestLink(t *testing.T) {
 		require.Equal(t, card.Serial, link.Card)
 	})
 }
+
+// disabled is a directory whose accounts are all disabled, or all missing, and says so by a Refusal.
+type disabled struct{ no *wardkey.Refusal }
+
+func (d disabled) LinkState(context.Context, string) (active, locked, policyAccepted bool, err error) {
+	return false, false, false, d.no
+}
+
+func TestLinkDirectory(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	book, err := careid.Rules()
+	require.NoError(t, err)
+	nurse := actor(t, h, h.Nurse, careid.Holder)
+	ask := func(no *wardkey.Refusal) (wardkey.Refusals, error) {
+		c := h.Config
+		c.Mail = disabled{no}
+		service, err := careid.New(c)
+		require.NoError(t, err)
+		return service.LinkPreflight(ctx, nurse, careid.LinkRequest{Address: "a@nhs.net", Workstation: careid.Workstation{Browser: "edge", CredentialManagement: careid.Yes}})
+	}
+	t.Run("row086", func(t *testing.T) {
+		missing, err := ask(book.Refuse("mail.disabled"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"mail.disabled"}, rules(missing))
+		require.Equal(t, "local-administrator", missing[0].Fixer)
+	})
+	t.Run("no such account", func(t *testing.T) {
+		missing, err := ask(&wardkey.Refusal{Rule: "mail.account.unknown", Status: 404, Public: "None."})
+		require.NoError(t, err)
+		require.Equal(t, []string{"mail.inactive"}, rules(missing))
+	})
+	t.Run("a failure is no condition", func(t *testing.T) {
+		_, err := ask(&wardkey.Refusal{Rule: "internal", Status: 500, Public: "Down."})
+		require.Error(t, err)
+	})
+	t.Run("only nhs.net", func(t *testing.T) {
+		missing, err := h.Service.LinkPreflight(ctx, nurse, careid.LinkRequest{Address: "a@evilnhs.net"})
+		require.NoError(t, err)
+		require.Equal(t, "mail.address", missing[0].Rule)
+	})
+}

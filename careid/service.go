@@ -26,8 +26,8 @@ type CA interface {
 	Verify(ctx context.Context, cert *x509.Certificate) error
 }
 
-// MailDirectory answers for mail accounts. An address that has no account is not active. An error that is a Refusal
-// by a rule mail.… counts as that condition; any other is a failure.
+// MailDirectory answers for mail accounts. An address that has no account is not active, or a Refusal with status
+// 404. Any other Refusal by a rule mail.… counts as a condition of its own, as it is; any other error is a failure.
 type MailDirectory interface {
 	LinkState(ctx context.Context, address string) (active, locked, policyAccepted bool, err error)
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careidtest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+)
+
+// What may be used once, and what ends by the clock.
+
+func (t *storeTest) code(request string) careid.Code {
+	return careid.Code{Request: request, Card: "c1", Profile: "000000000001", Handle: []byte{1}, Salt: []byte{2}, Hash: []byte{3}, State: careid.CodeOpen, SentAt: t.at, ExpiresAt: t.at.Add(time.Minute)}
+}
+
+func (t *storeTest) codes() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		require.NoError(t, tx.Unlocks.AddCode(ctx, t.code("r1")))
+		for range 2 {
+			t.ok(tx.Unlocks.CountTry(ctx, "r1", "c1", 2, t.at))
+		}
+		t.not(tx.Unlocks.CountTry(ctx, "r1", "c1", 2, t.at))
+		t.not(tx.Unlocks.CountTry(ctx, "r1", "c2", 9, t.at))
+		t.ok(tx.Unlocks.CountTry(ctx, "r1", "c1", 9, t.at.Add(time.Minute-time.Second)))
+		t.not(tx.Unlocks.CountTry(ctx, "r1", "c1", 9, t.at.Add(time.Minute)))
+		require.NoError(t, tx.Unlocks.AddCode(ctx, t.code("r2")))
+		t.not(tx.Unlocks.CountTry(ctx, "r1", "c1", 9, t.at))
+		t.not(tx.Unlocks.UseCode(ctx, "r1"))
+		t.ok(tx.Unlocks.UseCode(ctx, "r2"))
+		t.not(tx.Unlocks.UseCode(ctx, "r2"))
+		c, err := tx.Unlocks.Code(ctx, "r1")
+		require.NoError(t, err)
+		require.Equal(t, careid.CodeSuperseded, c.State)
+		require.Equal(t, 3, c.Tries)
+		sent, err := tx.Unlocks.LastSent(ctx, "000000000001", t.at.Add(-time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, []time.Time{t.at, t.at}, sent)
+		sent, err = tx.Unlocks.LastSent(ctx, "000000000001", t.at)
+		require.NoError(t, err)
+		require.Empty(t, sent)
+
+		day := 24 * time.Hour
+		t.ok(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at.Add(-day), t.at))
+		t.not(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at.Add(-day), t.at))
+		t.ok(tx.Unlocks.CountCardTry(ctx, "c2", 1, t.at.Add(-day), t.at))
+		t.not(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at.Add(-time.Second), t.at.Add(day-time.Second)))
+		t.ok(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at, t.at.Add(day)))
+	})
+}
+
+func (t *storeTest) resets() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		r := careid.ResetAct{Token: []byte("1"), Card: "c1", Profile: "000000000001", Request: "r1", AgentKey: []byte{1}, State: careid.ResetOpen, Next: 2, At: t.wall}
+		require.NoError(t, tx.Unlocks.AddReset(ctx, r))
+		r.State, r.Opened = careid.ResetHasOpened, 1
+		t.ok(tx.Unlocks.UpdateReset(ctx, r, careid.ResetOpen))
+		t.not(tx.Unlocks.UpdateReset(ctx, r, careid.ResetOpen))
+		found, err := tx.Unlocks.Reset(ctx, []byte("1"))
+		require.NoError(t, err)
+		require.Equal(t, r, found)
+		second := r
+		second.Token, second.Request, second.State = []byte("2"), "r2", careid.ResetOpen
+		require.NoError(t, tx.Unlocks.AddReset(ctx, second))
+		found, err = tx.Unlocks.Reset(ctx, []byte("1"))
+		require.NoError(t, err)
+		require.Equal(t, careid.ResetEnded, found.State)
+		_, err = tx.Unlocks.Reset(ctx, []byte("3"))
+		require.ErrorIs(t, err, careid.ErrNotFound)
+	})
+}
+
+func (t *storeTest) proofs() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		until := t.wall.Add(time.Minute)
+		for _, nonce := range []string{"n1", "n2", "n3"} {
+			require.NoError(t, tx.Proofs.AddNonce(ctx, nonce, careid.SignIn, until))
+		}
+		t.not(tx.Proofs.TakeNonce(ctx, "n1", careid.StepUp, t.wall))
+		t.not(tx.Proofs.TakeNonce(ctx, "n1", careid.SignIn, until))
+		t.ok(tx.Proofs.TakeNonce(ctx, "n1", careid.SignIn, until.Add(-time.Second)))
+		t.not(tx.Proofs.TakeNonce(ctx, "n1", careid.SignIn, t.wall))
+
+		r := careid.Result{Hash: []byte("h"), Bind: []byte("b"), Purpose: careid.SignIn, Presence: []byte("p"), Certificate: [32]byte{1}, Card: "c1", Profile: "1", Until: until}
+		require.NoError(t, tx.Proofs.AddResult(ctx, r))
+		for _, wrong := range []func() (careid.Result, error){
+			func() (careid.Result, error) { return tx.Proofs.TakeResult(ctx, []byte("x"), []byte("b"), t.wall) },
+			func() (careid.Result, error) { return tx.Proofs.TakeResult(ctx, []byte("h"), []byte("x"), t.wall) },
+			func() (careid.Result, error) { return tx.Proofs.TakeResult(ctx, []byte("h"), []byte("b"), until) },
+		} {
+			_, err := wrong()
+			require.ErrorIs(t, err, careid.ErrNotFound)
+		}
+		taken, err := tx.Proofs.TakeResult(ctx, []byte("h"), []byte("b"), t.wall)
+		require.NoError(t, err)
+		require.Equal(t, r, taken)
+		_, err = tx.Proofs.TakeResult(ctx, []byte("h"), []byte("b"), t.wall)
+		require.ErrorIs(t, err, careid.ErrNotFound)
+
+		p := careid.PresenceLease{Hash: []byte("p"), Card: "c1", Until: until}
+		require.NoError(t, tx.Proofs.AddPresence(ctx, p))
+		t.not(tx.Proofs.ExtendPresence(ctx, []byte("p"), until, until.Add(time.Hour)))
+		p.Until = until.Add(time.Second)
+		t.ok(tx.Proofs.ExtendPresence(ctx, []byte("p"), t.wall, p.Until))
+		read, err := tx.Proofs.Presence(ctx, []byte("p"))
+		require.NoError(t, err)
+		require.Equal(t, p, read)
+		t.not(tx.Proofs.Spent(ctx, t.wall))
+		t.ok(tx.Proofs.Spent(ctx, until))
+		require.NoError(t, tx.Proofs.Purge(ctx, until))
+		t.not(tx.Proofs.TakeNonce(ctx, "n2", careid.SignIn, t.wall))
+		ended, err := tx.Proofs.EndPresence(ctx, []byte("p"))
+		require.NoError(t, err)
+		require.Equal(t, p, ended)
+		_, err = tx.Proofs.EndPresence(ctx, []byte("p"))
+		require.ErrorIs(t, err, careid.ErrNotFound)
+	})
+}
+
+func (t *storeTest) sessions() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		lease := t.wall.Add(30 * time.Second)
+		require.NoError(t, tx.Proofs.AddPresence(ctx, careid.PresenceLease{Hash: []byte("p"), Card: "c1", Until: lease}))
+		row := careid.SessionRow{Hash: []byte("s1"), Profile: "1", Card: "c1", Certificate: [32]byte{1}, Presence: []byte("p"), Binding: careid.BindingClose, AuthTime: t.at, ExpiresAt: t.at.Add(time.Hour)}
+		require.NoError(t, tx.Sessions.AddSession(ctx, row))
+		keep := row
+		keep.Hash, keep.Binding, keep.ExpiresAt = []byte("s2"), careid.BindingKeep, t.at.Add(2*time.Hour)
+		require.NoError(t, tx.Sessions.AddSession(ctx, keep))
+		read, err := tx.Sessions.Session(ctx, []byte("s1"))
+		require.NoError(t, err)
+		row.Lease = lease
+		require.Equal(t, row, read)
+		_, err = tx.Sessions.Session(ctx, []byte("s9"))
+		require.ErrorIs(t, err, careid.ErrNotFound)
+
+		overdue := func(now, wall time.Time) int {
+			rows, err := tx.Sessions.Overdue(ctx, now, wall, 10)
+			require.NoError(t, err)
+			return len(rows)
+		}
+		require.Equal(t, []int{0, 1, 1, 2}, []int{overdue(t.at, t.wall), overdue(t.at, lease), overdue(row.ExpiresAt, t.wall), overdue(keep.ExpiresAt, lease)})
+		next, err := tx.Sessions.NextExpiry(ctx)
+		require.NoError(t, err)
+		require.Equal(t, row.ExpiresAt, next)
+
+		end := func(f careid.SessionFilter) int {
+			rows, err := tx.Sessions.EndSessions(ctx, f, "why")
+			require.NoError(t, err)
+			return len(rows)
+		}
+		require.Equal(t, 0, end(careid.SessionFilter{}), "no filter ends nothing")
+		require.Equal(t, 0, end(careid.SessionFilter{Card: "c1", Profile: "2"}))
+		require.Equal(t, 1, end(careid.SessionFilter{Presence: []byte("p"), Bound: true}))
+		require.Equal(t, 0, end(careid.SessionFilter{Hash: []byte("s1")}))
+		require.Equal(t, 1, end(careid.SessionFilter{Profile: "1"}))
+		read, err = tx.Sessions.Session(ctx, []byte("s1"))
+		require.NoError(t, err)
+		require.Equal(t, "why", read.Ended)
+		next, err = tx.Sessions.NextExpiry(ctx)
+		require.NoError(t, err)
+		require.True(t, next.IsZero())
+	})
+}
+
+// races asks that of many callers at once each single-use thing goes to one.
+func (t *storeTest) races() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		require.NoError(t, tx.Unlocks.AddCode(ctx, t.code("r1")))
+		require.NoError(t, tx.Proofs.AddNonce(ctx, "n1", careid.SignIn, t.wall.Add(time.Minute)))
+		require.NoError(t, tx.Proofs.AddResult(ctx, careid.Result{Hash: []byte("h"), Bind: []byte("b"), Presence: []byte("p"), Until: t.wall.Add(time.Minute)}))
+	})
+	takers := map[string]func(context.Context, *careid.Tx) (bool, error){
+		"code": func(ctx context.Context, tx *careid.Tx) (bool, error) { return tx.Unlocks.UseCode(ctx, "r1") },
+		"nonce": func(ctx context.Context, tx *careid.Tx) (bool, error) {
+			return tx.Proofs.TakeNonce(ctx, "n1", careid.SignIn, tx.Wall)
+		},
+		"result": func(ctx context.Context, tx *careid.Tx) (bool, error) {
+			_, err := tx.Proofs.TakeResult(ctx, []byte("h"), []byte("b"), tx.Wall)
+			if errors.Is(err, careid.ErrNotFound) {
+				return false, nil
+			}
+			return err == nil, err
+		},
+		"act": func(ctx context.Context, tx *careid.Tx) (bool, error) {
+			act, err := tx.Acts.Act(ctx, "a1")
+			act.State = careid.ActIssued
+			if err != nil {
+				return false, err
+			}
+			return tx.Acts.UpdateAct(ctx, act, careid.ActOpen)
+		},
+	}
+	for name, take := range takers {
+		var taken atomic.Int64
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() {
+				var done bool
+				err := t.store.Write(context.Background(), func(ctx context.Context, tx *careid.Tx) (err error) {
+					done, err = take(ctx, tx)
+					return err
+				})
+				if err == nil && done {
+					taken.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		require.Equal(t, int64(1), taken.Load(), name)
+	}
+}
