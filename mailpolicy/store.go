@@ -50,6 +50,7 @@ type StoreTx interface {
 	// Answers are in the order in which they were set.
 	Answers(ctx context.Context, address string) ([]AnswerRecord, error)
 
+	// InsertSession also forgets the sessions that have ended.
 	InsertSession(ctx context.Context, s SessionRecord) error
 	Session(ctx context.Context, tokenHash []byte) (SessionRecord, error)
 	// DeleteSessions ends the account's sessions but the one with that hash,

@@ -55,7 +55,9 @@ func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	if err := decision.Err(); err != nil {
 		return relayed{}, err
 	}
-	batches, err := g.batches(ctx, decision, header)
+	asking, cancel := context.WithTimeout(ctx, g.config.Timeout)
+	defer cancel()
+	batches, err := g.batches(asking, decision, header)
 	if err != nil {
 		return relayed{}, err
 	}

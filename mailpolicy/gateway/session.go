@@ -43,7 +43,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 		s.declared = opts.Size
 	}
 	if senders := s.gateway.config.Senders; senders != nil {
-		if err := senders.CanSend(context.Background(), from); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), s.gateway.config.Timeout)
+		defer cancel()
+		if err := senders.CanSend(ctx, from); err != nil {
 			return replyFor(err)
 		}
 	}

@@ -123,8 +123,13 @@ func errorRollsBack(t *testing.T, s mailpolicy.Store) {
 
 func sessions(t *testing.T, s mailpolicy.Store) {
 	seed(t, s)
-	expires := time.Unix(1800003600, 0).UTC()
+	var expires time.Time
 	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		expires = tx.Now().Add(time.Hour)
+		ended := mailpolicy.SessionRecord{TokenHash: []byte("ended"), Address: account.Address, Expires: tx.Now()}
+		if err := tx.InsertSession(ctx, ended); err != nil {
+			return err
+		}
 		for _, hash := range []string{"one", "two", "three"} {
 			if err := tx.InsertSession(ctx, mailpolicy.SessionRecord{TokenHash: []byte(hash), Address: account.Address, Expires: expires}); err != nil {
 				return err
@@ -136,8 +141,10 @@ func sessions(t *testing.T, s mailpolicy.Store) {
 		got, err := tx.Session(ctx, []byte("two"))
 		require.NoError(t, err)
 		require.Equal(t, mailpolicy.SessionRecord{TokenHash: []byte("two"), Address: account.Address, Expires: expires}, got)
-		_, err = tx.Session(ctx, []byte("one"))
-		require.ErrorIs(t, err, mailpolicy.ErrNotFound)
+		for _, gone := range []string{"one", "ended"} {
+			_, err = tx.Session(ctx, []byte(gone))
+			require.ErrorIs(t, err, mailpolicy.ErrNotFound, gone)
+		}
 		return tx.DeleteSessions(ctx, account.Address, nil)
 	})
 	require.ErrorIs(t, s.Read(t.Context(), func(ctx context.Context, tx mailpolicy.StoreTx) error {

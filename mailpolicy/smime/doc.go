@@ -9,7 +9,11 @@
 // # What is written
 //
 // EnvelopedData with AES-256-CBC, in BER of indefinite length, so that a
-// message of any size takes the same few hundred kilobytes of memory. Each
+// message of any size takes the same few hundred kilobytes of memory; or, by
+// Config.GCM, AuthEnvelopedData with AES-256-GCM, which holds the message in
+// memory. CBC hides a message but does not show that it was altered on the way
+// (the Efail attacks), GCM does; CBC is the default because mail programs of
+// some years ago read nothing else. Each
 // recipient gets the content key under their own:
 //
 //   - RSA keys by RSAES-OAEP with SHA-256 for the hash and the mask. Config.RSA15
@@ -19,9 +23,7 @@
 //   - P-256 and P-384 keys by ephemeral-static ECDH (RFC 5753):
 //     dhSinglePass-stdDH-sha256kdf-scheme and aes256-wrap.
 //
-// AES-CBC hides a message but does not show that it was altered on the way (the
-// Efail attacks); AuthEnvelopedData with AES-GCM, which does, is not there yet,
-// nor are signing and decrypting.
+// Signing and decrypting are not there yet.
 //
 // # What is left outside
 //

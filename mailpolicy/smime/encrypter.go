@@ -26,6 +26,12 @@ type Config struct {
 	RequireEmailProtection bool
 	// RSA15 encrypts for RSA keys by RSAES-PKCS1-v1_5 instead of OAEP.
 	RSA15 bool
+	// GCM writes AuthEnvelopedData with AES-256-GCM, which shows whoever opens
+	// it that it was not altered, for recipients whose programs read that. The
+	// message is held in memory until its end, up to MaxGCMBytes (default 48
+	// MiB, above which ErrTooLong).
+	GCM         bool
+	MaxGCMBytes int
 	// Now is the calendar by which certificates are in date. Default time.Now.
 	Now func() time.Time
 }
@@ -33,6 +39,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.MaxGCMBytes <= 0 {
+		c.MaxGCMBytes = 48 << 20
 	}
 	return c
 }
@@ -89,7 +98,7 @@ func (e *Encrypter) Encrypt(ctx context.Context, w io.Writer, message io.Reader,
 // body, whose header is given: the header block with its empty line. Close ends
 // the message; without it, what was written is no message.
 func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, to []Recipient) (io.WriteCloser, error) {
-	outer, inner, err := protect(header)
+	outer, inner, err := protect(header, e.config.GCM)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +109,7 @@ func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, t
 		return nil, err
 	}
 	lines := &base64Lines{w: w}
-	sealed, err := newEnvelope(lines, to, e.config.RSA15)
+	sealed, err := e.envelope(lines, to)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +125,13 @@ func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, t
 func (e *Encrypter) Seal(ctx context.Context, w io.Writer, to []Recipient) (io.WriteCloser, error) {
 	if err := e.checkAll(ctx, to); err != nil {
 		return nil, err
+	}
+	return e.envelope(w, to)
+}
+
+func (e *Encrypter) envelope(w io.Writer, to []Recipient) (io.WriteCloser, error) {
+	if e.config.GCM {
+		return newAuthEnvelope(w, to, e.config.RSA15, e.config.MaxGCMBytes)
 	}
 	return newEnvelope(w, to, e.config.RSA15)
 }
@@ -133,7 +149,7 @@ func (e *Encrypter) checkAll(ctx context.Context, to []Recipient) error {
 }
 
 type messageWriter struct {
-	envelope *envelope
+	envelope io.WriteCloser
 	lines    *base64Lines
 }
 

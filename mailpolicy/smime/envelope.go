@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // chunk is how much content one OCTET STRING of the stream holds; a multiple of
@@ -33,27 +34,37 @@ type envelope struct {
 const head = 5
 
 func newEnvelope(w io.Writer, to []Recipient, rsa15 bool) (*envelope, error) {
-	key := make([]byte, 32)
 	iv := make([]byte, aes.BlockSize)
-	_, _ = rand.Read(key) // never fails: crypto/rand
-	_, _ = rand.Read(iv)
-	defer clear(key)
-	block, err := aes.NewCipher(key)
+	_, _ = rand.Read(iv)                                               // never fails: crypto/rand
+	block, err := begin(w, to, rsa15, oid(1, 2, 840, 113549, 1, 7, 3), // id-envelopedData
+		algorithm(oid(2, 16, 840, 1, 101, 3, 4, 1, 42), tlv(tagOctets, iv))) // aes256-CBC
 	if err != nil {
-		return nil, fmt.Errorf("smime: %w", err)
-	}
-	start, err := envelopeStart(to, key, iv, rsa15)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(start); err != nil {
 		return nil, err
 	}
 	return &envelope{w: w, mode: cipher.NewCBCEncrypter(block, iv), buf: make([]byte, head+chunk)}, nil
 }
 
-// envelopeStart is everything before the first piece of content.
-func envelopeStart(to []Recipient, key, iv []byte, rsa15 bool) ([]byte, error) {
+// begin draws a content key, writes everything before the first piece of
+// content, and returns the cipher under that key.
+func begin(w io.Writer, to []Recipient, rsa15 bool, kind, how []byte) (cipher.Block, error) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand
+	defer clear(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("smime: %w", err)
+	}
+	start, err := envelopeStart(to, key, rsa15, kind, how)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(start)
+	return block, err
+}
+
+// envelopeStart is EnvelopedData, or AuthEnvelopedData, which has the same
+// form up to its content and is always version 0 (RFC 5083 §2.1).
+func envelopeStart(to []Recipient, key []byte, rsa15 bool, kind, how []byte) ([]byte, error) {
 	version := byte(0)
 	infos := make([][]byte, 0, len(to))
 	for _, r := range to {
@@ -61,7 +72,7 @@ func envelopeStart(to []Recipient, key, iv []byte, rsa15 bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if agreed {
+		if agreed && !bytes.Equal(kind, authEnvelopedData()) {
 			version = 2
 		}
 		infos = append(infos, info)
@@ -69,15 +80,21 @@ func envelopeStart(to []Recipient, key, iv []byte, rsa15 bool) ([]byte, error) {
 	slices.SortFunc(infos, bytes.Compare) // the order of a SET in DER; it also hides the caller's
 	var b bytes.Buffer
 	b.Write([]byte{tagSequence, indefinite}) // ContentInfo
-	b.Write(oid(1, 2, 840, 113549, 1, 7, 3)) // id-envelopedData
+	b.Write(kind)
 	b.Write([]byte{tagContext0, indefinite, tagSequence, indefinite})
 	b.Write([]byte{tagInteger, 1, version})
 	b.Write(tlv(tagSet, infos...))
 	b.Write([]byte{tagSequence, indefinite}) // EncryptedContentInfo
 	b.Write(oid(1, 2, 840, 113549, 1, 7, 1)) // id-data
-	b.Write(algorithm(oid(2, 16, 840, 1, 101, 3, 4, 1, 42), tlv(tagOctets, iv)))
+	b.Write(how)
 	b.Write([]byte{tagContext0, indefinite})
 	return b.Bytes(), nil
+}
+
+// writeEnds closes elements of indefinite length.
+func writeEnds(w io.Writer, n int) error {
+	_, err := io.WriteString(w, strings.Repeat(endOfContents, n))
+	return err
 }
 
 // Write encrypts p as far as whole chunks go and keeps the rest.
@@ -123,12 +140,7 @@ func (e *envelope) Close() error {
 	}
 	e.flush()
 	if e.err == nil {
-		const open = 5 // content, EncryptedContentInfo, EnvelopedData, [0], ContentInfo
-		for range open {
-			if _, e.err = io.WriteString(e.w, endOfContents); e.err != nil {
-				break
-			}
-		}
+		e.err = writeEnds(e.w, 5) // content, EncryptedContentInfo, EnvelopedData, [0], ContentInfo
 	}
 	return e.err
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -25,8 +26,10 @@ var droppedFields = map[string]bool{
 	"bcc": true, "resent-bcc": true, "return-path": true, "received": true, "delivered-to": true, "hp-outer": true,
 }
 
+// outerMIME is the MIME part of the outer header, but for the smime-type (RFC
+// 8551 §3.2.2).
 const outerMIME = "MIME-Version: 1.0\r\n" +
-	"Content-Type: application/pkcs7-mime; smime-type=enveloped-data;\r\n name=\"smime.p7m\"\r\n" +
+	"Content-Type: application/pkcs7-mime; smime-type=%s;\r\n name=\"smime.p7m\"\r\n" +
 	"Content-Transfer-Encoding: base64\r\n" +
 	"Content-Disposition: attachment; filename=\"smime.p7m\"\r\n" +
 	"\r\n"
@@ -100,7 +103,7 @@ func fieldName(line []byte) (string, bool) {
 
 // protect parts a header into the one that goes outside, with its empty line,
 // and the one that goes inside with the body. RFC 9788 §4 and §5.
-func protect(header []byte) (outer, inner []byte, err error) {
+func protect(header []byte, authenticated bool) (outer, inner []byte, err error) {
 	fields, err := splitFields(header)
 	if err != nil {
 		return nil, nil, err
@@ -133,7 +136,11 @@ func protect(header []byte) (outer, inner []byte, err error) {
 		return nil, nil, ErrHeader
 	}
 	show([]byte("Subject: " + OuterSubject + "\r\n"))
-	out.WriteString(outerMIME)
+	kind := "enveloped-data"
+	if authenticated {
+		kind = "authEnveloped-data"
+	}
+	fmt.Fprintf(&out, outerMIME, kind)
 	if !versioned {
 		in.WriteString("MIME-Version: 1.0\r\n")
 	}

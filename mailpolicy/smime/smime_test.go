@@ -126,42 +126,67 @@ func ExampleEncrypter_Encrypt() {
 	// false
 }
 
-// Every kind of key, alone and together, at every size around a block and a
-// chunk.
+// Every kind of key, alone and together, by every way of encrypting, at every
+// size around a block and a chunk.
 func TestOpenSSLOpensIt(t *testing.T) {
 	ca := newCA(t)
 	kinds := map[string]mailtest.Identity{
-		"rsa": issue(t, ca, mailtest.Spec{Email: gp, RSABits: 2048}), "rsa3072": issue(t, ca, mailtest.Spec{Email: gp, RSABits: 3072}),
-		"p256": issue(t, ca, mailtest.Spec{Email: gp}), "p384": issue(t, ca, mailtest.Spec{Email: gp, Curve: elliptic.P384()}),
+		"rsa":     issue(t, ca, mailtest.Spec{Email: gp, RSABits: 2048}),
+		"rsa3072": issue(t, ca, mailtest.Spec{Email: gp, RSABits: 3072}),
+		"p256":    issue(t, ca, mailtest.Spec{Email: gp}),
+		"p384":    issue(t, ca, mailtest.Spec{Email: gp, Curve: elliptic.P384()}),
 	}
-	for _, rsa15 := range []bool{false, true} {
-		e := newEncrypter(t, smime.Config{Roots: ca.Roots(), RSA15: rsa15})
-		var all []smime.Recipient
+	var all []smime.Recipient
+	for _, id := range kinds {
+		all = append(all, smime.Recipient{Address: gp, Certificate: id.Certificate})
+	}
+	for _, c := range []smime.Config{{}, {RSA15: true}, {GCM: true}, {GCM: true, RSA15: true}} {
+		c.Roots = ca.Roots()
+		e := newEncrypter(t, c)
 		for name, id := range kinds {
-			to := smime.Recipient{Address: gp, Certificate: id.Certificate}
-			all = append(all, to)
-			t.Run(fmt.Sprintf("%s rsa15=%v", name, rsa15), func(t *testing.T) {
-				got, err := opened(t, "DER", seal(t, e, []byte("hello"), to), id)
+			t.Run(fmt.Sprintf("%s RSA15=%v GCM=%v", name, c.RSA15, c.GCM), func(t *testing.T) {
+				got, err := opened(t, "DER", seal(t, e, []byte("hello"), smime.Recipient{Address: gp, Certificate: id.Certificate}), id)
 				require.NoError(t, err)
 				require.Equal(t, "hello", string(got))
-			})
-		}
-		for name, id := range kinds {
-			t.Run(fmt.Sprintf("all together, %s opens, rsa15=%v", name, rsa15), func(t *testing.T) {
 				data := content(100_000)
-				got, err := opened(t, "DER", seal(t, e, data, all...), id)
+				got, err = opened(t, "DER", seal(t, e, data, all...), id)
 				require.NoError(t, err)
 				require.True(t, bytes.Equal(data, got))
 			})
 		}
+		for _, n := range []int{0, 1, 15, 16, 17, 64<<10 - 1, 64 << 10, 64<<10 + 1, 3 * 64 << 10} {
+			data := content(n)
+			got, err := opened(t, "DER", seal(t, e, data, smime.Recipient{Address: gp, Certificate: kinds["p256"].Certificate}), kinds["p256"])
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data, got), n)
+		}
 	}
-	e := newEncrypter(t, smime.Config{Roots: ca.Roots()})
-	for _, n := range []int{0, 1, 15, 16, 17, 64<<10 - 1, 64 << 10, 64<<10 + 1, 3 * 64 << 10} {
-		data := content(n)
-		got, err := opened(t, "DER", seal(t, e, data, smime.Recipient{Address: gp, Certificate: kinds["p256"].Certificate}), kinds["p256"])
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(data, got), n)
+}
+
+// What AES-GCM adds: an altered message is not opened.
+func TestAlteredGCM(t *testing.T) {
+	ca := newCA(t)
+	id := issue(t, ca, mailtest.Spec{Email: gp})
+	to := smime.Recipient{Address: gp, Certificate: id.Certificate}
+	e := newEncrypter(t, smime.Config{Roots: ca.Roots(), GCM: true, MaxGCMBytes: 1000})
+	sealed := seal(t, e, content(1000), to)
+	for _, back := range []int{7, 30, 500} { // the tag, the content's end, its middle
+		altered := bytes.Clone(sealed)
+		altered[len(altered)-back] ^= 1
+		_, err := opened(t, "DER", altered, id)
+		require.Error(t, err, back)
 	}
+	w, err := e.Seal(t.Context(), io.Discard, []smime.Recipient{to})
+	require.NoError(t, err)
+	_, err = w.Write(content(1001))
+	require.ErrorIs(t, err, smime.ErrTooLong)
+	require.ErrorIs(t, w.Close(), smime.ErrTooLong)
+	var b bytes.Buffer
+	require.NoError(t, e.Encrypt(t.Context(), &b, strings.NewReader("Subject: [secure] x\r\n\r\nhello\r\n"), []smime.Recipient{to}))
+	require.Contains(t, b.String(), "smime-type=authEnveloped-data;")
+	inside, err := opened(t, "SMIME", b.Bytes(), id)
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(string(inside), "\r\n\r\nhello\r\n"))
 }
 
 func TestThreat049(t *testing.T) {
@@ -357,32 +382,39 @@ func BenchmarkEncrypt(b *testing.B) {
 	openssl := need.Tool(b, "openssl")
 	ca := newCA(b)
 	id := issue(b, ca, mailtest.Spec{Email: gp, RSABits: 2048})
-	e := newEncrypter(b, smime.Config{Roots: ca.Roots()})
 	dir := b.TempDir()
 	cert, _, err := id.PEM()
 	require.NoError(b, err)
 	const size = 25 << 20
 	require.NoError(b, os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600))
 	require.NoError(b, os.WriteFile(filepath.Join(dir, "in"), content(size), 0o600))
-	var ours, theirs time.Duration
-	rounds := 0
-	for b.Loop() {
-		start := time.Now()
-		encryptFile(b, e, dir, id)
-		ours += time.Since(start)
-		// openssl's start is part of it: a gateway that calls it pays that too.
-		start = time.Now()
-		cmd := exec.Command(openssl, "cms", "-encrypt", "-stream", "-binary", "-aes-256-cbc", "-outform", "DER", "-in", "in", "-out", "theirs",
-			"-recip", "cert.pem", "-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256")
-		cmd.Dir = dir
-		said, err := cmd.CombinedOutput()
-		require.NoError(b, err, string(said))
-		theirs += time.Since(start)
-		rounds++
+	for _, c := range []struct {
+		name, cipher string
+		gcm          bool
+	}{{"smime.encrypt", "-aes-256-cbc", false}, {"smime.encrypt.gcm", "-aes-256-gcm", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			e := newEncrypter(b, smime.Config{Roots: ca.Roots(), GCM: c.gcm})
+			var ours, theirs time.Duration
+			rounds := 0
+			for b.Loop() {
+				start := time.Now()
+				encryptFile(b, e, dir, id)
+				ours += time.Since(start)
+				// openssl's start is part of it: a gateway that calls it pays that too.
+				start = time.Now()
+				cmd := exec.Command(openssl, "cms", "-encrypt", "-stream", "-binary", c.cipher, "-outform", "DER", "-in", "in", "-out", "theirs",
+					"-recip", "cert.pem", "-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256")
+				cmd.Dir = dir
+				said, err := cmd.CombinedOutput()
+				require.NoError(b, err, string(said))
+				theirs += time.Since(start)
+				rounds++
+			}
+			speed := func(d time.Duration) float64 { return float64(size) * float64(rounds) / (1 << 20) / d.Seconds() }
+			b.ReportMetric(speed(ours), "MiB/s")
+			benchline.Report(b, c.name, speed(ours), speed(theirs), "MiB/s", true, 1.0)
+		})
 	}
-	speed := func(d time.Duration) float64 { return float64(size) * float64(rounds) / (1 << 20) / d.Seconds() }
-	b.ReportMetric(speed(ours), "MiB/s")
-	benchline.Report(b, "smime.encrypt", speed(ours), speed(theirs), "MiB/s", true, 1.0)
 }
 
 func encryptFile(b *testing.B, e *smime.Encrypter, dir string, id mailtest.Identity) {

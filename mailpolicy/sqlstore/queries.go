@@ -127,6 +127,9 @@ func (t tx) Answers(ctx context.Context, address string) ([]mailpolicy.AnswerRec
 }
 
 func (t tx) InsertSession(ctx context.Context, s mailpolicy.SessionRecord) error {
+	if _, err := t.ExecContext(ctx, "DELETE FROM mail_session WHERE expires <= $1", t.Now().Unix()); err != nil {
+		return err
+	}
 	return t.insert(ctx, "INSERT INTO mail_session (token_hash, address, expires) VALUES ($1, $2, $3)",
 		s.TokenHash, s.Address, s.Expires.Unix())
 }

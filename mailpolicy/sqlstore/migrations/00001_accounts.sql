@@ -47,6 +47,7 @@ CREATE TABLE mail_session (
   expires BIGINT NOT NULL
 );
 CREATE INDEX mail_session_address ON mail_session (address);
+CREATE INDEX mail_session_expires ON mail_session (expires);
 
 CREATE TABLE mail_audit (
   seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
