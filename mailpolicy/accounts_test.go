@@ -133,6 +133,12 @@ func TestSites(t *testing.T) {
 		refused(t, "mail.site.unknown", err)
 		require.ErrorContains(t, err, "needs its ODS code")
 	})
+	t.Run("row137", func(t *testing.T) {
+		_, err := h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "NONE9", Address: "a@nhs.net", Name: "A", Mobile: "07700900001"})
+		var no *wardkey.Refusal
+		require.True(t, errors.As(err, &no))
+		require.Contains(t, no.Next[0], "portal.nhs.net/Registration#/careprovider")
+	})
 	t.Run("row161", func(t *testing.T) {
 		address, err := mailpolicy.SharedAddress("vlx12")
 		require.NoError(t, err)
@@ -249,7 +255,7 @@ func TestActivation(t *testing.T) {
 			refused(t, "mail.password.wrong", err)
 		}
 	})
-	t.Run("row143", func(t *testing.T) {
+	t.Run("does not expire", func(t *testing.T) {
 		h.forward(5 * 365 * 24 * time.Hour)
 		s, err := h.signIn("ASHA.patel1@NHS.net", password)
 		require.NoError(t, err, "years later, after three wrong tries")

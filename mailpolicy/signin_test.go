@@ -113,7 +113,7 @@ func TestLockout(t *testing.T) {
 	})
 	_, err := h.signIn("nobody@nhs.net", right)
 	refused(t, "mail.password.wrong", err)
-	t.Run("row85", func(t *testing.T) {
+	t.Run("row085", func(t *testing.T) {
 		active, locked, accepted, err := h.accounts.LinkState(ctx, a.Address)
 		require.NoError(t, err)
 		require.Equal(t, [3]bool{true, true, true}, [3]bool{active, locked, accepted})
@@ -122,7 +122,7 @@ func TestLockout(t *testing.T) {
 		require.True(t, errors.As(err, &no))
 		require.Equal(t, "local-administrator", no.Fixer)
 	})
-	t.Run("row86", func(t *testing.T) {
+	t.Run("row086", func(t *testing.T) {
 		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
 		s, err := h.signIn(a.Address, right)
 		require.NoError(t, err)

@@ -68,7 +68,7 @@ type Recipient struct {
 var ErrNoRecipient = errors.New("smime: no recipient")
 
 // ErrHeader says that a message's header can't be read: a line that is no
-// field, more than one Content-Type, or more than MaxHeaderBytes of it.
+// field or holds a CR, LF or NUL of its own, more than one Content-Type, or more than MaxHeaderBytes of it.
 var ErrHeader = errors.New("smime: the message's header can't be read")
 
 // MaxHeaderBytes bounds the header of a message to Encrypt.

@@ -72,6 +72,8 @@ func splitFields(header []byte) ([]field, error) {
 		}
 		line, next := header[pos:pos+end], pos+end+2
 		switch {
+		case bytes.ContainsAny(line, "\r\n\x00"):
+			return nil, ErrHeader // one reader's line is another's two
 		case len(line) == 0:
 			if next < len(header) {
 				return nil, ErrHeader

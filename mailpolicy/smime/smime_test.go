@@ -321,7 +321,7 @@ func TestHeadersThatCannotBeRead(t *testing.T) {
 	to := []smime.Recipient{{Address: gp, Certificate: issue(t, ca, mailtest.Spec{Email: gp}).Certificate}}
 	e := newEncrypter(t, smime.Config{Roots: ca.Roots()})
 	for name, m := range map[string]string{
-		"no end": "Subject: x\r\n", "no field": "hello\r\n\r\nx", "fold first": " x\r\n\r\n", "empty": "", "two types": "Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
+		"no end": "Subject: x\r\n", "no field": "hello\r\n\r\nx", "fold first": " x\r\n\r\n", "bare LF": "To: a\nBcc: b\r\n\r\n", "bare CR": "To: a\rBcc: b\r\n\r\n", "empty": "", "two types": "Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
 		"endless": strings.Repeat("X-A: b\r\n", smime.MaxHeaderBytes/7), "one endless line": "Subject: " + strings.Repeat("x", smime.MaxHeaderBytes) + "\r\n\r\n",
 	} {
 		var b bytes.Buffer
