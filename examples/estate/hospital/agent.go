@@ -134,7 +134,7 @@ func (t *Task) answer(ctx context.Context, fields map[string]string) (progress, 
 		return progress{}, err
 	}
 	var now progress
-	err := t.b.h.await(ctx, t.b.h.config.Patience, "the agent to finish a step", func(ctx context.Context) (bool, error) {
+	err := t.b.h.await(ctx, "the agent to finish a step", func(ctx context.Context) (bool, error) {
 		now = progress{}
 		err := do(ctx, t.b.http, request{
 			method: http.MethodGet, url: t.agent + "/v1/tasks/" + t.id, out: &now, origin: t.b.h.config.Web,

@@ -32,23 +32,32 @@ type Alert struct {
 // before was pulled, it tries again for a moment; no passcode is typed until
 // then.
 func (b *Browser) SignIn(ctx context.Context, reader int, passcode string) (*Session, error) {
-	var s *Session
-	var no error
-	err := b.h.await(ctx, settling, "the workstation to be free", func(ctx context.Context) (bool, error) {
-		var task *Task
-		if task, no = b.StartSignIn(ctx, reader); no == nil {
-			s, no = b.FinishSignIn(ctx, task, passcode)
+	late := time.After(settling)
+	for {
+		s, err := b.signIn(ctx, reader, passcode)
+		if wardkey.RuleOf(err) != "session.busy" {
+			return s, err
 		}
-		return wardkey.RuleOf(no) != "session.busy", nil
-	})
-	if no != nil {
-		return nil, no
+		select {
+		case <-late:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(b.h.config.Step):
+		}
 	}
-	return s, err
 }
 
 // settling is how long a workstation may take to notice a pulled card.
 const settling = 3 * time.Second
+
+func (b *Browser) signIn(ctx context.Context, reader int, passcode string) (*Session, error) {
+	task, err := b.StartSignIn(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	return b.FinishSignIn(ctx, task, passcode)
+}
 
 // StartSignIn opens the sign-in page and starts the agent's task, up to where
 // the person types the passcode.

@@ -107,10 +107,10 @@ func (b *Browser) web(ctx context.Context, method, path string, in, out any) err
 	return do(ctx, b.http, request{method: method, url: b.h.config.Web + path, in: in, out: out})
 }
 
-// await asks look again and again until it is satisfied, fails or the time is
-// over; then the error names what was waited for.
-func (h *Hospital) await(ctx context.Context, long time.Duration, what string, look func(context.Context) (done bool, err error)) error {
-	ctx, cancel := context.WithTimeout(ctx, long)
+// await asks look again and again until it is satisfied, fails or patience
+// ends; then the error names what was waited for.
+func (h *Hospital) await(ctx context.Context, what string, look func(context.Context) (done bool, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Patience)
 	defer cancel()
 	tick := time.NewTicker(h.config.Step)
 	defer tick.Stop()
@@ -124,7 +124,7 @@ func (h *Hospital) await(ctx context.Context, long time.Duration, what string, l
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w for %s, %s long", errWaited, what, long)
+			return fmt.Errorf("%w for %s, %s long", errWaited, what, h.config.Patience)
 		case <-tick.C:
 		}
 	}

@@ -136,7 +136,7 @@ func (h *Hospital) Insert(ctx context.Context, reader int, serial string) error 
 	if err := h.control(ctx, http.MethodPost, readerPath(reader), map[string]string{"card": serial}, nil); err != nil {
 		return err
 	}
-	return h.await(ctx, h.config.Patience, fmt.Sprintf("reader %d to see its card", reader), func(ctx context.Context) (bool, error) {
+	return h.await(ctx, fmt.Sprintf("reader %d to see its card", reader), func(ctx context.Context) (bool, error) {
 		slot, err := h.Slot(ctx, reader)
 		return slot.Present(), err
 	})

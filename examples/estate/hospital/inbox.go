@@ -55,7 +55,7 @@ func (m *Mailbox) New(ctx context.Context) ([]Message, error) {
 // before it are passed over. A nil fits takes any.
 func (m *Mailbox) Next(ctx context.Context, fits func(Message) bool) (Message, error) {
 	var found Message
-	err := m.h.await(ctx, m.h.config.Patience, "a message to "+m.to, func(ctx context.Context) (bool, error) {
+	err := m.h.await(ctx, "a message to "+m.to, func(ctx context.Context) (bool, error) {
 		fresh, err := m.New(ctx)
 		if err != nil {
 			return false, err
