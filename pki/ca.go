@@ -116,7 +116,10 @@ func New(c Config) (*CA, error) {
 	if err := ca.ledger.Register(ctx, ca.keyID, ca.profile.shards, second(ca.now())); err != nil {
 		return nil, fmt.Errorf("pki: register issuing CA: %w", err)
 	}
-	return ca, ca.recover(ctx, second(ca.now()))
+	if err := ca.recover(ctx, second(ca.now())); err != nil {
+		return nil, fmt.Errorf("pki: unfinished acts: %w", err)
+	}
+	return ca, nil
 }
 
 // Chain returns the issuing CA's certificate, then those above it.

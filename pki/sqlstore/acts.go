@@ -210,7 +210,7 @@ func actsOf(ctx context.Context, tx *sqlkit.Tx, query string, args ...any) ([]pk
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err tells
 	var acts []pki.Act
 	for rows.Next() {
 		act, r, err := scan(rows)

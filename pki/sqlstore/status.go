@@ -104,7 +104,7 @@ func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err tells
 	var out []pki.RevokedEntry
 	for rows.Next() {
 		var serial string

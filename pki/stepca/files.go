@@ -19,7 +19,7 @@ func createDurably(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("stepca: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // the file stands under its own name then, or not at all
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {
@@ -37,7 +37,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return fmt.Errorf("stepca: %w", err)
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }() // only read
 	if err := d.Sync(); err != nil {
 		return fmt.Errorf("stepca: %w", err)
 	}

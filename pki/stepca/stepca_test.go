@@ -5,6 +5,7 @@ package stepca_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -120,11 +121,41 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+// plainFiles keeps keys in clear: no passphrase to derive from in each of many
+// openings.
+type plainFiles struct{ dir string }
+
+func (p plainFiles) Key(_ context.Context, name string) (crypto.Signer, error) {
+	path := filepath.Join(p.dir, name+".key")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		if data, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+			return nil, err
+		}
+		return key, os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(data)
+	if err != nil {
+		return nil, err
+	}
+	return key.(crypto.Signer), nil
+}
+
 // A crash leaves what was made up to some file; going on from there never makes
 // another root, and ends the same.
 func TestResume(t *testing.T) {
 	full := t.TempDir()
-	config := stepca.Config{Dir: full, Passphrase: passphrase, Now: now}
+	in := func(dir string) stepca.Config {
+		return stepca.Config{Dir: dir, RootKey: plainFiles{dir}, IssuingKey: plainFiles{dir}, Now: now}
+	}
+	config := in(full)
 	first, err := stepca.Open(t.Context(), config)
 	require.NoError(t, err)
 	order := []string{"root.key", "root.crt", "issuing.key", "issuing.crt"}
@@ -136,8 +167,7 @@ func TestResume(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 			}
-			resumed := config
-			resumed.Dir = dir
+			resumed := in(dir)
 			a, err := stepca.Open(t.Context(), resumed)
 			require.NoError(t, err)
 			working(t, a)
@@ -161,8 +191,7 @@ func TestResume(t *testing.T) {
 		data, err := os.ReadFile(filepath.Join(full, "issuing.crt"))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "issuing.crt"), data, 0o600))
-		resumed := config
-		resumed.Dir = dir
+		resumed := in(dir)
 		_, err = stepca.Open(t.Context(), resumed)
 		require.Error(t, err)
 		require.NoFileExists(t, filepath.Join(dir, "root.crt"))
@@ -176,8 +205,7 @@ func TestResume(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "issuing.crt"), data, 0o600))
 		root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Chain()[1].Raw})
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "root.crt"), root, 0o600))
-		resumed := config
-		resumed.Dir = dir
+		resumed := in(dir)
 		_, err = stepca.Open(t.Context(), resumed)
 		require.Error(t, err)
 	})
