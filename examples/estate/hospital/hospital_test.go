@@ -128,13 +128,13 @@ func TestTaskThatNeverEnds(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	w := newWard(t)
-	one := &wardkey.Refusal{Rule: "mail.aup", Status: 403, Public: "No.", Fixer: "holder", Next: []string{"Accept it."}}
-	two := &wardkey.Refusal{Rule: "device.credmgmt", Status: 403, Public: "No agent."}
+	one := &wardkey.Refusal{Rule: "mail.aup", Status: http.StatusForbidden, Public: "No.", Fixer: "holder", Next: []string{"Accept it."}}
+	two := &wardkey.Refusal{Rule: "device.credmgmt", Status: http.StatusForbidden, Public: "No agent."}
 	w.mux.HandleFunc("POST /my/link", func(rw http.ResponseWriter, _ *http.Request) {
 		wardkey.WriteProblem(rw, wardkey.Refusals{one, two})
 	})
 	w.mux.HandleFunc("DELETE /my/link", func(rw http.ResponseWriter, _ *http.Request) { wardkey.WriteProblem(rw, one) })
-	w.mux.HandleFunc("GET /my/session", func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "a proxy's page", 502) })
+	w.mux.HandleFunc("GET /my/session", func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "a proxy's page", http.StatusBadGateway) })
 	w.mux.HandleFunc("GET /my/link", func(rw http.ResponseWriter, r *http.Request) {
 		w.check(r.URL.Query().Get("address") == "a@nhs.net", "the address")
 		reply(rw, map[string]any{"missing": wardkey.Refusals{one, two}})

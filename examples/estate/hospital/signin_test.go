@@ -50,7 +50,7 @@ func TestSignInWaitsForTheCardBefore(t *testing.T) {
 }
 
 func busy() map[string]any {
-	text, _ := (&wardkey.Refusal{Rule: "session.busy", Status: 409}).MarshalJSON()
+	text, _ := (&wardkey.Refusal{Rule: "session.busy", Status: http.StatusConflict}).MarshalJSON()
 	return map[string]any{"state": "refused", "refusal": json.RawMessage(text)}
 }
 

@@ -94,14 +94,14 @@ func Run(ctx context.Context, a Addresses, out io.Writer) (passed, failed int, e
 		if err := ctx.Err(); err != nil {
 			return passed, failed, err
 		}
-		if err := s.play(ctx, step); err != nil {
+		line := fmt.Sprintf("ok %d: %s", i+1, step.sentence)
+		if why := s.play(ctx, step); why != nil {
 			failed++
-			_, err = fmt.Fprintf(out, "not ok %d: %s\n    %s\n", i+1, step.sentence, err)
+			line = fmt.Sprintf("not %s\n    %s", line, why)
 		} else {
 			passed++
-			_, err = fmt.Fprintf(out, "ok %d: %s\n", i+1, step.sentence)
 		}
-		if err != nil {
+		if _, err := fmt.Fprintln(out, line); err != nil {
 			return passed, failed, err
 		}
 	}
