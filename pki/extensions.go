@@ -158,9 +158,11 @@ func (p Profile) extensionsFor(issuer *x509.Certificate, userID string, r Record
 	}
 	list = append(list,
 		extension{oid: oidAuthorityInfo, value: []accessDescription{
-			{oidAccessOCSP, uriName(p.ocsp)}, {oidAccessCAIssuers, uriName(p.issuerURL())}}},
+			{oidAccessOCSP, uriName(p.ocsp)}, {oidAccessCAIssuers, uriName(p.issuerURL())},
+		}},
 		extension{oid: oidCRLDistPoints, value: []distributionPoint{
-			{distributionPointName{[]asn1.RawValue{uriName(p.crlURL(r.Shard))}}}}})
+			{distributionPointName{[]asn1.RawValue{uriName(p.crlURL(r.Shard))}}},
+		}})
 	if len(p.policies) > 0 {
 		policies, err := policyList(p.policies)
 		if err != nil {

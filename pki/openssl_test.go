@@ -97,7 +97,7 @@ func TestOpenSSL(t *testing.T) {
 	})
 	t.Run("threat030", func(t *testing.T) { // what a verifier needs to refuse a wrong list is in it
 		good := h.listOf(pair[0])
-		bad := bad
+		var bad string
 		for i := 0; ; i++ {
 			other := h.issue(fmt.Sprint("shard-", i))[0]
 			if h.listOf(other).shard != good.shard {

@@ -119,7 +119,14 @@ func TestRenewalOfWhat(t *testing.T) {
 		changed.Raw = append([]byte(nil), a[0].Raw...)
 		changed.Raw[len(changed.Raw)-1] ^= 1
 		for _, old := range [][]*x509.Certificate{
-			{a[0], b[1]}, {a[1], a[0]}, {a[0], a[0]}, {a[0]}, nil, {a[0], nil}, stranger, {&changed, a[1]},
+			{a[0], b[1]},
+			{a[1], a[0]},
+			{a[0], a[0]},
+			{a[0]},
+			nil,
+			{a[0], nil},
+			stranger,
+			{&changed, a[1]},
 			{h.Chain()[0], h.Chain()[1]},
 		} {
 			_, err := h.renew(old)

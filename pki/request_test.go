@@ -39,7 +39,6 @@ func forged(t *testing.T, spki []byte) *x509.CertificateRequest {
 	}
 	_, err = asn1.Unmarshal(csr.Raw, &outer)
 	require.NoError(t, err)
-	info := bytes.Replace(outer.Info.FullBytes, csr.RawSubjectPublicKeyInfo, spki, 1)
 	var head struct {
 		Version    int
 		Subject    asn1.RawValue
@@ -49,7 +48,7 @@ func forged(t *testing.T, spki []byte) *x509.CertificateRequest {
 	_, err = asn1.Unmarshal(outer.Info.FullBytes, &head)
 	require.NoError(t, err)
 	head.Key = asn1.RawValue{FullBytes: spki}
-	info, err = asn1.Marshal(head)
+	info, err := asn1.Marshal(head)
 	require.NoError(t, err)
 	outer.Info = asn1.RawValue{FullBytes: info}
 	der, err := asn1.Marshal(outer)
