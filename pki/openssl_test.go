@@ -18,6 +18,7 @@ import (
 	zx509 "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
 	"github.com/zmap/zlint/v3/lint"
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -131,6 +132,48 @@ func TestOpenSSL(t *testing.T) {
 				require.Contains(t, out, want)
 			}
 		}
+	})
+}
+
+// A client that checks what RFC 6960 §3.2 asks for finds in our answers what it
+// needs to refuse a replayed, foreign or changed one.
+func TestOpenSSLRefusesAnswers(t *testing.T) {
+	t.Run("threat031", func(t *testing.T) {
+		o := newOpenSSL(t)
+		h := newHouse(t)
+		h.clock.Set(time.Now().Add(-25 * time.Hour)) // openssl compares with the machine's clock
+		pair := h.issue("first")
+		root := o.file("root.pem", "CERTIFICATE", h.Chain()[1].Raw)
+		issuing := o.file("issuing.pem", "CERTIFICATE", h.Chain()[0].Raw)
+		leaf := o.file("leaf.pem", "CERTIFICATE", pair[0].Raw)
+		answerOf := func(h *house, cert *x509.Certificate) []byte {
+			request, err := ocsp.CreateRequest(cert, h.Chain()[0], nil)
+			require.NoError(t, err)
+			return h.ask(request)
+		}
+		check := func(der []byte) string {
+			path := filepath.Join(o.dir, "answer.der")
+			require.NoError(t, os.WriteFile(path, der, 0o600))
+			out, _ := o.run("ocsp", "-no_nonce", "-respin", path, "-issuer", issuing, "-cert", leaf, "-CAfile", root)
+			return out
+		}
+		yesterday := answerOf(h, pair[0])
+		h.clock.Set(time.Now())
+		require.Contains(t, check(yesterday), "Status times invalid")
+		good := answerOf(h, pair[0])
+		out := check(good)
+		require.Contains(t, out, "Response verify OK")
+		require.Contains(t, out, "leaf.pem: good")
+		require.NotContains(t, out, "WARNING")
+
+		changed := append([]byte(nil), good...)
+		changed[len(changed)-1] ^= 1
+		require.NotContains(t, check(changed), "verify OK")
+		stranger := newHouse(t)
+		stranger.clock.Set(time.Now())
+		require.NotContains(t, check(answerOf(stranger, stranger.issue("x")[0])), "verify OK")
+		require.Contains(t, check(answerOf(h, pair[1])), "leaf.pem: ERROR: No Status found")
+		require.NotContains(t, check(ocsp.TryLaterErrorResponse), "good")
 	})
 }
 

@@ -3,7 +3,11 @@
 package pki_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"sync"
@@ -181,6 +185,29 @@ func TestRenewalIsRebuilt(t *testing.T) {
 		for i, r := range again.act("swap").Records {
 			require.Equal(t, renewed[i].SerialNumber, r.Serial)
 			require.NoError(t, h.Verify(t.Context(), renewed[i]))
+		}
+	})
+	t.Run("row066", func(t *testing.T) { // a new name needs a new card
+		h := newHouse(t)
+		old := h.issue("first")
+		h.clock.Set(old[0].NotAfter)
+		var csrs []*x509.CertificateRequest
+		for range 2 {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			require.NoError(t, err)
+			der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+				Subject: pkix.Name{CommonName: "Amina Newname", SerialNumber: "555000000017"},
+			}, key)
+			require.NoError(t, err)
+			csr, err := x509.ParseCertificateRequest(der)
+			require.NoError(t, err)
+			csrs = append(csrs, csr)
+		}
+		renewed, err := h.Renew(t.Context(), "renamed", old, csrs)
+		require.NoError(t, err)
+		for i := range renewed {
+			require.Equal(t, "Amina Osei", renewed[i].Subject.CommonName)
+			require.Equal(t, old[i].RawSubject, renewed[i].RawSubject)
 		}
 	})
 	t.Run("profile of today", func(t *testing.T) {

@@ -20,11 +20,18 @@ type request struct {
 	spki   []byte
 }
 
+// maxRequest is the most bytes of a request that are looked at. One with an
+// RSA-8192 key and nothing else has about two thousand.
+const maxRequest = 16 << 10
+
 // readRequest checks proof of possession and the key. The request is parsed
 // again from its bytes, so that no field set by hand counts. RFC 2986 §3.
 func readRequest(csr *x509.CertificateRequest) (request, error) {
 	if csr == nil {
 		return request{}, fmt.Errorf("%w: no request", ErrProof)
+	}
+	if len(csr.Raw) > maxRequest {
+		return request{}, fmt.Errorf("%w: the request has more than %d bytes", ErrProof, maxRequest)
 	}
 	parsed, err := x509.ParseCertificateRequest(csr.Raw)
 	if err != nil {

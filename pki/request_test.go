@@ -14,11 +14,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
@@ -221,6 +223,33 @@ func TestRequestContentsAreIgnored(t *testing.T) {
 			default:
 				require.Equal(t, want.Value, e.Value, e.Id.String())
 			}
+		}
+	})
+}
+
+func TestSizes(t *testing.T) {
+	t.Run("threat064", func(t *testing.T) {
+		h := newHouse(t)
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		names := make([]string, 10_000)
+		for i := range names {
+			names[i] = fmt.Sprintf("host%d.example.org", i)
+		}
+		for _, template := range []*x509.CertificateRequest{
+			{DNSNames: names},
+			{ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte, 1<<20)}}},
+		} {
+			der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+			require.NoError(t, err)
+			csr, err := x509.ParseCertificateRequest(der)
+			require.NoError(t, err)
+			_, err = h.Issue(t.Context(), "large", person(), []*x509.CertificateRequest{requests(t)[0], csr})
+			require.ErrorIs(t, err, pki.ErrProof)
+		}
+		deep := bytes.Repeat([]byte{0x30, 0x80}, 1<<10)
+		for _, body := range [][]byte{deep, make([]byte, 1<<20), bytes.Repeat([]byte{0x30}, 4<<10)} {
+			require.Equal(t, ocsp.MalformedRequestErrorResponse, h.ask(body))
 		}
 	})
 }
