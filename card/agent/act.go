@@ -280,7 +280,7 @@ func (a *Agent) request(ctx context.Context, t *task, keys []*card.Key) ([][]byt
 		csrs = append(csrs, csr.Raw)
 	}
 	var certificates [][]byte
-	err := patiently(ctx, func(ctx context.Context) (err error) {
+	err := a.patiently(ctx, func(ctx context.Context) (err error) {
 		certificates, err = a.server(t.request.Server).requests(ctx, t.request.Handle, csrs)
 		return err
 	})
@@ -357,7 +357,7 @@ func (a *Agent) clear(ctx context.Context, t *task) error {
 	if err := c.Initialize(ctx, newest, tokenLabel); err != nil {
 		return err
 	}
-	return patiently(ctx, func(ctx context.Context) error {
+	return a.patiently(ctx, func(ctx context.Context) error {
 		return a.server(t.request.Server).confirm(ctx, t.request.Handle, "")
 	})
 }

@@ -39,6 +39,9 @@ type Config struct {
 	// HTTP speaks to the servers. The default has a timeout of 15 seconds a
 	// request; in any case no redirect is followed.
 	HTTP *http.Client
+	// Patience is how long a person is kept waiting, in the middle of an act, for
+	// a server that is away (default 20 seconds).
+	Patience time.Duration
 	// Now is the calendar that certificates are read by (default time.Now).
 	Now func() time.Time
 	// Wall is this machine's clock: proofs, leases, the life of tasks
@@ -55,6 +58,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{Timeout: 15 * time.Second}
+	}
+	if c.Patience <= 0 {
+		c.Patience = 20 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -189,13 +189,10 @@ func (s server) resetDone(ctx context.Context, token string) error {
 	return s.post(ctx, "reset/confirm", token, struct{}{}, nil)
 }
 
-// patience is how long a person is kept waiting for a server that is away.
-const patience = 20 * time.Second
-
 // patiently repeats a call that is safe to repeat while the server gives no
-// answer, with growing pauses, until ctx ends or patience does.
-func patiently(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// answer, with growing pauses, until ctx ends or Config.Patience does.
+func (a *Agent) patiently(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, a.config.Patience)
 	defer cancel()
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := call(ctx)

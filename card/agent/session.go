@@ -156,7 +156,7 @@ func (a *Agent) endHolder(why string) {
 func (a *Agent) tell(s *session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.life), tellLimit)
 	defer cancel()
-	err := patiently(ctx, func(ctx context.Context) error {
+	err := a.patiently(ctx, func(ctx context.Context) error {
 		return s.server.post(ctx, "removed", s.presence, struct{}{}, nil)
 	})
 	if err != nil && !ended(err) {

@@ -103,6 +103,35 @@ func TestFinalTry(t *testing.T) {
 	require.Equal(t, agent.Refused, task.State)
 }
 
+func TestPasscode(t *testing.T) {
+	d := newDesk(t, nil)
+	ctx := t.Context()
+	d.personalised(0)
+	change := func(old, fresh string) agent.Task {
+		task, err := d.Run(ctx, agent.Request{Kind: agent.Passcode}, map[string]string{"passcode": old, "newPasscode": fresh, "newPasscode2": fresh})
+		require.NoError(t, err)
+		return task
+	}
+	t.Run("row002", func(t *testing.T) {
+		require.Equal(t, agent.Done, change("123456", "28182845").State)
+		require.Equal(t, "passcode.wrong", change("123456", "314159").Refusal.Rule)
+		for bad, want := range map[string]string{"12345": "passcode.length", "123456789": "passcode.length", "12345x": "passcode.invalid", "28182845": "passcode.same"} {
+			require.Equal(t, want, change("28182845", bad).Refusal.Rule)
+		}
+		require.Equal(t, agent.Done, change("28182845", "314159").State)
+		for range 3 {
+			change("000000", "27182818")
+		}
+		for range 2 {
+			require.Equal(t, "card.locked", change("314159", "27182818").Refusal.Rule)
+		}
+		s, err := d.Status(ctx)
+		require.NoError(t, err)
+		require.Equal(t, agent.CardLocked, s.Readers[0].State)
+	})
+	require.Empty(t, d.server.calls, "no server takes part")
+}
+
 func TestServersWord(t *testing.T) {
 	d := newDesk(t, nil)
 	ctx := t.Context()

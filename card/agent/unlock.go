@@ -20,6 +20,7 @@ type unlock struct {
 	request    string
 	token      string // of the reset act, once the code was taken
 	candidates []sealedSOPIN
+	released   int64     // the generation that the server released, 0 before
 	until      time.Time // by Wall
 }
 
@@ -114,17 +115,19 @@ func (a *Agent) resumeReset(ctx context.Context, t *task, f form) (string, error
 	return a.reset(ctx, c, t, passcode)
 }
 
-// reset runs the reset act. What goes wrong with the card or the network leaves
-// the task waiting to be resumed; the server's "no" ends it.
+// reset runs the reset act. What goes wrong with the reader or the network leaves
+// the task waiting to be resumed; the server's "no" ends it, and a card that none
+// of the candidates opens, which must not be tried again.
 func (a *Agent) reset(ctx context.Context, c *card.Card, t *task, passcode []byte) (string, error) {
 	err := a.resetCard(ctx, c, t, passcode)
 	if err == nil {
-		err = patiently(ctx, func(ctx context.Context) error {
+		err = a.patiently(ctx, func(ctx context.Context) error {
 			return a.server(t.request.Server).resetDone(ctx, t.unlock.token)
 		})
 	}
 	var no *wardkey.Refusal
-	if err == nil || errors.As(err, &no) || a.life.Err() != nil {
+	shut := errors.Is(err, card.ErrWrongSOPIN) || errors.Is(err, card.ErrSOFinalTry) || errors.Is(err, card.ErrSOLocked)
+	if err == nil || shut || errors.As(err, &no) || a.life.Err() != nil {
 		return "", err
 	}
 	return stepResume, err
@@ -139,8 +142,11 @@ func (a *Agent) resetCard(ctx context.Context, c *card.Card, t *task, passcode [
 	}
 	defer so.Close()
 	defer clear(opened)
+	if generation == t.unlock.released { // an earlier attempt came this far
+		return so.InitPIN(ctx, passcode)
+	}
 	var next sealedSOPIN
-	err = patiently(ctx, func(ctx context.Context) (err error) {
+	err = a.patiently(ctx, func(ctx context.Context) (err error) {
 		next, err = a.server(t.request.Server).opened(ctx, t.unlock.token, generation)
 		return err
 	})
@@ -149,11 +155,8 @@ func (a *Agent) resetCard(ctx context.Context, c *card.Card, t *task, passcode [
 	}
 	// From here on the card has one of these two, also if the next line is
 	// the last that runs.
+	t.unlock.released = next.Generation
 	t.unlock.candidates = []sealedSOPIN{candidateOf(t.unlock.candidates, generation), next}
-	if generation == next.Generation {
-		t.unlock.candidates = t.unlock.candidates[1:]
-		return so.InitPIN(ctx, passcode)
-	}
 	pin, err := t.key.open(next)
 	if err != nil {
 		return err
@@ -162,6 +165,7 @@ func (a *Agent) resetCard(ctx context.Context, c *card.Card, t *task, passcode [
 	if err := so.ChangeSOPIN(ctx, opened, pin); err != nil {
 		return err
 	}
+	t.unlock.candidates = []sealedSOPIN{next}
 	return so.InitPIN(ctx, passcode)
 }
 

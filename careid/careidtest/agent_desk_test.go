@@ -156,4 +156,14 @@ func TestAgentDesk(t *testing.T) {
 		d.done(task)
 		d.browser().signInAt(1, "27182818")
 	})
+	t.Run("row121", func(t *testing.T) {
+		// The browser that was Ada's: pulled, her session is gone, and what comes
+		// next is Ben's own, under another id.
+		require.False(t, b.in())
+		hers := d.cards.Token(b.request())
+		b.signInAt(1, "27182818")
+		_, name := b.get("/ward")
+		require.Equal(t, "Ben Ward", name)
+		require.NotEqual(t, hers, d.cards.Token(b.request()))
+	})
 }

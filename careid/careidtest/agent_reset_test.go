@@ -130,6 +130,26 @@ func TestAgentResetResumed(t *testing.T) {
 	d.browser().signIn("314159")
 }
 
+// The server is away when the card has its new passcode: the same agent tells
+// it later.
+func TestAgentResetUnheard(t *testing.T) {
+	d := newDesk(t)
+	d.issued()
+	d.lock()
+	opened, code := d.ask()
+	d.setGate(func(path string, before bool) bool { return path != "reset/confirm" || !before })
+	task, err := d.Type(t.Context(), opened, with(chosen("314159"), "code", code))
+	require.NoError(t, err)
+	require.Equal(t, agent.Waiting, task.State)
+	require.Equal(t, "resume", task.Step)
+	require.Equal(t, "server.unreachable", rule(task))
+	d.setGate(nil)
+	task, err = d.Type(t.Context(), opened, chosen("161803"))
+	require.NoError(t, err)
+	d.done(task)
+	d.browser().signIn("161803")
+}
+
 // A proven sign-in by a card whose unlock was not finished is refused: the
 // unlock is finished first.
 func TestAgentUnfinishedUnlock(t *testing.T) {

@@ -3,6 +3,10 @@
 package careidtest_test
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +15,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/card"
 	"github.com/wardkey-sdk/wardkey/card/agent"
+	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 )
 
 // The life of a card at a workstation, on real parts.
@@ -112,6 +117,11 @@ func TestAgentStory(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "passcode.wrong", rule(task))
 		b.signIn(fresh)
+		so, err := c.SO(ctx, []byte(d.soPINs(serial, 1)[0]), card.LoginOptions{})
+		if err == nil {
+			so.Close()
+		}
+		require.ErrorIs(t, err, card.ErrWrongSOPIN)
 	})
 	t.Run("renewal", func(t *testing.T) {
 		status, body := b.get("/renew")
@@ -138,11 +148,6 @@ func TestAgentStory(t *testing.T) {
 		for _, secret := range append(d.soPINs(serial, 6), passcode, fresh, "135790") {
 			require.NotContains(t, d.wired(), secret)
 		}
-		so, err := c.SO(ctx, []byte(d.soPINs(serial, 1)[0]), card.LoginOptions{})
-		if err == nil {
-			so.Close()
-		}
-		require.ErrorIs(t, err, card.ErrWrongSOPIN, "dead after the confirmed reset")
 	})
 }
 
@@ -281,5 +286,38 @@ func TestAgentRemoval(t *testing.T) {
 		require.NoError(t, d.tray.Remove(1))
 		time.Sleep(300 * time.Millisecond)
 		require.True(t, b.in())
+	})
+}
+
+// Strangers learn nothing from the start of an unlock.
+func TestAgentUnlockStart(t *testing.T) {
+	d := newDesk(t)
+	serial := d.issued()
+	start := func(handle, card, channel string) string {
+		r, err := http.NewRequest(http.MethodPost, d.web.URL+cardhttp.Path+"unlock/start", strings.NewReader(`{"card":"`+card+`","channel":"`+channel+`"}`))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+handle)
+		answer, err := d.web.Client().Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		answer.Header.Del("Date")
+		return fmt.Sprint(answer.StatusCode, answer.Header, regexp.MustCompile(`"request":"[^"]{16,}"`).ReplaceAllString(string(body), "R"), len(body))
+	}
+	t.Run("threat008", func(t *testing.T) {
+		sent := start(d.browser().ticket("/unlock").Handle, serial, "email")
+		require.NotEmpty(t, d.code())
+		require.Contains(t, sent, "202")
+		for name, other := range map[string]string{
+			"no such card":   start(d.browser().ticket("/unlock").Handle, "WK0000000000", "email"),
+			"no such number": start(d.browser().ticket("/unlock").Handle, serial, "text"),
+			"too soon":       start(d.browser().ticket("/unlock").Handle, serial, "email"),
+			"no handle":      start("AAAAAAAAAAAAAAAAAAAAAA", serial, "email"),
+			"no channel":     start(d.browser().ticket("/unlock").Handle, serial, "pigeon"),
+		} {
+			require.Equal(t, sent, other, name)
+		}
 	})
 }

@@ -206,7 +206,7 @@ func (d *desk) wired() string {
 // startAgent starts the workstation's agent for pages of one origin.
 func (d *desk) startAgent(origin string) {
 	a, err := agent.New(agent.Config{
-		Module: d.module, Servers: []string{d.web.URL}, Origins: []string{origin}, Now: d.clock.Now,
+		Module: d.module, Servers: []string{d.web.URL}, Origins: []string{origin}, Now: d.clock.Now, Patience: time.Second,
 		Log: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(d.t, err)
