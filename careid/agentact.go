@@ -69,10 +69,14 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 	return view, err
 }
 
-// actOf finds the act that a handle opens.
+// actOf finds the act that a handle opens, for an hour of the calendar.
 func (s *Service) actOf(ctx context.Context, tx *Tx, handle string) (Act, error) {
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return Act{}, err
+	}
 	h, err := tx.Acts.Handle(ctx, digest(handle))
-	if errors.Is(err, ErrNotFound) || err == nil && h.Act == "" {
+	if errors.Is(err, ErrNotFound) || err == nil && (h.Act == "" || !tx.Now.Before(h.At.Add(policy.HandleLife))) {
 		return Act{}, s.no("act.unknown")
 	}
 	if err != nil {

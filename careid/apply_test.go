@@ -11,6 +11,8 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
 func TestBootstrap(t *testing.T) {
@@ -25,6 +27,38 @@ func TestBootstrap(t *testing.T) {
 	require.Len(t, rows, 1)
 	require.Equal(t, "bootstrap", rows[0].Actor)
 	require.Equal(t, "bootstrap", audit(t, h)[0].Actor, "the first row of all is the founding")
+}
+
+func TestBootstrapAgain(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	db, err := sqlkit.OpenSQLite(t.TempDir() + "/care.db")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db, Now: h.Clock.Now, Wall: h.Wall.Now})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	c := h.Config
+	c.Store = store
+	h.Service, err = careid.New(c)
+	require.NoError(t, err)
+
+	card := h.Blank()
+	founder := careid.Founder{Given: "Ada", Family: "First", Organisation: "RXX", Email: "ada@nhs.net", Card: card.Serial}
+	first, err := h.Service.Bootstrap(ctx, founder)
+	require.NoError(t, err)
+	h.Clock.Add(2 * time.Hour) // the handle was never used, and no longer works
+	refused(t, h.Personalise(ctx, card, first.Act.Handle), "act.unknown")
+	again, err := h.Service.Bootstrap(ctx, founder)
+	require.NoError(t, err)
+	require.Equal(t, first.Act.ID, again.Act.ID)
+	require.Equal(t, first.Profile.ID, again.Profile.ID)
+	other := founder
+	other.Family = "Second"
+	refused(t, second(h.Service.Bootstrap(ctx, other)), "bootstrap.done")
+	require.NoError(t, h.Personalise(ctx, card, again.Act.Handle))
+	refused(t, second(h.Service.Bootstrap(ctx, founder)), "bootstrap.done")
+	signIn(t, h, card)
 }
 
 func TestApply(t *testing.T) {

@@ -192,6 +192,8 @@ func (s *Service) openService(ctx context.Context, tx *Tx, rec *record, a Actor,
 		return Act{}, s.cardState(c)
 	case r.Kind == Repair && p.State != ProfileOpen:
 		return Act{}, s.no("profile.closed")
+	case r.Kind == Repair && tx.Now.After(c.NotAfter):
+		return Act{}, s.no("cert.expired") // renewing asks for more evidence than repairing
 	case r.Kind == Clear && (c.State == CardOrdered || c.State == CardCleared):
 		return Act{}, s.no("card.notlive", "state", string(c.State))
 	case r.Kind == Clear && live:

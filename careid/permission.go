@@ -3,7 +3,6 @@
 package careid
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -188,5 +187,3 @@ func (s *Service) evidence(row Permission, e Evidence) error {
 	}
 	return nil
 }
-
-func sameBytes(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }

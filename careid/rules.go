@@ -45,6 +45,7 @@ type Policy struct {
 	AddressKinds   []string
 	Documents      int
 	InvitationLife time.Duration
+	HandleLife     time.Duration
 	NonceLife      time.Duration
 	PresenceLife   time.Duration
 	ClockSkew      time.Duration
@@ -89,6 +90,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	list(&p.AddressKinds, "identity.address")
 	number(&p.Documents, "identity.documents")
 	duration(&p.InvitationLife, "application.life")
+	duration(&p.HandleLife, "act.handle")
 	duration(&p.NonceLife, "proof.nonce")
 	duration(&p.PresenceLife, "proof.presence")
 	duration(&p.ClockSkew, "device.clock")

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careid_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+)
+
+func TestAct(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	nurse := h.Nurse
+	h.Clock.Set(nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
+	in := signIn(t, h, nurse.Card)
+	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
+	require.NoError(t, err)
+	act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
+	require.NoError(t, err)
+
+	_, err = h.Service.OpenAct(ctx, actor(t, h, h.RAAgent, careid.RAAgent), careid.ActRequest{Kind: careid.Repair, Card: nurse.Card.Serial, Evidence: careid.Evidence{Kind: careid.ByCard}})
+	require.Equal(t, "renew", refused(t, err, "act.open").Facts["kind"])
+
+	keys, requests, err := pkitest.Requests()
+	require.NoError(t, err)
+	csrs := [][]byte{requests[0].Raw, requests[1].Raw}
+	_, err = h.Service.Requests(ctx, "no such handle", csrs)
+	refused(t, err, "act.unknown")
+	_, err = h.Service.Requests(ctx, act.Handle, csrs)
+	refused(t, err, "act.proof") // a stolen handle alone makes no certificate
+	_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+	require.NoError(t, err)
+
+	view, err := h.Service.OpenHandle(ctx, act.Handle, nil)
+	require.NoError(t, err)
+	require.Equal(t, careid.Authentication, view.Keys[0].Use)
+	require.Len(t, view.Keys[0].ID, 16)
+	require.NotEqual(t, view.Keys[0].ID, view.Keys[1].ID)
+	require.Empty(t, view.SOPINs)
+
+	t.Run("threat023", func(t *testing.T) {
+		_, err := h.Service.Requests(ctx, act.Handle, csrs[:1])
+		refused(t, err, "request.invalid")
+		_, err = h.Service.Requests(ctx, act.Handle, [][]byte{csrs[0], []byte("no request")})
+		refused(t, err, "request.invalid")
+		flipped := append([]byte(nil), csrs[1]...)
+		flipped[len(flipped)-1] ^= 1
+		_, err = h.Service.Requests(ctx, act.Handle, [][]byte{csrs[0], flipped})
+		require.Contains(t, []string{"key.proof", "request.invalid"}, refusalRule(t, err))
+	})
+	t.Run("threat022", func(t *testing.T) {
+		_, err := h.Service.Requests(ctx, act.Handle, [][]byte{csrs[0], csrs[0]})
+		refused(t, err, "key.reused")
+	})
+	certs, err := h.Service.Requests(ctx, act.Handle, csrs)
+	require.NoError(t, err)
+	again, err := h.Service.Requests(ctx, act.Handle, csrs)
+	require.NoError(t, err)
+	require.Equal(t, certs[0].Raw, again[0].Raw)
+	require.Equal(t, certs[1].Raw, again[1].Raw)
+	_, others, err := pkitest.Requests()
+	require.NoError(t, err)
+	_, err = h.Service.Requests(ctx, act.Handle, [][]byte{others[0].Raw, others[1].Raw})
+	refused(t, err, "act.requests")
+
+	// Until the confirmation both pairs sign in, and the answer lets any agent go on.
+	signIn(t, h, nurse.Card)
+	pending := &careidtest.Card{Serial: nurse.Card.Serial, Keys: keys, Certificates: certs}
+	signIn(t, h, pending)
+	answer, err := h.Answer(ctx, nurse.Card, careidtest.Claims{Bind: "c"})
+	require.NoError(t, err)
+	resumed, err := h.Service.OpenHandle(ctx, answer.OpenAct, nil)
+	require.NoError(t, err)
+	require.Equal(t, act.ID, resumed.Act)
+	require.Len(t, resumed.Certificates, 2)
+	require.Equal(t, certs[0].Raw, resumed.Certificates[0].Raw)
+
+	// The confirmation is the new authentication key's, for this act.
+	for name, confirm := range map[string]func() (string, error){
+		"proof.purpose": func() (string, error) {
+			return h.ProofBy(ctx, keys[0], certs[0], careidtest.Claims{Purpose: careid.Renew, Act: "another"})
+		},
+		"cert.unknown": func() (string, error) {
+			return h.Proof(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID})
+		},
+		"cert.usage": func() (string, error) {
+			return h.ProofBy(ctx, keys[1], certs[1], careidtest.Claims{Purpose: careid.Renew, Act: act.ID})
+		},
+	} {
+		jws, err := confirm()
+		require.NoError(t, err)
+		refused(t, h.Service.Confirm(ctx, act.Handle, jws), name)
+	}
+	jws, err := h.ProofBy(ctx, keys[0], certs[0], careidtest.Claims{Purpose: careid.Renew, Act: act.ID})
+	require.NoError(t, err)
+	require.NoError(t, h.Service.Confirm(ctx, act.Handle, jws))
+	require.NoError(t, h.Service.Confirm(ctx, act.Handle, jws), "an agent that lost the answer asks again")
+	_, err = h.SignIn(ctx, nurse.Card)
+	refused(t, err, "cert.superseded")
+	signIn(t, h, pending)
+	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
+	refused(t, err, "act.unknown")
+}
+
+func TestAbandon(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	nurse := h.Nurse
+	h.Clock.Set(nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
+	in := signIn(t, h, nurse.Card)
+	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
+	require.NoError(t, err)
+	act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
+	require.NoError(t, err)
+	_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+	require.NoError(t, err)
+	_, requests, err := pkitest.Requests()
+	require.NoError(t, err)
+	certs, err := h.Service.Requests(ctx, act.Handle, [][]byte{requests[0].Raw, requests[1].Raw})
+	require.NoError(t, err)
+	require.NoError(t, h.Service.AbandonAct(ctx, holder, act.ID))
+	for _, c := range certs {
+		require.Error(t, h.CA.Verify(ctx, c))
+	}
+	refused(t, h.Service.AbandonAct(ctx, holder, act.ID), "act.state")
+	require.NoError(t, h.Renew(ctx, nurse.Card), "the old pair is the newest again")
+}
+
+func TestRenewalRaces(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	nurse := h.Nurse
+	h.Clock.Set(nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
+	in := signIn(t, h, nurse.Card)
+	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
+	require.NoError(t, err)
+	t.Run("threat021", func(t *testing.T) {
+		act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
+		require.NoError(t, err)
+		_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+		require.NoError(t, err)
+		var mu sync.Mutex
+		answers := map[string]int{}
+		var wait sync.WaitGroup
+		for i := range 50 {
+			if i%10 == 0 {
+				continue
+			}
+			wait.Go(func() {
+				_, requests, err := pkitest.Requests()
+				if err == nil {
+					certs, err := h.Service.Requests(ctx, act.Handle, [][]byte{requests[0].Raw, requests[1].Raw})
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						answers[string(certs[0].Raw)]++
+					} else {
+						refused(t, err, "act.requests")
+					}
+				}
+			})
+		}
+		wait.Wait()
+		require.Len(t, answers, 1, "fifty agents, one pair")
+		certs, err := h.Service.Certificates(ctx, careid.Operator("test"), nurse.Card.Serial)
+		require.NoError(t, err)
+		require.Len(t, certs, 4)
+		require.NoError(t, h.Service.AbandonAct(ctx, holder, act.ID))
+	})
+	t.Run("threat020", func(t *testing.T) {
+		act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
+		require.NoError(t, err)
+		require.NoError(t, h.CA.Revoke(ctx, nurse.Card.Certificates[0], 6, h.Clock.Now()))
+		_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+		refused(t, err, "cert.held")
+		require.NoError(t, h.CA.Revoke(ctx, nurse.Card.Certificates[0], 8, h.Clock.Now()))
+		old := *nurse.Card
+		require.NoError(t, h.Renew(ctx, nurse.Card))
+		refused(t, h.Renew(ctx, &old), "cert.superseded")
+		_, err = h.Service.ReportLost(ctx, actor(t, h, h.RAAgent, careid.RAAgent), nurse.Card.Serial)
+		require.NoError(t, err)
+		_, err = h.Service.OpenAct(ctx, actor(t, h, h.RAAgent, careid.RAAgent), careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial, Evidence: careid.Evidence{Kind: careid.ByCard}})
+		refused(t, err, "card.lost")
+	})
+	t.Run("a repair is no way round a renewal", func(t *testing.T) {
+		card, err := h.Issue(ctx, h.RAAgent.Profile.ID, h.RAAgent.Card.Serial)
+		require.NoError(t, err)
+		h.RAAgent.Card = card
+		h.Clock.Set(h.Sponsor.Card.Certificates[0].NotAfter.Add(time.Second))
+		_, err = h.Service.OpenAct(ctx, actor(t, h, h.RAAgent, careid.RAAgent), careid.ActRequest{Kind: careid.Repair, Card: h.Sponsor.Card.Serial, Evidence: careid.Evidence{Kind: careid.Attested, Document: "passport"}})
+		refused(t, err, "cert.expired")
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// unavailable is a CA that does its work and loses the answer, or can't be reached.
+type unavailable struct {
+	careid.CA
+	revoke, renew bool
+}
+
+var errLost = errors.New("the answer is lost")
+
+func (u *unavailable) Revoke(ctx context.Context, c *x509.Certificate, reason int, at time.Time) error {
+	if u.revoke {
+		return errLost
+	}
+	return u.CA.Revoke(ctx, c, reason, at)
+}
+
+func (u *unavailable) Renew(ctx context.Context, act string, old []*x509.Certificate, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	certs, err := u.CA.Renew(ctx, act, old, csrs)
+	if u.renew && err == nil {
+		return nil, errLost
+	}
+	return certs, err
+}
+
+func TestResume(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	ca := &unavailable{CA: h.CA, renew: true}
+	c := h.Config
+	c.CA = ca
+	flaky, err := careid.New(c)
+	require.NoError(t, err)
+	nurse := h.Nurse
+	h.Clock.Set(nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
+	in := signIn(t, h, nurse.Card)
+	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
+	require.NoError(t, err)
+	act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
+	require.NoError(t, err)
+	_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+	require.NoError(t, err)
+	_, requests, err := pkitest.Requests()
+	require.NoError(t, err)
+	csrs := [][]byte{requests[0].Raw, requests[1].Raw}
+	_, err = flaky.Requests(ctx, act.Handle, csrs)
+	require.ErrorIs(t, err, errLost)
+
+	t.Run("certificates that careid never stored are fetched at start", func(t *testing.T) {
+		require.NoError(t, h.Service.Resume(ctx))
+		view, err := h.Service.OpenHandle(ctx, act.Handle, nil)
+		require.NoError(t, err)
+		require.Len(t, view.Certificates, 2)
+	})
+	t.Run("a lost card is lost at once, and the CA hears of it when it can", func(t *testing.T) {
+		ca.revoke = true
+		_, err := flaky.ReportLost(ctx, actor(t, h, h.RAAgent, careid.RAAgent), nurse.Card.Serial)
+		require.ErrorIs(t, err, errLost)
+		_, err = h.SignIn(ctx, nurse.Card)
+		refused(t, err, "card.lost")
+		require.NoError(t, h.CA.Verify(ctx, nurse.Card.Certificates[0]))
+		ca.revoke = false
+		_, err = flaky.Due(ctx)
+		require.NoError(t, err)
+		certs, err := h.Service.Certificates(ctx, careid.Operator("test"), nurse.Card.Serial)
+		require.NoError(t, err)
+		require.Len(t, certs, 4)
+		for _, c := range certs {
+			require.Equal(t, careid.CertificateRevoked, c.State)
+			cert, err := c.Parse()
+			require.NoError(t, err)
+			require.Error(t, h.CA.Verify(ctx, cert))
+		}
+	})
+}
