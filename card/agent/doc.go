@@ -89,8 +89,9 @@
 // When the signed-in card leaves its reader, every server that it is signed in
 // to is told at once, and Config.RemovalCommand is run. A lease, renewed while
 // the card is seen, covers a workstation that dies. Putting the card back
-// revives nothing. What is not noticed: a card that leaves and returns between
-// two looks (Config.Poll of card) while no task uses it.
+// revives nothing, and readers that no longer answer renew no lease. What is not
+// noticed: a card that leaves and returns between two looks (card.Config.Poll)
+// before any task has used it, which is before it holds a session.
 //
 // # Unlocking
 //
