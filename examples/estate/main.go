@@ -31,6 +31,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/wardkey-sdk/wardkey/examples/estate/tour"
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = serve(ctx, c, stdout)
 	}
 	if err != nil && !errors.Is(err, errFailed) {
-		fmt.Fprintf(stderr, "estate: %v\n", err)
+		fmt.Fprintf(stderr, "estate: %s\n", strings.TrimPrefix(err.Error(), "estate: "))
 	}
 	if err != nil {
 		return 1

@@ -3,7 +3,7 @@
 // Package clock is the estate's calendar: the machine's clock plus an offset
 // that a person moves forward, so that three years pass in an afternoon.
 //
-//	calendar, err := clock.Open("dir/clock", nil)
+//	calendar, err := clock.Open(clock.Config{File: "dir/clock"})
 //	calendar.Add(90 * 24 * time.Hour)
 //	rooms.Config{Now: calendar.Now} // Wall stays the machine's own
 //
@@ -33,6 +33,19 @@ var (
 	ErrTooFar = errors.New("clock: the calendar can't be moved that far")
 )
 
+// Config says where the offset is kept. File is needed.
+type Config struct {
+	File string
+	Wall func() time.Time // the machine's clock; default time.Now
+}
+
+func (c Config) withDefaults() Config {
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	return c
+}
+
 // Clock is safe for concurrent use.
 type Clock struct {
 	file string
@@ -42,13 +55,11 @@ type Clock struct {
 	offset time.Duration
 }
 
-// Open reads the offset kept in file, or starts at the machine's time where
-// there is no such file. A nil wall is the machine's clock.
-func Open(file string, wall func() time.Time) (*Clock, error) {
-	if wall == nil {
-		wall = time.Now
-	}
-	c := &Clock{file: file, wall: wall}
+// Open reads the offset, or starts at the machine's time where there is none.
+func Open(config Config) (*Clock, error) {
+	config = config.withDefaults()
+	file := config.File
+	c := &Clock{file: file, wall: config.Wall}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return c, nil

@@ -17,7 +17,7 @@ func TestClock(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	wall := func() time.Time { return noon }
 	file := filepath.Join(t.TempDir(), "clock")
-	c, err := clock.Open(file, wall)
+	c, err := clock.Open(clock.Config{File: file, Wall: wall})
 	require.NoError(t, err)
 	require.Equal(t, noon, c.Now())
 
@@ -41,13 +41,13 @@ func TestClock(t *testing.T) {
 		}
 	})
 	t.Run("survives a restart", func(t *testing.T) {
-		again, err := clock.Open(file, wall)
+		again, err := clock.Open(clock.Config{File: file, Wall: wall})
 		require.NoError(t, err)
 		require.Equal(t, c.Now(), again.Now())
 	})
 	t.Run("a move that can't be kept is no move", func(t *testing.T) {
 		folder := t.TempDir()
-		lost, err := clock.Open(filepath.Join(folder, "gone", "clock"), wall)
+		lost, err := clock.Open(clock.Config{File: filepath.Join(folder, "gone", "clock"), Wall: wall})
 		require.NoError(t, err)
 		_, err = lost.Add(time.Hour)
 		require.Error(t, err)
@@ -56,7 +56,7 @@ func TestClock(t *testing.T) {
 	t.Run("a file of anything else is refused", func(t *testing.T) {
 		for _, text := range []string{"", "soon", "-5", "99999999999999", "1e3"} {
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			_, err := clock.Open(file, wall)
+			_, err := clock.Open(clock.Config{File: file, Wall: wall})
 			require.Error(t, err, text)
 		}
 	})

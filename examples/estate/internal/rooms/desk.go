@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -237,12 +236,4 @@ func (d *Desk) Remove(reader int) error {
 		return ErrEmpty
 	}
 	return d.tray.Remove(reader - 1)
-}
-
-// orSilent makes a missing log a silent one.
-func orSilent(log *slog.Logger) *slog.Logger {
-	if log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return log
 }

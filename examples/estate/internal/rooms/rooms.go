@@ -110,7 +110,7 @@ func (r *Rooms) openFolder(context.Context) error {
 		}
 	}
 	var err error
-	if r.Clock, err = clock.Open(r.path("clock"), r.wall); err != nil {
+	if r.Clock, err = clock.Open(clock.Config{File: r.path("clock"), Wall: r.wall}); err != nil {
 		return err
 	}
 	if r.Inbox, err = inbox.Open(inbox.Config{Dir: r.path("inbox"), Now: r.Clock.Now, Log: r.log}); err != nil {

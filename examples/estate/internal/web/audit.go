@@ -9,7 +9,6 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
-	"github.com/wardkey-sdk/wardkey/internal/chain"
 )
 
 func (s *Site) auditRoutes(mux *http.ServeMux) {
@@ -25,7 +24,7 @@ type auditPage struct {
 	base
 	Chains []chainView
 	Rows   []careid.AuditEntry
-	Found  *chain.BrokenError
+	Found  *rooms.Broken
 }
 
 func (*auditPage) template() string { return "audit.html" }
