@@ -74,10 +74,8 @@ func application(ctx context.Context, s *story) error {
 	); err != nil {
 		return err
 	}
-	for _, p := range []*person{&s.nurse, &s.leaver} {
-		if err := s.admit(ctx, p); err != nil {
-			return err
-		}
+	if err := first(s.admit(ctx, &s.nurse), s.admit(ctx, &s.leaver)); err != nil {
+		return err
 	}
 	return holds(s.nurse.userID != s.leaver.userID, "two user ids", "both are %s", s.nurse.userID)
 }
@@ -136,35 +134,35 @@ func (s *story) apply(ctx context.Context, mail *hospital.Mailbox) error {
 
 // issuance is step 3.
 func issuance(ctx context.Context, s *story) error {
-	for _, p := range []*person{&s.nurse, &s.leaver} {
-		if err := holds(p.userID != "", "a profile from step 2", "none"); err != nil {
-			return err
-		}
-		card, err := s.h.BlankCard(ctx)
-		if err != nil {
-			return must("a blank card from the drawer", err)
-		}
-		before, err := s.h.Now(ctx)
-		if err != nil {
-			return must("the clock is read", err)
-		}
-		if err := s.issue(ctx, *p, card); err != nil {
-			return err
-		}
-		p.card = card
-		after, err := s.h.Now(ctx)
-		if err != nil {
-			return must("the clock is read", err)
-		}
-		pair, err := s.pair(ctx, *p)
-		if err != nil {
-			return must("two certificates", err)
-		}
-		if err := s.checkPair(ctx, pair, *p, before, after); err != nil {
-			return err
-		}
+	return first(s.newCard(ctx, &s.nurse), s.newCard(ctx, &s.leaver))
+}
+
+// newCard has a blank card made for a person and looks at what it carries.
+func (s *story) newCard(ctx context.Context, p *person) error {
+	if err := holds(p.userID != "", "a profile from step 2", "none"); err != nil {
+		return err
 	}
-	return nil
+	card, err := s.h.BlankCard(ctx)
+	if err != nil {
+		return must("a blank card from the drawer", err)
+	}
+	before, err := s.h.Now(ctx)
+	if err != nil {
+		return must("the clock is read", err)
+	}
+	if err := s.issue(ctx, *p, card); err != nil {
+		return err
+	}
+	p.card = card
+	after, err := s.h.Now(ctx)
+	if err != nil {
+		return must("the clock is read", err)
+	}
+	pair, err := s.pair(ctx, *p)
+	if err != nil {
+		return must("two certificates", err)
+	}
+	return s.checkPair(ctx, pair, *p, before, after)
 }
 
 // issue has the RA agent make a card for a person who shows a passport.

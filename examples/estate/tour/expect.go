@@ -63,8 +63,8 @@ func why(err error) *wardkey.Refusal {
 	return new(wardkey.Refusal)
 }
 
-// first returns the first error of a list of expectations that were all
-// looked at.
+// first returns the first error of expectations that were all looked at, and
+// of work that was all done.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
