@@ -78,6 +78,100 @@ func arrive(t *testing.T, ctx context.Context, path string) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible("footer")))
 }
 
+// hand is a person at a browser.
+type hand struct {
+	t   *testing.T
+	ctx context.Context
+	e   *estate
+}
+
+func (h hand) do(steps ...chromedp.Action[chromedp.Void]) {
+	h.t.Helper()
+	require.NoError(h.t, chromedp.Do(h.ctx, steps...))
+}
+
+func (h hand) text(selector string) string {
+	h.t.Helper()
+	s, err := chromedp.Run(h.ctx, chromedp.Text(selector))
+	require.NoError(h.t, err)
+	return s
+}
+
+// insert puts a card into a reader on the front page.
+func (h hand) insert(reader, serial string) {
+	h.t.Helper()
+	h.do(chromedp.Navigate(h.e.addresses.Web), chromedp.SetValue("#card"+reader, serial),
+		chromedp.Click(`form[action="/api/readers/`+reader+`"] button`), chromedp.WaitVisible(`form[action="/api/readers/`+reader+`/out"]`))
+}
+
+// atAgent fills in the form that the agent's window shows.
+func (h hand) atAgent(name string, fields map[string]string) {
+	h.t.Helper()
+	h.do(chromedp.Click("#go"))
+	agent := window(h.t, h.ctx, h.e.addresses.Agent)
+	for id, value := range fields {
+		require.NoError(h.t, chromedp.Do(agent, chromedp.WaitVisible("#"+id), chromedp.SendKeys("#"+id, value)))
+	}
+	picture(h.t, agent, name)
+	require.NoError(h.t, chromedp.Do(agent, chromedp.Click(`button[type="submit"]`)))
+}
+
+// TestDeskByHand is the RA manager at work: signs in, finds the nurse, issues
+// her another card in place of the one she has, and reports that lost.
+func TestDeskByHand(t *testing.T) {
+	need.Tool(t, "browser")
+	e := open(t, t.TempDir(), nil)
+	p := client(t, e)
+	h := hand{t, chromium(t), e}
+	manager, passcode := p.state().card("Margaret Okafor")
+	old, _ := p.state().card("Amara Bell")
+
+	h.insert("1", manager)
+	h.do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	h.atAgent("11-manager", map[string]string{"passcode": passcode})
+	arrive(t, h.ctx, "/my")
+
+	h.do(chromedp.Navigate(e.addresses.Web), chromedp.Click(`form[action="/api/cards"] button`))
+	var blank string
+	require.Eventually(t, func() bool {
+		for _, c := range p.state().Cards {
+			if c.State == "blank" {
+				blank = c.Serial
+			}
+		}
+		return blank != ""
+	}, 5*time.Second, 50*time.Millisecond, "a blank card")
+	h.insert("2", blank)
+
+	h.do(chromedp.Navigate(e.addresses.Web+"/desk"), chromedp.WaitVisible("#people"))
+	require.Contains(t, h.text(".lead"), "RA manager at RWK01")
+	picture(t, h.ctx, "12-desk")
+	h.do(chromedp.Click(chromedp.Search(`//a[text()="Amara Bell"]`)), chromedp.WaitVisible("#issue"))
+	picture(t, h.ctx, "13-person")
+	nurse := strings.TrimPrefix(location(t, h.ctx), e.addresses.Web)
+
+	h.do(chromedp.SendKeys("#attested", "passport 925665416"), chromedp.SetValue("#replaces", old),
+		chromedp.Click(`form[action="/desk/acts"] button:not(.quiet)`), chromedp.WaitVisible("#r2:checked"))
+	picture(t, h.ctx, "14-issue")
+	h.atAgent("15-new-card", map[string]string{"newPasscode": "48151623", "newPasscode2": "48151623"})
+	arrive(t, h.ctx, nurse+"?told=done")
+	require.Contains(t, h.text("main"), blank)
+	require.Contains(t, h.text("main"), "replaced")
+	picture(t, h.ctx, "16-issued")
+
+	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".state.lost"))
+	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".refusal"))
+	require.Contains(t, h.text(".refusal"), "card.notlive")
+	picture(t, h.ctx, "17-refusal")
+}
+
+func location(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	at, err := chromedp.Run(ctx, chromedp.Location())
+	require.NoError(t, err)
+	return at
+}
+
 // TestBrowser is a nurse at the desk: the card goes in, signs in at the agent's
 // own page, comes out, and the session is over.
 func TestBrowser(t *testing.T) {

@@ -79,7 +79,7 @@ func prepareFolder(dir string) (fresh bool, err error) {
 	mark := filepath.Join(dir, firstStart)
 	if _, err := os.Stat(mark); err == nil {
 		for _, name := range []string{
-			"estate.db", "estate.db-wal", "estate.db-shm", "clock", "demo.json", "inbox", "secrets", "ca", "tray", "directory",
+			"estate.db", "estate.db-wal", "estate.db-shm", "clock", "demo.json", "inbox", "secrets", "ca", "tray", "directory", "outside",
 		} {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				return false, fmt.Errorf("beginning anew after a first start that was cut short: %w", err)

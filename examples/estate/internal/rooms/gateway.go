@@ -45,6 +45,10 @@ func (r *Rooms) openGateway(context.Context) error {
 		NextHop: r.Addresses.Inbox, Senders: r.Mail, Hostname: "gateway.estate.test",
 		Now: r.Clock.Now, Log: r.log,
 	}}
+	r.Gateway = g
+	if err := r.openOutside(); err != nil {
+		return err
+	}
 	if err := g.load(); err != nil {
 		return err
 	}
@@ -52,9 +56,18 @@ func (r *Rooms) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.current, r.Gateway = current, g
+	g.current = current
 	r.close = append(r.close, g.shutdown)
 	return nil
+}
+
+// know adds a certificate before the gateway is built.
+func (g *Gateway) know(text []byte) error {
+	c, err := parseCertificate(text)
+	if err == nil {
+		g.known = append(g.known, c)
+	}
+	return err
 }
 
 // load reads the directory.

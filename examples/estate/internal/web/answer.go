@@ -79,7 +79,9 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if status < 400 || status > 599 {
 		status = http.StatusForbidden
 	}
-	s.render(w, r, status, &refusalPage{base: base{Title: "That can’t be done"}, Refusals: refusals, Back: back(r)})
+	s.render(w, r, status, &refusalPage{
+		base: base{Title: "That can’t be done"}, Refusals: refusals, Back: back(r), SignIn: status == http.StatusUnauthorized && !strings.HasPrefix(refusals[0].Rule, "mail."),
+	})
 }
 
 const internalRule = "internal"

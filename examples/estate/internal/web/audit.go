@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
@@ -18,7 +19,7 @@ func (s *Site) auditRoutes(mux *http.ServeMux) {
 }
 
 // shownRows is how many rows of careid's audit a page shows.
-const shownRows = 50
+const shownRows = 40
 
 type auditPage struct {
 	base
@@ -62,6 +63,7 @@ func (s *Site) auditView(r *http.Request) (*auditPage, error) {
 		p.Chains = append(p.Chains, chainView{room, rows[room]})
 	}
 	p.Rows, err = s.rooms.Care.Audit(r.Context(), s.rooms.Operator(), max(rows["careid"]-shownRows, 0), shownRows)
+	slices.Reverse(p.Rows)
 	return p, err
 }
 

@@ -30,6 +30,7 @@ func (s *Site) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/inbox", s.serve(s.inbox))
 	mux.HandleFunc("GET /inbox", s.serve(s.inboxPage))
 	mux.HandleFunc("GET /inbox/{id}", s.serve(s.message))
+	mux.HandleFunc("GET /inbox/{id}/raw", s.messageFile)
 }
 
 // moveClock takes {"add":"2160h"} or {"to":"2029-01-02T15:04:05Z"}; what fell

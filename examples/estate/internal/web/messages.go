@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 )
 
 // maxRaw bounds what a page shows of a message's wire form.
@@ -36,6 +37,7 @@ type messagePage struct {
 	Message   inbox.Message
 	Raw       string
 	Encrypted bool
+	Open      string // how its recipient reads it, where the estate has the key
 }
 
 func (*messagePage) template() string { return "message.html" }
@@ -53,5 +55,23 @@ func (s *Site) message(_ http.ResponseWriter, r *http.Request) (answer, error) {
 	p.Raw = strings.ToValidUTF8(string(m.Raw[:min(len(m.Raw), maxRaw)]), "�")
 	head, _, _ := strings.Cut(strings.ToLower(p.Raw), "\r\n\r\n")
 	p.Encrypted = strings.Contains(head, "application/pkcs7-mime") && !strings.Contains(head, "smime-type=signed-data")
+	if p.Encrypted && m.To == rooms.OutsideAddress {
+		key, certificate := s.rooms.OutsideKey()
+		p.Open = "openssl cms -decrypt -in message-" + strconv.Itoa(m.ID) + ".eml -inkey " + key + " -recip " + certificate
+	}
 	return answer{view: p, body: m}, nil
+}
+
+// messageFile is an e-mail as it came over the wire, to be kept as a file.
+func (s *Site) messageFile(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	m, ok := s.rooms.Inbox.Message(id)
+	if err != nil || !ok || m.Raw == nil {
+		s.refuse(w, r, s.rules.Refuse("page.unknown"))
+		return
+	}
+	w.Header().Set("Content-Type", "message/rfc822")
+	w.Header().Set("Content-Disposition", "attachment; filename=message-"+strconv.Itoa(id)+".eml")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(m.Raw) // the client has gone; there is nobody left to tell
 }

@@ -47,6 +47,7 @@ type refusalPage struct {
 	base
 	Refusals wardkey.Refusals
 	Back     string
+	SignIn   bool // what helps is to sign in
 }
 
 func (*refusalPage) template() string { return "refusal.html" }
