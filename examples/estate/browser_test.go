@@ -160,8 +160,10 @@ func TestDeskByHand(t *testing.T) {
 	picture(t, h.ctx, "16-issued")
 
 	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".state.lost"))
-	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".refusal"))
-	require.Contains(t, h.text(".refusal"), "card.notlive")
+
+	h.do(chromedp.Navigate(e.addresses.Web+"/desk"), chromedp.SendKeys("#given", "Noah"), chromedp.SendKeys("#family", "Frost"),
+		chromedp.SendKeys("#email", "noah.frost@nhs.net"), chromedp.Click(`button[formaction="/desk/profiles"]`), chromedp.WaitVisible(".refusal"))
+	require.Contains(t, h.text(".refusal"), "profile.apply")
 	picture(t, h.ctx, "17-refusal")
 }
 

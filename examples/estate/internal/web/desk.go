@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 )
 
@@ -22,6 +21,7 @@ func (s *Site) deskRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /desk/profiles/{id}/roles", s.serve(s.grantRole))
 	mux.HandleFunc("POST /desk/profiles/{id}/contacts", s.serve(s.deskContacts))
 	mux.HandleFunc("POST /desk/acts", s.serve(s.openAct))
+	mux.HandleFunc("POST /desk/acts/{id}/abandon", s.serve(s.abandon))
 	mux.HandleFunc("POST /desk/presence", s.serve(s.presence))
 	mux.HandleFunc("POST /desk/cards/{serial}/lost", s.serve(s.lost))
 	mux.HandleFunc("POST /desk/cards/{serial}/cancel", s.serve(s.cancel))
@@ -96,10 +96,15 @@ type personPage struct {
 
 func (*personPage) template() string { return "person.html" }
 
-// cardView is a card with what can be done with it.
+// cardView is a card and where it is.
 type cardView struct {
 	careid.Card
 	Reader int
+}
+
+// Live says that the card may still be used, and so renewed, lost or cancelled.
+func (c cardView) Live() bool {
+	return slices.Contains([]careid.CardState{careid.CardOrdered, careid.CardActive, careid.CardLocked, careid.CardExpired}, c.State)
 }
 
 func (s *Site) deskPerson(_ http.ResponseWriter, r *http.Request) (answer, error) {
@@ -288,6 +293,15 @@ func (s *Site) openAct(w http.ResponseWriter, r *http.Request) (answer, error) {
 	return answer{view: page}, err
 }
 
+// abandon gives up work that will not be finished.
+func (s *Site) abandon(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	actor, err := s.deskActor(r)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.rooms.Care.AbandonAct(r.Context(), actor, r.PathValue("id"))
+}
+
 var deskHeadings = map[careid.Purpose]string{
 	careid.Issue: "Issue the card", careid.Renew: "Renew the card with its holder", careid.Repair: "Repair the card", careid.Clear: "Empty the card",
 }
@@ -302,8 +316,7 @@ func (s *Site) presence(w http.ResponseWriter, r *http.Request) (answer, error) 
 	if _, err := s.deskActor(r); err != nil {
 		return answer{}, err
 	}
-	var t cardhttp.Ticket = s.rooms.Cards.PresenceTicket(r, &careid.Act{ID: in.Act})
-	return answer{body: named(t)}, nil
+	return answer{body: named(s.rooms.Cards.PresenceTicket(r, &careid.Act{ID: in.Act}))}, nil
 }
 
 func (s *Site) lost(w http.ResponseWriter, r *http.Request) (answer, error) {

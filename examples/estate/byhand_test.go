@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/internal/need"
+)
+
+// newest waits for a message that came after count others and returns its body.
+func (h hand) newest(to string, count int) string {
+	h.t.Helper()
+	var body string
+	require.Eventually(h.t, func() bool {
+		all := h.e.rooms.Inbox.Messages(to)
+		if len(all) > count {
+			body = all[len(all)-1].Body
+		}
+		return body != ""
+	}, 10*time.Second, 50*time.Millisecond, "a message to %s", to)
+	return body
+}
+
+// TestHolderByHand locks a card, unlocks it with a code, moves the calendar to
+// the last ninety days, is told so at the sign-in, and renews.
+func TestHolderByHand(t *testing.T) {
+	need.Tool(t, "browser")
+	e := open(t, t.TempDir(), nil)
+	h := hand{t, chromium(t), e}
+	serial, passcode := client(t, e).state().card("Amara Bell")
+	const fresh, inbox = "53589793", "amara.bell@nhs.net"
+
+	h.insert("1", serial)
+	h.do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"), chromedp.Click("#go"))
+	agent := hand{t, window(t, h.ctx, e.addresses.Agent), e}
+	for i, told := range []string{"not the passcode", "One try is left", ""} {
+		agent.do(chromedp.WaitVisible("#passcode"), chromedp.SendKeys("#passcode", "000000"))
+		if i == 2 {
+			picture(t, agent.ctx, "20-last-try")
+		}
+		agent.do(chromedp.Click(`button[type="submit"]`))
+		if told != "" {
+			require.Eventually(t, func() bool { return strings.Contains(agent.text("main"), told) }, 10*time.Second, 50*time.Millisecond)
+		}
+	}
+	h.do(chromedp.WaitVisible("#no"))
+	require.Contains(t, h.text("#no"), "card.locked")
+	picture(t, h.ctx, "21-locked")
+
+	h.do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible(".state.locked"), chromedp.Click(`a[href="/unlock?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	before := len(e.rooms.Inbox.Messages(inbox))
+	h.do(chromedp.Click("#go"))
+	agent.ctx = window(t, h.ctx, e.addresses.Agent)
+	agent.do(chromedp.WaitVisible("#email"), chromedp.Click("#email"), chromedp.Click(`button[type="submit"]`), chromedp.WaitVisible("#code"))
+	code := regexp.MustCompile(`\b[0-9]{8}\b`).FindString(h.newest(inbox, before))
+	agent.do(chromedp.SendKeys("#code", code), chromedp.SendKeys("#newPasscode", fresh), chromedp.SendKeys("#newPasscode2", fresh))
+	picture(t, agent.ctx, "22-unlock")
+	agent.do(chromedp.Click(`button[type="submit"]`))
+	arrive(t, h.ctx, "/?told=unlocked")
+
+	h.do(chromedp.Click(`input[name="to"] + button`), chromedp.Sleep(300*time.Millisecond))
+	h.do(chromedp.Navigate(e.addresses.Web), chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	require.NotEqual(t, passcode, fresh)
+	h.atAgent("23-new-passcode", map[string]string{"passcode": fresh})
+	arrive(t, h.ctx, "/my")
+	require.Contains(t, h.text(".told"), "Your certificates end in")
+	picture(t, h.ctx, "24-alert")
+
+	h.do(chromedp.Click(`.told form[action="/my/acts"] button`), chromedp.WaitVisible("#r1:checked"))
+	h.atAgent("25-renew", map[string]string{"passcode": fresh})
+	arrive(t, h.ctx, "/my?told=renewed")
+	require.NotContains(t, h.text("main"), "Your certificates end in")
+	picture(t, h.ctx, "26-renewed")
+}
+
+// TestMailByHand activates a mail account and sends a [secure] message, which
+// its outside recipient opens with openssl as the page says.
+func TestMailByHand(t *testing.T) {
+	need.Tool(t, "browser")
+	openssl := need.Tool(t, "openssl")
+	e := open(t, t.TempDir(), nil)
+	h := hand{t, chromium(t), e}
+	const address, password, secret = "amara.bell@nhs.net", "seven-herons-at-dusk", "The potassium is 3.1."
+	lines := strings.Split(strings.TrimSpace(h.newest("+447700900104", 0)), "\n")
+
+	h.do(chromedp.Navigate(e.addresses.Web+"/mail"), chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
+		chromedp.Click(`form[action="/mail/signin"] button`), chromedp.WaitVisible("#password"))
+	picture(t, h.ctx, "30-first-sign-in")
+	h.do(chromedp.SendKeys("#body", "Too early."), chromedp.Click(`form[action="/mail/send"] button`), chromedp.WaitVisible(".refusal"))
+	require.Contains(t, h.text(".refusal"), "mail.aup.pending")
+
+	h.do(chromedp.Navigate(e.addresses.Web+"/mail"), chromedp.SendKeys("#password", password), chromedp.Click(`form[action="/mail/password"] button`),
+		chromedp.WaitNotPresent("#password"), chromedp.WaitVisible("#q0"))
+	for field, value := range map[string]string{
+		"q0": "First ward?", "a0": "Lister", "q1": "First bicycle?", "a1": "turquoise", "q2": "First street?", "a2": "Mill Lane",
+	} {
+		h.do(chromedp.SendKeys("#"+field, value))
+	}
+	h.do(chromedp.Click(`form[action="/mail/questions"] button`), chromedp.WaitNotPresent("#q0"), chromedp.WaitVisible(`form[action="/mail/policy"]`),
+		chromedp.Click(`form[action="/mail/policy"] button`), chromedp.WaitNotPresent(`form[action="/mail/policy"]`), chromedp.WaitVisible("#body"))
+	h.do(chromedp.SendKeys("#subject", "results"), chromedp.SendKeys("#body", secret), chromedp.Click(`form[action="/mail/send"] button`))
+	arrive(t, h.ctx, "/mail?told=sent")
+
+	all := e.rooms.Inbox.Messages(rooms.OutsideAddress)
+	require.Len(t, all, 1)
+	require.NotContains(t, string(all[0].Raw), secret)
+	h.do(chromedp.Navigate(e.addresses.Web+"/inbox"), chromedp.Click(`tbody a`), chromedp.WaitVisible("pre.raw"))
+	command := strings.Fields(h.text(".told pre.raw"))
+	picture(t, h.ctx, "31-encrypted")
+	require.Equal(t, "openssl", command[0])
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, command[4]), all[0].Raw, 0o600))
+	run := exec.Command(openssl, command[1:]...)
+	run.Dir = folder
+	opened, err := run.CombinedOutput()
+	require.NoError(t, err, string(opened))
+	require.Contains(t, string(opened), secret)
+}
