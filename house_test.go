@@ -89,8 +89,8 @@ const (
 
 // What stands at the root, besides what .gitignore keeps out.
 const atRoot = `.ci .git .gitattributes .github .gitignore .golangci.yml CHANGELOG.md CONTRIBUTING.md LICENSE Makefile NOTICE README.md SECURITY.md
-	doc.go go.mod go.sum house_test.go problem.go refusal.go refusal_test.go rows.tsv rulebook.go rulebook_test.go scripts value.go
-	card careid examples internal mailpolicy pki`
+	doc.go go.mod go.sum house_test.go problem.go readme_test.go refusal.go refusal_test.go rows.tsv rulebook.go rulebook_test.go scripts value.go
+	card careid docs examples internal mailpolicy pki`
 
 const maxLines = 500
 

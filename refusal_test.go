@@ -82,7 +82,8 @@ func TestParseRefusalRefusesOtherAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			rec.Header().Set("Content-Type", c.kind)
-			rec.WriteString(c.body)
+			_, err := rec.WriteString(c.body)
+			require.NoError(t, err)
 			refusal, err := wardkey.ParseRefusal(rec.Result())
 			require.Error(t, err)
 			require.Nil(t, refusal)
