@@ -77,8 +77,10 @@ func keyOf(lib *cryptoki.Lib, s cryptoki.Session, cert *x509.Certificate) ([]byt
 		return nil, err
 	}
 	for _, k := range all {
-		if publicEqual(k.public, cert.PublicKey) {
-			_, err := privateKey(lib, s, k.id)
+		if !publicEqual(k.public, cert.PublicKey) {
+			continue
+		}
+		if _, err := privateKey(lib, s, k.id); err != ErrNotFound {
 			return k.id, err
 		}
 	}

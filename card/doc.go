@@ -43,10 +43,19 @@
 // officer's work ([Card.ResetPIN], [Card.SO]) begins by logging the holder out
 // and ends with nobody logged in.
 //
+// # Signatures
+//
+// A Key is also a crypto.MessageSigner. It takes the first mechanism that the
+// card has: the one for a digest, then, where the message is known, the one that
+// hashes by itself, then the bare RSA operation on what is padded here. A key
+// that wants the PIN for each signature asks the Prompter each time, with
+// [Prompt].Once.
+//
 // # Errors
 //
 // The Err… values are asked for by errors.Is; [Error], by errors.As, has the
-// function and the CK_RV. All have a Rule() string, the id that a rulebook
+// function and the CK_RV, and [PINError] whose PIN was refused and what is known
+// of its tries. All have a Rule() string, the id that a rulebook
 // explains to the person.
 //
 // # What it is built for
@@ -54,10 +63,9 @@
 // The module is loaded into the process (cgo). Built without cgo, Open answers
 // ErrUnsupported. It was run on Linux with SoftHSM 2.6.1, by itself and under
 // cardtest's shim; for Windows it is only built (64 bits, mingw-w64), and for
-// macOS only vetted. Not done yet: PIN pads were not tried with a reader, cards
-// that want the PIN for each signature (CKA_ALWAYS_AUTHENTICATE) answer
-// ErrNotLoggedIn when signing, and cards that are unlocked by a PUK in C_SetPIN
-// instead of C_InitPIN can't be unlocked.
+// macOS only vetted. Not done yet: PIN pads were not tried with a reader, and
+// cards that are unlocked by a PUK in C_SetPIN instead of C_InitPIN can't be
+// unlocked.
 //
 // Specification: PKCS#11 Cryptographic Token Interface v2.40, OASIS.
 package card

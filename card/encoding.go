@@ -8,7 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"errors"
+	"fmt"
 	"math/big"
 )
 
@@ -19,10 +19,12 @@ var (
 	oidP384 = []byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}
 )
 
-var errEncoding = errors.New("card: not an encoding that this SDK reads")
+var errEncoding = fmt.Errorf("%w: not an encoding that this SDK reads", ErrFailed)
 
 // ecPublicKey reads CKA_EC_PARAMS and CKA_EC_POINT. The point is a DER OCTET
-// STRING by the standard, and bare on some cards (PKCS#11 v2.40 §2.3.3).
+// STRING by the standard (PKCS#11 v2.40 §2.3.3); cards are known that give it
+// bare, as a BIT STRING, or without the byte 04 that says uncompressed. Each of
+// these has a length of its own.
 func ecPublicKey(params, point []byte) (*ecdsa.PublicKey, error) {
 	var curve elliptic.Curve
 	switch {
@@ -34,8 +36,15 @@ func ecPublicKey(params, point []byte) (*ecdsa.PublicKey, error) {
 		return nil, errEncoding
 	}
 	size := 1 + 2*((curve.Params().BitSize+7)/8)
-	if len(point) == size+2 && point[0] == 0x04 && int(point[1]) == size {
+	switch n := len(point); {
+	case n == size+2 && point[0] == 0x04 && int(point[1]) == size,
+		n == size+1 && point[0] == 0x04 && int(point[1]) == size-1:
 		point = point[2:]
+	case n == size+3 && point[0] == 0x03 && int(point[1]) == size+1 && point[2] == 0:
+		point = point[3:]
+	}
+	if len(point) == size-1 {
+		point = append([]byte{0x04}, point...)
 	}
 	if len(point) != size {
 		return nil, errEncoding
@@ -53,9 +62,24 @@ func rsaPublicKey(modulus, exponent []byte) crypto.PublicKey {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}
 }
 
-// ecdsaDER turns the card's signature, r and s of equal length one after the
-// other, into the DER SEQUENCE that X.509 and TLS use (RFC 3279 §2.2.3). It
-// allocates once.
+// signatureDER is the card's ECDSA signature as X.509 and TLS want it. By the
+// standard it is r and s, each as long as the curve's order (PKCS#11 v2.40
+// §2.3.1). Cards are known that give the DER already, which then must verify.
+func signatureDER(public *ecdsa.PublicKey, digest, signature []byte) ([]byte, error) {
+	if len(signature) == 2*orderSize(public) {
+		return ecdsaDER(signature)
+	}
+	if !ecdsa.VerifyASN1(public, digest, signature) {
+		return nil, errEncoding
+	}
+	return signature, nil
+}
+
+// orderSize is the length of the curve's order in bytes.
+func orderSize(public *ecdsa.PublicKey) int { return (public.Curve.Params().N.BitLen() + 7) / 8 }
+
+// ecdsaDER turns r and s of equal length, one after the other, into the DER
+// SEQUENCE of two INTEGERs (RFC 3279 §2.2.3). It allocates once.
 func ecdsaDER(rs []byte) ([]byte, error) {
 	if len(rs) == 0 || len(rs)%2 != 0 || len(rs) > 2*66 {
 		return nil, errEncoding

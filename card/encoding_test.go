@@ -4,10 +4,12 @@ package card_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/asn1"
 	"math/big"
 	"testing"
@@ -30,13 +32,18 @@ func TestECPublicKey(t *testing.T) {
 		require.NoError(t, err)
 		wrapped, err := asn1.Marshal(point)
 		require.NoError(t, err)
-		for _, form := range [][]byte{point, wrapped} {
+		bits, err := asn1.Marshal(asn1.BitString{Bytes: point, BitLength: 8 * len(point)})
+		require.NoError(t, err)
+		bare, err := asn1.Marshal(point[1:])
+		require.NoError(t, err)
+		for _, form := range [][]byte{point, wrapped, bits, point[1:], bare} {
 			got, err := card.ECPublicKey(oid, form)
 			require.NoError(t, err)
 			require.True(t, got.Equal(&key.PublicKey))
 			for n := range form {
-				_, err := card.ECPublicKey(oid, form[:n])
-				require.Error(t, err)
+				if _, err := card.ECPublicKey(oid, form[:n]); err == nil {
+					t.Errorf("%d of %d bytes are a point", n, len(form))
+				}
 			}
 		}
 		point[len(point)-1] ^= 1 // not on the curve any more
@@ -61,8 +68,50 @@ func FuzzECPublicKey(f *testing.F) {
 		}
 		read, err := got.Bytes()
 		require.NoError(t, err)
-		require.Equal(t, read, point[len(point)-len(read):], "the point is what was given, whole")
+		require.True(t, bytes.HasSuffix(point, read[1:]), "the point is what was given, whole")
 	})
+}
+
+// The forms of a signature that cards are known to give.
+func TestSignatureDER(t *testing.T) {
+	digest := sha256.Sum256([]byte("what is signed"))
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		require.NoError(t, err)
+		size := (curve.Params().BitSize + 7) / 8
+		for range 40 {
+			der, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+			require.NoError(t, err)
+			var rs struct{ R, S *big.Int }
+			_, err = asn1.Unmarshal(der, &rs)
+			require.NoError(t, err)
+			raw := append(rs.R.FillBytes(make([]byte, size)), rs.S.FillBytes(make([]byte, size))...)
+			for _, form := range [][]byte{raw, der} {
+				got, err := card.SignatureDER(&key.PublicKey, digest[:], form)
+				require.NoError(t, err)
+				require.Equal(t, der, got)
+			}
+			for _, bad := range [][]byte{nil, raw[1:], raw[2:], der[1:], append(bytes.Clone(raw), 0, 0)} {
+				_, err := card.SignatureDER(&key.PublicKey, digest[:], bad)
+				require.ErrorIs(t, err, card.ErrFailed)
+			}
+		}
+	}
+}
+
+// TestEncodePSS has the block opened by the standard library, for moduli of
+// each length modulo 8.
+func TestEncodePSS(t *testing.T) {
+	digest := sha256.Sum256([]byte("what is signed"))
+	for _, bits := range []int{2048, 2049, 2055} {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		require.NoError(t, err)
+		for _, salt := range []int{0, 20, 32, (bits+6)/8 - 34} {
+			block := new(big.Int).SetBytes(card.EncodePSS(bits, crypto.SHA256, digest[:], salt))
+			signature := block.Exp(block, key.D, key.N).FillBytes(make([]byte, key.Size()))
+			require.NoError(t, rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: salt}))
+		}
+	}
 }
 
 func FuzzRSAPublicKey(f *testing.F) {

@@ -49,7 +49,8 @@ var (
 	ErrFailed      error = &sentinel{"card.failed", "card: card failed"}
 )
 
-// Error is what the module answered. It never holds a PIN, a label or anything
+// Error is what the module answered; where that was about a PIN, a [PINError] is
+// around it. It never holds a PIN, a label or anything
 // else that was sent.
 type Error struct {
 	Op   string // what was asked: "login", "sign"
@@ -88,16 +89,27 @@ var meaning = map[uint]error{
 	cryptoki.DeviceMemory:               ErrFull,
 	cryptoki.FunctionNotSupported:       ErrUnsupported,
 	cryptoki.MechanismInvalid:           ErrUnsupported,
+	cryptoki.MechanismParamInvalid:      ErrUnsupported,
+	cryptoki.KeySizeRange:               ErrUnsupported,
+	cryptoki.KeyTypeInconsistent:        ErrUnsupported,
+	cryptoki.KeyFunctionNotPermitted:    ErrUnsupported,
+	cryptoki.DomainParamsInvalid:        ErrUnsupported,
+	cryptoki.CurveNotSupported:          ErrUnsupported,
 	cryptoki.TokenWriteProtected:        ErrUnsupported,
+	cryptoki.SessionReadOnly:            ErrUnsupported,
 	cryptoki.PINIncorrect:               ErrWrongPIN,
 	cryptoki.PINInvalid:                 ErrPINInvalid,
+	cryptoki.PINTooWeak:                 ErrPINInvalid,
 	cryptoki.PINLenRange:                ErrPINLength,
 	cryptoki.PINExpired:                 ErrPINExpired,
 	cryptoki.PINLocked:                  ErrLocked,
 	cryptoki.UserNotLoggedIn:            ErrNotLoggedIn,
+	cryptoki.FunctionCanceled:           ErrNotLoggedIn, // at the reader's PIN pad
 	cryptoki.UserPINNotInitialized:      ErrPINNotSet,
 	cryptoki.UserAlreadyLoggedIn:        ErrBusy,
 	cryptoki.UserAnotherAlreadyLoggedIn: ErrBusy,
+	cryptoki.UserTooManyTypes:           ErrBusy,
+	cryptoki.SessionExists:              ErrBusy,
 	cryptoki.SessionReadOnlyExists:      ErrBusy,
 	cryptoki.SessionReadWriteSOExists:   ErrBusy,
 	cryptoki.CryptokiNotInitialized:     ErrClosed,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -126,15 +127,17 @@ func (t *token) noticed() uint64 {
 }
 
 // differences are the events between two looks: removals first, so that a swap
-// in one reader is told in its order.
+// in one reader is told in its order; otherwise by serial.
 func differences(before, now map[string]presence) []Event {
 	var events []Event
-	for serial, p := range before {
+	for _, serial := range slices.Sorted(maps.Keys(before)) {
+		p := before[serial]
 		if q, here := now[serial]; !here || q.pulls != p.pulls {
 			events = append(events, Event{Removed, serial, p.label})
 		}
 	}
-	for serial, q := range now {
+	for _, serial := range slices.Sorted(maps.Keys(now)) {
+		q := now[serial]
 		if p, was := before[serial]; !was || q.pulls != p.pulls {
 			events = append(events, Event{Inserted, serial, q.label})
 		}

@@ -7,4 +7,6 @@ var (
 	ECPublicKey  = ecPublicKey
 	RSAPublicKey = rsaPublicKey
 	ECDSADER     = ecdsaDER
+	SignatureDER = signatureDER
+	EncodePSS    = encodePSS
 )

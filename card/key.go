@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"io"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -28,6 +29,9 @@ type KeySpec struct {
 	ID        []byte // CKA_ID, 1 to 32 bytes, not yet on the card
 	Label     string // CKA_LABEL
 	Algorithm Algorithm
+	// AlwaysAuthenticate makes the card want the PIN for each signature, which
+	// the Prompter is asked for. Not every card does.
+	AlwaysAuthenticate bool
 }
 
 // KeySelector says which key is meant; empty fields match any.
@@ -38,7 +42,7 @@ type KeySelector struct {
 }
 
 // Key is a key pair whose private part never leaves the card. It is a
-// crypto.Signer, safe for concurrent use, and stays usable when the card is
+// crypto.Signer and a crypto.MessageSigner, safe for concurrent use, and stays usable when the card is
 // pulled and inserted again: it finds the private key anew, by its id, on the
 // card of the same serial, if that card holds the same public key.
 type Key struct {
@@ -47,9 +51,11 @@ type Key struct {
 	label  string
 	public crypto.PublicKey
 
-	// Where the private key was found; guarded by the token's lock.
+	// Where the private key was found, and how; guarded by the token's lock.
 	private cryptoki.Object
+	always  bool // CKA_ALWAYS_AUTHENTICATE
 	epoch   uint64
+	ways    [schemes]int // where the card's first way of each scheme is
 }
 
 // Public is the key's *ecdsa.PublicKey or *rsa.PublicKey.
@@ -131,8 +137,13 @@ func (c *Card) GenerateKey(ctx context.Context, spec KeySpec) (*Key, error) {
 		if f.public == nil {
 			return ErrUnsupported
 		}
+		key.always, err = alwaysAuthenticate(lib, s, priv)
 		key.public, key.private, key.epoch = f.public, priv, c.token.epoch
-		return nil
+		if err == nil && spec.AlwaysAuthenticate && !key.always {
+			err = destroy(lib, s, []cryptoki.Object{pub, priv})
+			return errors.Join(ErrUnsupported, err)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -168,12 +179,16 @@ func (spec KeySpec) template() (uint, []cryptoki.Attribute, error) {
 }
 
 func (spec KeySpec) private() []cryptoki.Attribute {
-	return []cryptoki.Attribute{
+	attributes := []cryptoki.Attribute{
 		cryptoki.Bool(cryptoki.AttrToken, true), cryptoki.Bool(cryptoki.AttrPrivate, true), cryptoki.Bool(cryptoki.AttrSensitive, true),
 		cryptoki.Bool(cryptoki.AttrExtractable, false), cryptoki.Bool(cryptoki.AttrSign, true),
 		{Type: cryptoki.AttrID, Value: spec.ID},
 		{Type: cryptoki.AttrLabel, Value: []byte(spec.Label)},
 	}
+	if spec.AlwaysAuthenticate {
+		attributes = append(attributes, cryptoki.Bool(cryptoki.AttrAlwaysAuthenticate, true))
+	}
+	return attributes
 }
 
 // Delete takes the key pair and the certificates of its public key off the
@@ -219,6 +234,9 @@ type contextSigner struct {
 }
 
 func (s contextSigner) Public() crypto.PublicKey { return s.key.public }
+func (s contextSigner) SignMessage(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return s.key.SignMessageContext(s.ctx, message, opts)
+}
 func (s contextSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.key.SignContext(s.ctx, digest, opts)
 }

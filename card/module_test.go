@@ -57,6 +57,15 @@ func TestOpen(t *testing.T) {
 		require.NoError(t, os.Chmod(filepath.Dir(above), 0o777))
 		refused(t, filepath.Join(above, "m.so"))
 
+		if os.Geteuid() == 0 { // only root can give files away
+			given := place(t, 0o755, 0o644)
+			require.NoError(t, os.Chown(given, 1234, 1234))
+			refused(t, given)
+			given = place(t, 0o755, 0o644)
+			require.NoError(t, os.Chown(filepath.Dir(given), 1234, 1234))
+			refused(t, given)
+		}
+
 		// A link that others can turn elsewhere.
 		link := filepath.Join(filepath.Dir(above), "link.so")
 		require.NoError(t, os.Symlink(source, link))

@@ -127,6 +127,19 @@ func privateKey(lib *cryptoki.Lib, s cryptoki.Session, id []byte) (cryptoki.Obje
 	return objects[0], nil
 }
 
+// alwaysAuthenticate is whether a private key wants the PIN for each signature;
+// a card without the attribute has no such keys (PKCS#11 v2.40 §4.9).
+func alwaysAuthenticate(lib *cryptoki.Lib, s cryptoki.Session, private cryptoki.Object) (bool, error) {
+	v, err := lib.Attributes(s, private, cryptoki.AttrAlwaysAuthenticate)
+	if unreadable(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return len(v[0]) == 1 && v[0][0] != 0, nil
+}
+
 // destroy takes objects off the card, in order.
 func destroy(lib *cryptoki.Lib, s cryptoki.Session, objects []cryptoki.Object) error {
 	for _, o := range objects {

@@ -17,9 +17,10 @@ const (
 	worldWrite  = 0o002
 )
 
-// trusted is the real path of a module, if nobody but its owner can replace
-// it: the path is absolute, the file and its folder can't be written by group
-// or world, and no folder above can be written by the world unless it is sticky.
+// trusted is the real path of a module, if nobody but this user and root can
+// replace it: the path is absolute, the file and its folders belong to either,
+// the file and its folder can't be written by group or world, and no folder
+// above can be written by the world unless it is sticky.
 // The same holds for the path as given when it is a symbolic link. On Windows,
 // where this is a matter of access lists, only the path's form is checked.
 func trusted(path string) (string, error) {
@@ -43,6 +44,9 @@ func trusted(path string) (string, error) {
 	if info.Mode().Perm()&othersWrite != 0 {
 		return "", fmt.Errorf("%w: group or world may write %s", ErrUntrusted, real)
 	}
+	if !ownedByUs(info) {
+		return "", fmt.Errorf("%w: %s belongs to another user", ErrUntrusted, real)
+	}
 	for _, p := range []string{filepath.Clean(path), real} {
 		if err := trustedFolders(filepath.Dir(p)); err != nil {
 			return "", err
@@ -61,6 +65,9 @@ func trustedFolders(dir string) error {
 		sticky := forbidden == worldWrite && info.Mode()&fs.ModeSticky != 0
 		if info.Mode().Perm()&forbidden != 0 && !sticky {
 			return fmt.Errorf("%w: others may write the folder %s", ErrUntrusted, dir)
+		}
+		if !ownedByUs(info) {
+			return fmt.Errorf("%w: the folder %s belongs to another user", ErrUntrusted, dir)
 		}
 		if dir == filepath.Dir(dir) {
 			return nil

@@ -21,6 +21,9 @@ type Prompt struct {
 	Serial, Label string
 	Op            string   // what needs the PIN: "sign"
 	PIN           PINState // PINLow after a wrong PIN
+	// Once: the PIN is for one signature of a key that wants it each time; the
+	// Card is logged in already.
+	Once bool
 }
 
 // Prompter asks the person for the PIN. The SDK clears what it returns. It is
@@ -47,22 +50,48 @@ func (c *Card) ask(ctx context.Context, op string) error {
 		return ctx.Err()
 	}
 	defer func() { <-c.asking }()
-	if c.prompter == nil {
-		return ErrNotLoggedIn
-	}
 	info, in, err := c.standing(ctx)
 	if err != nil || in { // in: another goroutine asked meanwhile
 		return err
 	}
-	if err := triesLeft(info.PIN, LoginOptions{}); err != nil {
-		return err
-	}
-	pin, err := c.prompter(ctx, Prompt{Serial: info.Serial, Label: info.Label, Op: op, PIN: info.PIN})
+	pin, err := c.prompt(ctx, info, Prompt{Op: op})
 	defer clear(pin)
 	if err != nil {
 		return err
 	}
 	return c.Login(ctx, pin, LoginOptions{})
+}
+
+// askOnce gets a PIN for one signature; the caller clears it.
+func (c *Card) askOnce(ctx context.Context, op string) ([]byte, error) {
+	select {
+	case c.asking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-c.asking }()
+	info, _, err := c.standing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.prompt(ctx, info, Prompt{Op: op, Once: true})
+}
+
+// prompt asks, unless the PIN would be refused; asking is held.
+func (c *Card) prompt(ctx context.Context, info *TokenInfo, p Prompt) ([]byte, error) {
+	if c.prompter == nil {
+		return nil, ErrNotLoggedIn
+	}
+	if err := triesLeft(RoleUser, info.PIN, LoginOptions{}); err != nil {
+		return nil, err
+	}
+	p.Serial, p.Label, p.PIN = info.Serial, info.Label, info.PIN
+	pin, err := c.prompter(ctx, p)
+	if err != nil {
+		clear(pin)
+		return nil, err
+	}
+	return pin, nil
 }
 
 // standing is the card's info and whether this Card is logged in.
@@ -84,11 +113,18 @@ func (c *Card) standing(ctx context.Context) (*TokenInfo, bool, error) {
 // Whoever was logged in on this card in this process is logged out first, even
 // when the PIN turns out to be wrong. ErrBusy: code outside this package holds a
 // login on it, which would hide whether the PIN is right. The caller clears pin.
+//
+// A refusal is also a [*PINError], which has what the card tells of the tries
+// left. (PKCS#11 v2.40 §5.6, C_Login)
 func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
 	if err := c.acquire(ctx); err != nil {
 		return err
 	}
 	defer c.token.release()
+	return c.login("login", pin, o)
+}
+
+func (c *Card) login(op string, pin []byte, o LoginOptions) error {
 	t := c.token
 	info, err := t.look()
 	if err != nil {
@@ -102,7 +138,7 @@ func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
 		return err
 	}
 	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserNormal, pin)); err != nil {
-		return t.refused("login", err)
+		return t.refused(op, RoleUser, t.slot, err)
 	}
 	t.holder = c
 	return nil
@@ -111,20 +147,26 @@ func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
 // mayTry is all that can be known before a PIN is sent.
 func mayTry(info *TokenInfo, pin []byte, o LoginOptions) error {
 	if info.PIN == PINNotSet {
-		return ErrPINNotSet
+		return pinError(RoleUser, PINNotSet, ErrPINNotSet)
 	}
 	if !pinFits(info, pin) {
 		return ErrPINLength
 	}
-	return triesLeft(info.PIN, o)
+	return triesLeft(RoleUser, info.PIN, o)
 }
 
-func triesLeft(s PINState, o LoginOptions) error {
+// triesLeft refuses a try that is hopeless, and the last one unless it is asked
+// for.
+func triesLeft(role Role, s PINState, o LoginOptions) error {
+	locked, final := ErrLocked, ErrFinalTry
+	if role == RoleSO {
+		locked, final = ErrSOLocked, ErrSOFinalTry
+	}
 	switch {
 	case s == PINLocked:
-		return ErrLocked
+		return pinError(role, s, locked)
 	case s == PINFinalTry && !o.FinalTry:
-		return ErrFinalTry
+		return pinError(role, s, final)
 	}
 	return nil
 }
@@ -139,16 +181,35 @@ func pinFits(info *TokenInfo, pin []byte) bool {
 }
 
 // refused makes the error of a refused PIN. Cards differ in what they answer to
-// the try that locks them, so their flags are asked.
-func (t *token) refused(op string, err error) error {
+// the try that locks them, so their flags are asked; of our card, not of one that
+// was put in its place meanwhile.
+func (t *token) refused(op string, role Role, slot uint, err error) error {
+	wrong, locked := ErrWrongPIN, ErrLocked
 	explained := explain(op, err)
-	var e *Error
-	if errors.As(explained, &e) && e.Err == ErrWrongPIN {
-		if raw, err := t.lib.lib.TokenInfo(t.slot); err == nil && tokenInfo(raw).PIN == PINLocked {
-			e.Err = ErrLocked
+	if role != RoleUser {
+		wrong, locked = ErrWrongSOPIN, ErrSOLocked
+		explained = explainSO(op, err)
+	}
+	if !isPINRefusal(explained) {
+		return explained
+	}
+	state := PINReady
+	if raw, err := t.lib.lib.TokenInfo(slot); err == nil && tokenInfo(raw).Serial == t.serial {
+		state = tokenInfo(raw).PIN
+		if role != RoleUser {
+			state = tokenInfo(raw).SOPIN
 		}
 	}
-	return explained
+	var e *Error
+	if errors.As(explained, &e) {
+		switch {
+		case e.Err == wrong && state == PINLocked:
+			e.Err = locked
+		case e.Err == locked:
+			state = PINLocked // some cards have no flags
+		}
+	}
+	return pinError(role, state, explained)
 }
 
 // Logout ends the login of this Card; the card must be shown the PIN again
@@ -181,7 +242,10 @@ func (t *token) logout() {
 // ChangePIN sets another PIN, shown the current one. The lengths of both are
 // checked before (ErrPINLength); a card with one try left answers ErrFinalTry,
 // and a right Login makes it good again. ErrWrongPIN and ErrLocked are as for
-// Login. It doesn't log in, and a login stays. The caller clears both.
+// Login. This Card's login stays; without one, the current PIN is logged in for
+// the change and out again, as Login would: in a session where nobody is logged
+// in, some cards take the first PIN of C_SetPIN for a PUK. nil for both asks the
+// reader's PIN pad. The caller clears both. (PKCS#11 v2.40 §5.6, C_SetPIN)
 func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
 	if err := c.acquire(ctx); err != nil {
 		return err
@@ -192,14 +256,20 @@ func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
 	if err != nil {
 		return err
 	}
-	if !pinFits(info, next) {
+	if !pinFits(info, next) || (current == nil) != (next == nil) {
 		return ErrPINLength
 	}
 	if err := mayTry(info, current, LoginOptions{}); err != nil {
 		return err
 	}
+	if t.holder != c || !t.userIn() {
+		if err := c.login("change PIN", current, LoginOptions{}); err != nil {
+			return err
+		}
+		defer t.logout()
+	}
 	if err := t.settle(t.lib.lib.SetPIN(t.session, current, next)); err != nil {
-		return t.refused("change PIN", err)
+		return t.refused("change PIN", RoleUser, t.slot, err)
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ package card
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"errors"
 	"io"
 
@@ -25,32 +23,85 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 // ErrNotLoggedIn: the Card isn't logged in, or no longer since it was pulled
 // (with a Prompter, it is asked for first). ErrRemoved: the card is in no reader.
 // ErrNotFound: it no longer has this key. ErrDigest: the digest's length isn't
-// its hash's. After a removal that was noticed under way, the call is repeated
-// once. (PKCS#11 v2.40 §2.1.8, §2.1.10, §2.3.6)
+// its hash's, or nobody knows the hash. ErrUnsupported: the card has no mechanism
+// for it. After a removal that was noticed under way, the call is repeated once.
+//
+// A key that wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE) asks the
+// Prompter each time; without one the answer is ErrNotLoggedIn. A wrong PIN is
+// answered, and counts, as in Login. (PKCS#11 v2.40 §2.1.8, §2.1.10, §2.3.6; §4.9
+// for CKA_ALWAYS_AUTHENTICATE)
 func (k *Key) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	mechanism, data, err := k.prepare(digest, opts)
+	in, err := prepare(k.public, digest, opts)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := k.sign(ctx, mechanism, data)
-	if errors.Is(err, ErrNotLoggedIn) {
-		if refused := k.card.ask(ctx, "sign"); refused != nil {
-			return nil, refused
+	return k.signature(ctx, &in)
+}
+
+// SignMessage is SignMessageContext without a context. It makes Key a
+// crypto.MessageSigner.
+func (k *Key) SignMessage(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return k.SignMessageContext(context.Background(), message, opts)
+}
+
+// SignMessageContext signs a message: what SignContext makes of its digest, also
+// on cards whose only mechanisms hash by themselves. The digest is made here
+// where the card lets one. Errors as for SignContext; ErrUnsupported also for a
+// hash that isn't linked into this program.
+func (k *Key) SignMessageContext(ctx context.Context, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if opts == nil || opts.HashFunc() == 0 {
+		return k.SignContext(ctx, message, opts)
+	}
+	hash := opts.HashFunc()
+	if !hash.Available() {
+		return nil, ErrUnsupported
+	}
+	h := hash.New()
+	h.Write(message)
+	in, err := prepare(k.public, h.Sum(nil), opts)
+	if err != nil {
+		return nil, err
+	}
+	in.message, in.whole = message, true
+	return k.signature(ctx, &in)
+}
+
+// consent is a PIN for one signature.
+type consent struct {
+	pin  []byte
+	sent bool
+}
+
+// errConsent says that the key wants the PIN for this signature.
+var errConsent = errors.New("card: the key wants the PIN for each signature")
+
+// signature asks for the logins that the card wants, each once.
+func (k *Key) signature(ctx context.Context, in *input) ([]byte, error) {
+	var given *consent
+	for asked := false; ; {
+		signature, err := k.sign(ctx, in, given)
+		switch {
+		case err == errConsent && given == nil:
+			pin, refused := k.card.askOnce(ctx, "sign")
+			if refused != nil {
+				return nil, refused
+			}
+			defer clear(pin)
+			given = &consent{pin: pin}
+		case errors.Is(err, ErrNotLoggedIn) && !asked && (given == nil || !given.sent):
+			if refused := k.card.ask(ctx, "sign"); refused != nil {
+				return nil, refused
+			}
+			asked = true
+		default:
+			return signature, err
 		}
-		signature, err = k.sign(ctx, mechanism, data)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if mechanism.Type == cryptoki.MechECDSA {
-		return ecdsaDER(signature)
-	}
-	return signature, nil
 }
 
 // sign asks the card, once more when its session turns out to be gone: then the
 // login is gone too, and the second round says so.
-func (k *Key) sign(ctx context.Context, m cryptoki.Mechanism, data []byte) ([]byte, error) {
+func (k *Key) sign(ctx context.Context, in *input, given *consent) ([]byte, error) {
 	if err := k.card.acquire(ctx); err != nil {
 		return nil, err
 	}
@@ -63,14 +114,70 @@ func (k *Key) sign(ctx context.Context, m cryptoki.Mechanism, data []byte) ([]by
 			}
 			return nil, explain("sign", err)
 		}
-		signature, err := t.lib.lib.Sign(t.session, m, k.private, data)
+		if k.always {
+			if err := k.mayConsent(given); err != nil {
+				return nil, err
+			}
+		}
+		signature, err := k.try(in, given)
 		if err == nil {
 			return signature, nil
 		}
-		if _ = t.settle(err); again || !gone(err) && !stale(err) {
+		_ = t.settle(err)
+		if given != nil && given.sent {
+			return nil, t.refused("sign", RoleUser, t.slot, err)
+		}
+		if again || !gone(err) && !stale(err) {
 			return nil, explain("sign", err)
 		}
 	}
+}
+
+// mayConsent is all that can be known before the PIN of one signature is sent.
+func (k *Key) mayConsent(given *consent) error {
+	if given == nil {
+		return errConsent
+	}
+	t := k.card.token
+	raw, err := t.lib.lib.TokenInfo(t.slot)
+	if err != nil {
+		return explain("sign", t.settle(err))
+	}
+	return mayTry(tokenInfo(raw), given.pin, LoginOptions{})
+}
+
+// try makes the signature by the first way that the card has. One that it hasn't
+// is refused by C_SignInit, which leaves the session as it was.
+func (k *Key) try(in *input, given *consent) ([]byte, error) {
+	lib, s := k.card.token.lib.lib, k.card.token.session
+	var unfit error = ErrUnsupported
+	for w := k.ways[in.scheme]; w < ways; w++ {
+		mechanism, data, ok := in.by(w)
+		if !ok {
+			continue
+		}
+		if err := lib.SignInit(s, mechanism, k.private); err != nil {
+			if !unsuited(err) {
+				return nil, err
+			}
+			unfit = err
+			continue
+		}
+		if k.always {
+			// Nothing may stand between these: some cards forget it.
+			given.sent = true
+			if err := lib.Login(s, cryptoki.UserContextSpecific, given.pin); err != nil {
+				return nil, err
+			}
+		}
+		signature, err := lib.Sign(s, data)
+		if err != nil {
+			return nil, err
+		}
+		k.ways[in.scheme] = w
+		return in.finish(signature)
+	}
+	return nil, unfit
 }
 
 // ready finds the private key, if it isn't known in this session, after making
@@ -81,6 +188,9 @@ func (k *Key) ready() error {
 		return err
 	}
 	if t.holder != k.card {
+		if _, err := t.look(); err != nil { // a card that is out is told first
+			return err
+		}
 		return ErrNotLoggedIn
 	}
 	if k.epoch == t.epoch {
@@ -102,7 +212,11 @@ func (k *Key) ready() error {
 	if err != nil {
 		return t.settle(err)
 	}
-	k.private, k.epoch = private, t.epoch
+	always, err := alwaysAuthenticate(t.lib.lib, t.session, private)
+	if err != nil {
+		return t.settle(err)
+	}
+	k.private, k.always, k.epoch = private, always, t.epoch
 	return nil
 }
 
@@ -113,65 +227,4 @@ func (k *Key) among(all []found) bool {
 		}
 	}
 	return false
-}
-
-// prepare chooses the raw mechanism, which every card has, and does outside the
-// card what the hashing ones would do in it.
-func (k *Key) prepare(digest []byte, opts crypto.SignerOpts) (cryptoki.Mechanism, []byte, error) {
-	var none cryptoki.Mechanism
-	if opts == nil {
-		return none, nil, ErrDigest
-	}
-	hash := opts.HashFunc()
-	if hash != 0 && len(digest) != hash.Size() || len(digest) == 0 {
-		return none, nil, ErrDigest
-	}
-	switch public := k.public.(type) {
-	case *ecdsa.PublicKey:
-		// The leftmost bits count (FIPS 186-5 §6.4.1); not every card cuts itself.
-		if order := (public.Curve.Params().N.BitLen() + 7) / 8; len(digest) > order {
-			digest = digest[:order]
-		}
-		return cryptoki.Mechanism{Type: cryptoki.MechECDSA}, digest, nil
-	case *rsa.PublicKey:
-		if pss, ok := opts.(*rsa.PSSOptions); ok {
-			return preparePSS(public, hash, pss.SaltLength, digest)
-		}
-		prefix, ok := digestInfo[hash]
-		if !ok {
-			return none, nil, ErrUnsupported
-		}
-		return cryptoki.Mechanism{Type: cryptoki.MechRSAPKCS}, append([]byte(prefix), digest...), nil
-	}
-	return none, nil, ErrUnsupported
-}
-
-// digestInfo is the DER before the digest in PKCS #1 v1.5 (RFC 8017 §9.2).
-var digestInfo = map[crypto.Hash]string{
-	crypto.SHA256: "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
-	crypto.SHA384: "\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
-	crypto.SHA512: "\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
-}
-
-// pssHashes are the hash and MGF1 of PSS, always of the same hash.
-var pssHashes = map[crypto.Hash]cryptoki.PSS{
-	crypto.SHA256: {Hash: cryptoki.MechSHA256, MGF: cryptoki.MGF1SHA256},
-	crypto.SHA384: {Hash: cryptoki.MechSHA384, MGF: cryptoki.MGF1SHA384},
-	crypto.SHA512: {Hash: cryptoki.MechSHA512, MGF: cryptoki.MGF1SHA512},
-}
-
-func preparePSS(public *rsa.PublicKey, hash crypto.Hash, salt int, digest []byte) (cryptoki.Mechanism, []byte, error) {
-	params, ok := pssHashes[hash]
-	room := (public.N.BitLen()-1+7)/8 - 2 - hash.Size() // RFC 8017 §9.1.1
-	switch salt {
-	case rsa.PSSSaltLengthAuto:
-		salt = room
-	case rsa.PSSSaltLengthEqualsHash:
-		salt = hash.Size()
-	}
-	if !ok || salt < 0 || salt > room {
-		return cryptoki.Mechanism{}, nil, ErrUnsupported
-	}
-	params.SaltLength = uint(salt)
-	return cryptoki.Mechanism{Type: cryptoki.MechRSAPSS, PSS: &params}, digest, nil
 }

@@ -4,7 +4,6 @@ package card
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -45,7 +44,7 @@ func (c *Card) loginSO(soPIN []byte, o LoginOptions) error {
 		return err
 	}
 	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserSO, soPIN)); err != nil {
-		refused := t.refusedSO("login SO", t.slot, err)
+		refused := t.refused("login SO", RoleSO, t.slot, err)
 		t.drop()
 		return refused
 	}
@@ -54,27 +53,10 @@ func (c *Card) loginSO(soPIN []byte, o LoginOptions) error {
 
 // maySO is what can be known before an SO PIN is sent.
 func maySO(info *TokenInfo, soPIN []byte, o LoginOptions) error {
-	switch {
-	case !pinFits(info, soPIN):
+	if !pinFits(info, soPIN) {
 		return ErrSOPINLength
-	case info.SOPIN == PINLocked:
-		return ErrSOLocked
-	case info.SOPIN == PINFinalTry && !o.FinalTry:
-		return ErrSOFinalTry
 	}
-	return nil
-}
-
-// refusedSO is refused for the security officer's PIN.
-func (t *token) refusedSO(op string, slot uint, err error) error {
-	explained := explainSO(op, err)
-	var e *Error
-	if errors.As(explained, &e) && e.Err == ErrWrongSOPIN {
-		if raw, err := t.lib.lib.TokenInfo(slot); err == nil && tokenInfo(raw).SOPIN == PINLocked {
-			e.Err = ErrSOLocked
-		}
-	}
-	return explained
+	return triesLeft(RoleSO, info.SOPIN, o)
 }
 
 // ChangeSOPIN sets another SO PIN, shown the current one, which counts like a
@@ -88,7 +70,7 @@ func (s *SOSession) ChangeSOPIN(ctx context.Context, current, next []byte) error
 			return err
 		}
 		if err := t.lib.lib.SetPIN(t.session, current, next); err != nil {
-			return t.refusedSO("change SO PIN", t.slot, err)
+			return t.refused("change SO PIN", RoleSO, t.slot, err)
 		}
 		return nil
 	})
@@ -174,7 +156,7 @@ func (c *Card) Initialize(ctx context.Context, soPIN []byte, label string) error
 		return err
 	}
 	if err := t.lib.lib.InitToken(slot, soPIN, label); err != nil {
-		return t.refusedSO("initialize", slot, err)
+		return t.refused("initialize", RoleSO, slot, err)
 	}
 	return nil
 }

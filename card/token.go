@@ -4,6 +4,7 @@ package card
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -82,10 +83,7 @@ func (t *token) ensure() error {
 	if !info.Initialised {
 		return ErrBlank // some modules open no session, others one without use
 	}
-	s, err := t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
-	if code(err) == cryptoki.TokenWriteProtected {
-		s, err = t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession)
-	}
+	s, err := t.openSession(slot)
 	if err != nil {
 		return explain("open", err)
 	}
@@ -102,6 +100,15 @@ func (t *token) ensure() error {
 		return ErrRemoved
 	}
 	return nil
+}
+
+// openSession is for reading only where the card can't be written to.
+func (t *token) openSession(slot uint) (cryptoki.Session, error) {
+	s, err := t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+	if code(err) == cryptoki.TokenWriteProtected {
+		s, err = t.lib.lib.OpenSession(slot, cryptoki.FlagSerialSession)
+	}
+	return s, err
 }
 
 // find is the slot that has the card now. Listing slots also makes modules
@@ -158,9 +165,10 @@ func (t *token) userIn() bool {
 // because it may hold an unfinished operation, which no call of the standard
 // ends. A new session is opened before the old one is closed, so that a login
 // lives on; it doesn't if the card is gone, or was reset by another application.
+// A sentinel is our own word about a call that succeeded.
 func (t *token) settle(err error) error {
-	switch {
-	case code(err) == cryptoki.OK:
+	switch own := (*sentinel)(nil); {
+	case err == nil, errors.As(err, &own):
 	case gone(err):
 		t.lost()
 	case code(err) == cryptoki.UserNotLoggedIn:
@@ -172,7 +180,7 @@ func (t *token) settle(err error) error {
 }
 
 func (t *token) renew() {
-	s, err := t.lib.lib.OpenSession(t.slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+	s, err := t.openSession(t.slot)
 	if err != nil {
 		t.drop()
 		return

@@ -27,6 +27,8 @@ const (
 
 	UserSO     uint = 0 // C_Login
 	UserNormal uint = 1
+
+	UserContextSpecific uint = 2
 )
 
 // Object classes, key types and attributes.
@@ -58,13 +60,22 @@ const (
 	AttrExtractable     = 0x162
 	AttrECParams        = 0x180
 	AttrECPoint         = 0x181
+
+	AttrAlwaysAuthenticate = 0x202
 )
 
 // Mechanisms.
 const (
 	MechRSAKeyPairGen = 0x0
 	MechRSAPKCS       = 0x1
+	MechRSAX509       = 0x3
 	MechRSAPSS        = 0xD
+	MechSHA256RSAPKCS = 0x40
+	MechSHA384RSAPKCS = 0x41
+	MechSHA512RSAPKCS = 0x42
+	MechSHA256RSAPSS  = 0x43
+	MechSHA384RSAPSS  = 0x44
+	MechSHA512RSAPSS  = 0x45
 	MechSHA256        = 0x250
 	MechSHA384        = 0x260
 	MechSHA512        = 0x270
@@ -73,6 +84,9 @@ const (
 	MGF1SHA512        = 4
 	MechECKeyPairGen  = 0x1040
 	MechECDSA         = 0x1041
+	MechECDSASHA256   = 0x1044
+	MechECDSASHA384   = 0x1045
+	MechECDSASHA512   = 0x1046
 )
 
 // Return values.
@@ -83,9 +97,14 @@ const (
 	AttributeTypeInvalid       = 0x12
 	DeviceMemory               = 0x31
 	DeviceRemoved              = 0x32
+	FunctionCanceled           = 0x50
 	FunctionNotSupported       = 0x54
 	KeyHandleInvalid           = 0x60
+	KeySizeRange               = 0x62
+	KeyTypeInconsistent        = 0x63
+	KeyFunctionNotPermitted    = 0x68
 	MechanismInvalid           = 0x70
+	MechanismParamInvalid      = 0x71
 	ObjectHandleInvalid        = 0x82
 	PINIncorrect               = 0xA0
 	PINInvalid                 = 0xA1
@@ -94,6 +113,8 @@ const (
 	PINLocked                  = 0xA4
 	SessionClosed              = 0xB0
 	SessionHandleInvalid       = 0xB3
+	SessionReadOnly            = 0xB5
+	SessionExists              = 0xB6
 	SessionReadOnlyExists      = 0xB7
 	SessionReadWriteSOExists   = 0xB8
 	TokenNotPresent            = 0xE0
@@ -103,6 +124,10 @@ const (
 	UserNotLoggedIn            = 0x101
 	UserPINNotInitialized      = 0x102
 	UserAnotherAlreadyLoggedIn = 0x104
+	UserTooManyTypes           = 0x105
+	DomainParamsInvalid        = 0x130
+	CurveNotSupported          = 0x140
 	CryptokiNotInitialized     = 0x190
 	CryptokiAlreadyInitialized = 0x191
+	PINTooWeak                 = 0x1B8
 )

@@ -176,16 +176,17 @@ func (l *Lib) GenerateKeyPair(s Session, mechanism uint, public, private []Attri
 	return Object(a), Object(b), from("C_GenerateKeyPair", err)
 }
 
-// Sign is C_SignInit and C_Sign. After an error the session may have an
-// unfinished signature.
-func (l *Lib) Sign(s Session, m Mechanism, key Object, data []byte) ([]byte, error) {
+// SignInit is C_SignInit.
+func (l *Lib) SignInit(s Session, m Mechanism, key Object) error {
 	mechanism := pkcs11.Mechanism{Mechanism: m.Type}
 	if m.PSS != nil {
 		mechanism.Parameter = pkcs11.NewPSSParams(m.PSS.Hash, m.PSS.MGF, m.PSS.SaltLength)
 	}
-	if err := l.ctx.SignInit(pkcs11.SessionHandle(s), []*pkcs11.Mechanism{&mechanism}, pkcs11.ObjectHandle(key)); err != nil {
-		return nil, from("C_SignInit", err)
-	}
+	return from("C_SignInit", l.ctx.SignInit(pkcs11.SessionHandle(s), []*pkcs11.Mechanism{&mechanism}, pkcs11.ObjectHandle(key)))
+}
+
+// Sign is C_Sign. After an error the session may have an unfinished signature.
+func (l *Lib) Sign(s Session, data []byte) ([]byte, error) {
 	signature, err := l.ctx.Sign(pkcs11.SessionHandle(s), data)
 	return signature, from("C_Sign", err)
 }

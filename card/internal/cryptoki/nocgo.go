@@ -34,7 +34,9 @@ func (*Lib) GenerateKeyPair(s Session, m uint, public, private []Attribute) (pub
 	return 0, 0, ErrNoCgo
 }
 
-func (*Lib) Sign(Session, Mechanism, Object, []byte) ([]byte, error) { return nil, ErrNoCgo }
+func (*Lib) SignInit(Session, Mechanism, Object) error { return ErrNoCgo }
+
+func (*Lib) Sign(Session, []byte) ([]byte, error) { return nil, ErrNoCgo }
 
 // Bool and Ulong make no attribute without a module.
 func Bool(typ uint, _ bool) Attribute  { return Attribute{Type: typ} }
