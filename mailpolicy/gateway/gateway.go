@@ -45,7 +45,8 @@ type Config struct {
 	// Required.
 	NextHop string
 	// NextHopTLS, where set, is used for STARTTLS, without which nothing is
-	// sent. Nil is accepted for a loopback address only.
+	// sent. Nil is accepted for a loopback address only. Where it has no
+	// ServerName, NextHop's host is the name to be proved.
 	NextHopTLS *tls.Config
 
 	// Encrypter and Directory are required.
@@ -74,8 +75,9 @@ type Config struct {
 	// message (each is a connection to the next hop), MaxAtOnce the messages in
 	// work. Defaults 100, 50 and 8.
 	MaxRecipients, MaxCopies, MaxAtOnce int
-	// Timeout bounds one reading or writing on any connection. Default 5
-	// minutes (RFC 5321 §4.5.3.2).
+	// Timeout bounds the wait for a command and for the whole content of a
+	// message from whoever connects, and one reading or writing at the next hop.
+	// Default 5 minutes (RFC 5321 §4.5.3.2).
 	Timeout time.Duration
 
 	// Now reads the calendar, for the policy and the Received line. Default
@@ -144,6 +146,10 @@ func New(c Config) (*Gateway, error) {
 	if c.NextHopTLS == nil && !isLoopback(host) {
 		return nil, errors.New("gateway: NextHop beyond loopback needs NextHopTLS")
 	}
+	if c.NextHopTLS != nil && c.NextHopTLS.ServerName == "" {
+		c.NextHopTLS = c.NextHopTLS.Clone()
+		c.NextHopTLS.ServerName = host
+	}
 	if c.Profile != mailpolicy.SeedProfile && c.Profile != mailpolicy.AccreditedProfile {
 		return nil, fmt.Errorf("gateway: there is no profile %q", c.Profile)
 	}
@@ -195,7 +201,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 	if !g.listen(l) {
 		return nil
 	}
-	return g.server.Serve(l)
+	return g.server.Serve(listener{l})
 }
 
 // listen keeps l for Close, which may come before the server knows of it.

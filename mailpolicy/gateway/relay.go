@@ -30,14 +30,14 @@ type batch struct {
 }
 
 // relay reads a message, decides it and sends its copies.
-func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
-	g := s.gateway
+func (t *transaction) relay(ctx context.Context, r io.Reader) (relayed, error) {
+	g := t.gateway
 	policy, err := g.policy()
 	if err != nil {
 		return relayed{}, err
 	}
 	limit := g.limit(policy)
-	if s.declared > limit {
+	if t.declared > limit {
 		return relayed{}, tooLarge(limit)
 	}
 	checked := &wire{r: r, left: limit, tooLarge: tooLarge(limit)}
@@ -51,7 +51,7 @@ func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	if g.looped(header) {
 		return relayed{}, reply(554, 4, 6, "This message was here before: mail is going round in a circle.")
 	}
-	decision := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: s.recipient})
+	decision := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: t.recipient})
 	if err := decision.Err(); err != nil {
 		return relayed{}, err
 	}
@@ -69,7 +69,7 @@ func (s *session) relay(ctx context.Context, r io.Reader) (relayed, error) {
 			result.encrypted += len(b.to)
 		}
 	}
-	return result, s.send(ctx, batches, header, body)
+	return result, t.send(ctx, batches, header, body)
 }
 
 func tooLarge(limit int64) *wardkey.Refusal {
@@ -182,15 +182,15 @@ func addressees(header []byte) map[string]bool {
 }
 
 // receivedLine names no recipient (RFC 5321 §4.4 has "for" as an option).
-func (s *session) receivedLine() string {
+func (t *transaction) receivedLine() string {
 	from := printable(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" ();<>\\\"", r) {
 			return '?'
 		}
 		return r
-	}, s.helo))
+	}, t.helo))
 	return fmt.Sprintf("Received: from %s (%s)\r\n by %s (wardkey) with ESMTP;\r\n %s\r\n",
-		from, remoteIP(s.remote), s.gateway.config.Hostname, s.gateway.config.Now().Format(time.RFC1123Z))
+		from, remoteIP(t.remote), t.gateway.config.Hostname, t.gateway.config.Now().Format(time.RFC1123Z))
 }
 
 func remoteIP(a net.Addr) string {

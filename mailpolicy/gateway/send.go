@@ -24,7 +24,7 @@ type copyOut struct {
 
 // send opens every copy up to its recipients, and only when the next hop has
 // accepted all of them sends the content to all at once.
-func (s *session) send(ctx context.Context, batches []batch, header []byte, body io.Reader) error {
+func (t *transaction) send(ctx context.Context, batches []batch, header []byte, body io.Reader) error {
 	var copies []*copyOut
 	defer func() {
 		for _, c := range copies {
@@ -32,14 +32,14 @@ func (s *session) send(ctx context.Context, batches []batch, header []byte, body
 		}
 	}()
 	for _, b := range batches {
-		c, err := s.open(ctx, b)
+		c, err := t.open(ctx, b)
 		if err != nil {
 			return err
 		}
 		copies = append(copies, c)
 	}
 	for _, c := range copies {
-		if err := s.begin(ctx, c, header); err != nil {
+		if err := t.begin(ctx, c, header); err != nil {
 			return err
 		}
 	}
@@ -54,23 +54,23 @@ func (s *session) send(ctx context.Context, batches []batch, header []byte, body
 }
 
 // open connects and names the envelope.
-func (s *session) open(ctx context.Context, b batch) (*copyOut, error) {
-	c, err := s.gateway.dial(ctx)
+func (t *transaction) open(ctx context.Context, b batch) (*copyOut, error) {
+	c, err := t.gateway.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.envelope(c, b); err != nil {
+	if err := t.envelope(c, b); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return &copyOut{batch: b, client: c}, nil
 }
 
-func (s *session) envelope(c *smtp.Client, b batch) error {
-	if ok, _ := c.Extension("8BITMIME"); s.eightBit && b.encrypted == nil && !ok {
+func (t *transaction) envelope(c *smtp.Client, b batch) error {
+	if ok, _ := c.Extension("8BITMIME"); t.eightBit && b.encrypted == nil && !ok {
 		return reply(554, 6, 3, "The message was not sent: the next mail server takes plain 7-bit text only.")
 	}
-	if err := c.Mail(s.from, nil); err != nil {
+	if err := c.Mail(t.from, nil); err != nil {
 		return nextHop(err, "the sender")
 	}
 	for _, to := range b.to {
@@ -82,12 +82,12 @@ func (s *session) envelope(c *smtp.Client, b batch) error {
 }
 
 // begin sends the header of one copy.
-func (s *session) begin(ctx context.Context, c *copyOut, header []byte) error {
+func (t *transaction) begin(ctx context.Context, c *copyOut, header []byte) error {
 	var err error
 	if c.data, err = c.client.Data(); err != nil {
 		return nextHop(err, strings.Join(c.batch.to, ", "))
 	}
-	if _, err := io.WriteString(c.data, s.receivedLine()); err != nil {
+	if _, err := io.WriteString(c.data, t.receivedLine()); err != nil {
 		return err
 	}
 	if c.batch.encrypted == nil {
@@ -95,7 +95,7 @@ func (s *session) begin(ctx context.Context, c *copyOut, header []byte) error {
 		_, err = c.data.Write(withoutBcc(header))
 		return err
 	}
-	c.body, err = s.gateway.config.Encrypter.EncryptTo(ctx, c.data, header, c.batch.encrypted)
+	c.body, err = t.gateway.config.Encrypter.EncryptTo(ctx, c.data, header, c.batch.encrypted)
 	return err
 }
 

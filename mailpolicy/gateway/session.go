@@ -10,14 +10,15 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/emersion/go-smtp"
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-// session is one connection's envelope. Its methods are called one at a time.
-type session struct {
+// transaction is what is known of one message when its content begins.
+type transaction struct {
 	gateway *Gateway
 	remote  net.Addr
 	helo    string
@@ -28,20 +29,25 @@ type session struct {
 	recipient []string
 }
 
+// session is one connection. A message that comes in chunks is worked on while
+// further commands are read, RSET among them.
+type session struct {
+	conn *inbound
+
+	mu sync.Mutex
+	transaction
+}
+
 func (g *Gateway) newSession(c *smtp.Conn) (smtp.Session, error) {
 	remote := c.Conn().RemoteAddr()
 	if !g.mayConnect(remote) {
 		return nil, reply(550, 7, 1, "This gateway takes no mail from your network.")
 	}
-	return &session{gateway: g, remote: remote, helo: c.Hostname()}, nil
+	return &session{conn: inboundOf(c.Conn()), transaction: transaction{gateway: g, remote: remote, helo: c.Hostname()}}, nil
 }
 
 // Mail takes the envelope's sender.
 func (s *session) Mail(from string, opts *smtp.MailOptions) error {
-	if opts != nil {
-		s.eightBit = opts.Body == smtp.Body8BitMIME
-		s.declared = opts.Size
-	}
 	if senders := s.gateway.config.Senders; senders != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), s.gateway.config.Timeout)
 		defer cancel()
@@ -54,13 +60,20 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return replyFor(err)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.from = from
+	if opts != nil {
+		s.eightBit, s.declared = opts.Body == smtp.Body8BitMIME, opts.Size
+	}
 	return nil
 }
 
 // Rcpt takes one recipient; whether it can be written to is decided with the
 // whole message.
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !slices.Contains(s.recipient, to) {
 		s.recipient = append(s.recipient, to)
 	}
@@ -69,7 +82,8 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 
 // Data decides the message and hands it on.
 func (s *session) Data(r io.Reader) error {
-	g := s.gateway
+	t := s.current()
+	g := t.gateway
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.Timeout)
 	defer cancel()
 	select {
@@ -78,17 +92,28 @@ func (s *session) Data(r io.Reader) error {
 	case <-ctx.Done():
 		return replyFor(mailpolicy.Rules().Refuse("mail.busy"))
 	}
-	result, err := s.relay(context.Background(), r)
+	result, err := t.relay(context.Background(), whole{r, s.conn})
 	if err != nil {
-		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(s.recipient))
+		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(t.recipient))
 		return replyFor(err)
 	}
 	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "copies", result.copies)
 	return nil
 }
 
+// current is a copy of the envelope.
+func (s *session) current() transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.transaction
+	t.recipient = slices.Clone(t.recipient)
+	return t
+}
+
 // Reset forgets the envelope.
 func (s *session) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.from, s.eightBit, s.declared, s.recipient = "", false, 0, nil
 }
 

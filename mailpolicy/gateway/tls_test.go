@@ -41,13 +41,17 @@ func TestSTARTTLS(t *testing.T) {
 		c.Hostname = "out.example"
 	})
 	in := startRelay(t, func(c *gateway.Config) {
-		c.NextHop, c.NextHopTLS = out.addr, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+		c.NextHop, c.NextHopTLS = out.addr, &tls.Config{RootCAs: roots}
 	})
 	require.Regexp(t, "^250", in.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
 	require.Len(t, out.inbox.Mails(), 1)
 
-	strangers := startRelay(t, func(c *gateway.Config) { c.NextHop, c.NextHopTLS = out.addr, &tls.Config{ServerName: "127.0.0.1"} })
+	strangers := startRelay(t, func(c *gateway.Config) { c.NextHop, c.NextHopTLS = out.addr, &tls.Config{} })
 	require.Regexp(t, "^451", strangers.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+	named := startRelay(t, func(c *gateway.Config) {
+		c.NextHop, c.NextHopTLS = out.addr, &tls.Config{RootCAs: roots, ServerName: "other.example"}
+	})
+	require.Regexp(t, "^451", named.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
 	bare := startRelay(t, func(c *gateway.Config) { c.NextHopTLS = &tls.Config{RootCAs: roots} })
 	require.Regexp(t, "^451", bare.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")), "no TLS, no mail")
 	require.Empty(t, bare.inbox.Mails())
