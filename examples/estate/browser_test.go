@@ -195,7 +195,10 @@ func TestBrowser(t *testing.T) {
 	}
 
 	do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible("#reader1"))
-	require.Contains(t, text(".notice"), "Not affiliated with or approved by the NHS")
+	t.Run("row031", func(t *testing.T) {
+		require.Contains(t, text(".notice"), "for professionals")
+		require.Contains(t, text(".notice"), "Not affiliated with or approved by the NHS")
+	})
 	require.Contains(t, text("#people ~ table"), passcode)
 	picture(t, ctx, "1-front-page")
 

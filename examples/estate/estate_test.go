@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +286,31 @@ func TestCommand(t *testing.T) {
 			require.Equal(t, 1, status)
 			require.Contains(t, told, "-addr")
 		}
+	})
+	t.Run("it says where to look, and an interrupt closes it", func(t *testing.T) {
+		need.Tool(t, "softhsm")
+		need.Tool(t, "cc")
+		ctx, interrupt := context.WithCancel(t.Context())
+		var out, errs safeBuffer
+		status := make(chan int, 1)
+		go func() {
+			status <- run(ctx, []string{
+				"-dir", t.TempDir(), "-addr", "127.0.0.1:0", "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-smtp", "127.0.0.1:0",
+			}, &out, &errs)
+		}()
+		require.Eventually(t, func() bool { return strings.Contains(out.String(), "Stop it with Ctrl-C") }, 30*time.Second, 20*time.Millisecond)
+		address := regexp.MustCompile(`Open +(http://\S+)`).FindStringSubmatch(out.String())
+		require.Len(t, address, 2)
+		resp, err := http.Get(address[1] + "/readyz")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNoContent, resp.StatusCode)
+		require.NoError(t, resp.Body.Close())
+		interrupt()
+		require.Zero(t, <-status, errs.String())
+		require.Contains(t, out.String(), "Closing the estate")
+		require.Empty(t, errs.String())
+		_, err = http.Get(address[1])
+		require.Error(t, err)
 	})
 	t.Run("what is not understood", func(t *testing.T) {
 		status, told := tell("tour")

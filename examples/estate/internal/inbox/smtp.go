@@ -58,7 +58,8 @@ func (b *Box) Close(ctx context.Context) error {
 type logger struct{ box *Box }
 
 func (l logger) Printf(string, ...any) { l.box.config.Log.Warn("inbox: an SMTP conversation failed") }
-func (l logger) Println(...any)        { l.box.config.Log.Warn("inbox: an SMTP conversation failed") }
+
+func (l logger) Println(...any) { l.box.config.Log.Warn("inbox: an SMTP conversation failed") }
 
 // session is one SMTP conversation.
 type session struct {

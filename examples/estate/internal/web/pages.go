@@ -57,7 +57,7 @@ type pages struct{ templates *template.Template }
 func parsePages() (*pages, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
 		"long": long, "short": short, "day": day, "stamp": stamp,
-		"fixer": fixer, "roleName": roleName, "stateWord": stateWord,
+		"fixer": fixer, "fixers": func() map[string]string { return fixerNames }, "roleName": roleName, "stateWord": stateWord,
 		"first": firstLine, "lines": pieces,
 	}).ParseFS(pageFiles, "pages/*.html")
 	return &pages{t}, err

@@ -22,6 +22,10 @@ function refuse(no) {
     ...(no.next ?? []).map((step) => Object.assign(document.createElement("li"), { textContent: step })),
   );
   refusal.querySelector("code").textContent = no.rule ?? "unknown";
+  const fixer = document.querySelector(`#fixers [data-role="${CSS.escape(no.fixer ?? "")}"]`);
+  document.getElementById("fixer").textContent = fixer?.textContent ?? "";
+  const source = no.source ?? no.problem?.source ?? {};
+  document.getElementById("source").textContent = [source.document, source.date, source.clause].filter(Boolean).join(", ");
   refusal.hidden = false;
 }
 
