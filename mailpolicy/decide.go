@@ -111,7 +111,7 @@ func (d Decision) Err() error {
 // it is. Where there is doubt about what the sender meant, the message is held:
 // mail.secure.nearmiss (something like the tag: other brackets, one missing, a
 // slip or a stranger inside, another system's tag, or square brackets that begin
-// with the word), mail.secure.undecodable,
+// with the word and are not just the name of a place, as [Secure Unit] is), mail.secure.undecodable,
 // mail.secure.subjects (more than one Subject), mail.secure.linebreak (a CR or
 // LF that ends no line), mail.secure.header (a header that can be read in two
 // ways), mail.recipient.none. An address that CheckAddress refuses is held

@@ -141,6 +141,9 @@ var tagged = []string{
 	"=?utf-8?B?W3NlY3VyZV0?=",                                   // padding left off
 	"=?utf-8?Q?[secure] with blanks?=", "=?IBM037?Q?[secure]?=", // blanks inside a word
 	"[secure\r\n ] [secure]", "caf\xc3\xa9 [secure]", // raw UTF-8
+	// The order of the bytes is not told, or told wrongly, and a charset that makes other letters of it.
+	b64("utf-16", "[\x00s\x00e\x00c\x00u\x00r\x00e\x00]\x00"), b64("utf-16le", "\x00[\x00s\x00e\x00c\x00u\x00r\x00e\x00]"),
+	b64("utf-16be", "\xff\xfe[\x00s\x00e\x00c\x00u\x00r\x00e\x00]\x00"), b64("hz-gb-2312", "~{[secure]~}"),
 }
 
 // ordinary talk is no tag.
@@ -151,6 +154,10 @@ var ordinary = []string{
 	"=?utf-8?Q?caf=C3=A9?=", "caf\xc3\xa9", "[caf\xc3\xa9]", b64("windows-1251", "\xcf\xf0\xe8\xe2\xe5\xf2"), "[日本] 安全", "(обезопасить)",
 	"\"secure\" is a word", "‘secure’ is a word", "the word “secure”", "[encoder] fitted", "re(cure)", "[se] [cure]", "[a] b] c",
 	"[obscure] text", "[cure]", "[sure]", "[nhs secure] unit", "أهلا\u200f [مرحبا]",
+	// What is written on wards.
+	"[EXTERNAL] RE: bloods", "(see below) secure results", "[Secure Unit] rota", "RE: [secure wards] beds", "[Medium Secure Unit] beds", "[Secure children's home] visit",
+	"[NHS Secure Boundary] alert", "(Low) secure bed [urgent]", "[Ensure] Ensure Plus", "[Cyber Security] alert", "(secure unit) rota", "[привет]", "[ ] secure the door",
+	"=?iso-8859-1?Q?Wait=85_Patient=92s_bloods?=", "=?windows-1252?Q?Mrs_O=92Neill?=", "is it =? or ?= that we use",
 }
 
 // attempts look like the tag to a person and are not.
@@ -165,6 +172,8 @@ var attempts = []string{
 	"[encrypt] x", "[encrypted]", "[RW4ENCRYPT] x", "[secure email]", "(encrypt) x", "[encryption]", "[SecureMail]",
 	"&#91;secure&#93; x", "&lbrack;secure&rbrack;", "%5Bsecure%5D", "+AFs-secure+AF0-", `\[secure\]`, "=5Bsecure=5D",
 	"\u202e]eruces[ x", "\u202e[eruces] x", b64("utf-8", "(secure)"), "=?utf-8?Q?=5Bsecure?=", "⌈secure⌉", "⎡secure⎦", "[[secure",
+	"[ꜱᴇᴄᴜʀᴇ]", "[ꮪꭼcure]", "[🆂🅴🅲🆄🆁🅴]", "[🅢🅔🅒🅤🅡🅔]", "[🇸🇪🇨🇺🇷🇪]", "[🄢ecure]", "[ⓢⓔⓒⓤⓡⓔ]", "[\U00010448\U0001045ecure]",
+	"[]secure x", "[ ]secure", "]secure[ x", "[secure ward 5 results]", "[Secure Unit", "[secure (unit)]",
 }
 
 // unreadable can't be told.
@@ -172,6 +181,9 @@ var unreadable = []string{
 	"=?bogus?Q?x?=", "=?utf-8?B?!!!?=", "=?utf-8?Q?=ZZ?=", "=?utf-8?Q?=4?=", "=?utf-8?X?abc?=", "=?utf-8?B?W3NlY3VyZV0", "=?utf-8?Q?x",
 	b64("utf-8", "\xff\xfe"), b64("us-ascii", "caf\xe9"), "caf\xe9", b64("utf-7", "+AFs-x"), b64("utf-8", b64("utf-8", "[secure]")), "a\x01b", "a\x7fb",
 	b64("utf-8", "a\x00b"), b64("iso-2022-kr", "x\x0e!!\x0f"), "=?utf-8?Q?caf\xe9?=",
+	// Words that a lenient reader opens.
+	"=?utf-8 ?B?W3NlY3VyZV0=?=", "=?utf-\r\n 8?B?W3NlY3VyZV0=?=", "=?utf-8?\r\n B?W3NlY3VyZV0=?=", "=?utf-8?B\r\n ?W3NlY3VyZV0=?=", "=\r\n ?utf-8?B?W3NlY3VyZV0=?=",
+	"=??B?W3NlY3VyZV0=?=", "=?utf-8?Q?=5Bsecure?=5D?=", b64("utf-16", "(\x00s\x00e\x00c\x00u\x00r\x00e\x00)\x00"), b64("utf-16be", "\xff\xfex\x00"),
 }
 
 func TestSubjects(t *testing.T) {
@@ -221,6 +233,16 @@ func TestThreat045(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a hostile header can cost is bounded.
+func TestLongSubjects(t *testing.T) {
+	const size = 256 << 10
+	for _, piece := range []string{"=?bogus?Q?x?=", "=?utf-8?Q?[?=", "[secur", "(", "=?", "=?x?B?", "[]secur", "\u202e[", "&#91;", "=?utf-16?B?AA==?= ", "\r\n x"} {
+		start := time.Now()
+		decide(t, strings.Repeat(piece, size/len(piece)), outside)
+		require.Less(t, time.Since(start), 2*time.Second, piece)
+	}
 }
 
 // Every charset that x/text has a table for is understood under its registered

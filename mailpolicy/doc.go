@@ -17,8 +17,9 @@
 // never leaves in clear: what looks like the tag and is not, what can't be
 // decoded and what can be read in two ways is held, with a *wardkey.Refusal for
 // the sender. Ordinary talk of security ("secure results", "[not secure]") is
-// no tag. The look-alikes that are known are those in lookalike.go; a letter
-// that is not among them passes for ordinary talk.
+// no tag. The look-alikes that are known are those in lookalike.go; a word in
+// square brackets with more than three letters that are not among them passes
+// for ordinary talk.
 //
 // Which domains are secure by themselves is dated data (Rules): the seed's
 // profile has nhs.net alone and what is under gov.uk, label by label; the

@@ -3,6 +3,7 @@
 package mailpolicy
 
 import (
+	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -13,12 +14,23 @@ import (
 // other scripts the Latin ones they look like, hidden characters nothing.
 func fold(text string) []token {
 	tokens := make([]token, 0, len(text))
-	for _, r := range norm.NFKD.String(text) {
+	for _, r := range norm.NFKD.String(strings.Map(opened, text)) {
 		if t, ok := foldRune(r); ok {
 			tokens = append(tokens, t)
 		}
 	}
 	return tokens
+}
+
+// opened returns the letter in a circle, a square, between brackets of its own,
+// or of a flag, most of which Unicode does not take apart.
+func opened(r rune) rune {
+	for _, first := range []rune{0x249c, 0x1f110, 0x1f130, 0x1f150, 0x1f170, 0x1f1e6} {
+		if first <= r && r < first+26 {
+			return 'a' + r - first
+		}
+	}
+	return r
 }
 
 func foldRune(r rune) (token, bool) {
@@ -65,21 +77,21 @@ var lookalikes = func() map[rune]token {
 		closeOther:  ")}>»›≥≫⟩〉",
 		bar:         "|¦‖│┃ǀ∣❘*∗＊",
 		noise:       "‘’“”‚‛„‟",
-		's':         "ѕЅՏꜱʂȿƽ$§ꞅŜ",
-		'e':         "еЕєЄҽҼεΕɛℯ℮€ɘəǝєэ",
-		'c':         "сСϲϹᴄ¢©ⅽҫƈ",
+		's':         "ѕЅՏꜱʂȿƽ$§ꞅŜꮪꓢᏚ",
+		'e':         "еЕєЄҽҼεΕɛℯ℮€ɘəǝєэᴇⲉꭼꓰ",
+		'c':         "сСϲϹᴄ¢©ⅽҫƈⲥꓚᏟꮯ",
 		'u':         "υսՍᴜцЦʋµμ∪ҴԱ",
 		'r':         "гГᴦʀꭇꮁ®ɼɽɾя",
-		'n':         "пПոηɴ",
+		'n':         "пПոηɴᴎɴ",
 		'y':         "уУүҮγʏ",
-		'p':         "рРρΡ",
-		't':         "тТτΤ",
-		'm':         "мМΜ",
-		'a':         "аАαΑ",
+		'p':         "рРρΡᴘ",
+		't':         "тТτΤᴛ",
+		'm':         "мМΜᴍ",
+		'a':         "аАαΑᴀ",
 		'i':         "іІιΙıɪ",
-		'l':         "ӏӀ",
-		'd':         "ԁ",
-		'w':         "ԝѡ",
+		'l':         "ӏӀʟ",
+		'd':         "ԁᴅ",
+		'w':         "ԝѡᴡ",
 	} {
 		for _, r := range like {
 			m[r] = t

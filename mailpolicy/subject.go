@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 )
@@ -18,6 +19,9 @@ import (
 // both are kept.
 type decoded struct {
 	texts []string
+	// bytes is what the encoded words hold, without the zeros of a charset of
+	// 16 bits: what a reader sees who takes the charset for another.
+	bytes []byte
 	// whole is false where a part could not be decoded. It is then left in the
 	// texts as it came.
 	whole bool
@@ -30,7 +34,8 @@ type decoded struct {
 func decodeSubject(raw []byte) decoded {
 	s := string(bytes.TrimLeft(bytes.ReplaceAll(raw, []byte("\r\n"), nil), " \t"))
 	var single, joined strings.Builder
-	whole := true
+	var d decoded
+	whole, words := true, false
 	var run []encodedWord
 	flush := func() {
 		if len(run) == 0 {
@@ -40,9 +45,7 @@ func decodeSubject(raw []byte) decoded {
 		switch {
 		case one == "" && run1 == "":
 			whole = false
-			for _, w := range run {
-				one += w.raw
-			}
+			one = rawOf(run)
 			run1 = one
 		case one == "":
 			one = run1
@@ -70,7 +73,9 @@ func decodeSubject(raw []byte) decoded {
 		s = s[begin:]
 		switch shape {
 		case goodWord:
+			words = true
 			run = append(run, word)
+			d.bytes = append(d.bytes, bytes.ReplaceAll(word.data, []byte{0}, nil)...)
 			s = s[len(word.raw):]
 		case brokenWord:
 			flush()
@@ -81,18 +86,35 @@ func decodeSubject(raw []byte) decoded {
 		}
 	}
 	flush()
-	d := decoded{texts: []string{single.String()}, whole: whole}
+	d.texts, d.whole = []string{single.String()}, whole
 	if joined.String() != d.texts[0] {
 		d.texts = append(d.texts, joined.String())
 	}
 	for _, t := range d.texts {
-		// Raw bytes that are no UTF-8, and words encoded twice, are no text.
-		if !utf8.ValidString(t) || strings.ContainsRune(t, utf8.RuneError) || looksEncoded(t) {
+		if !readable(t) || (words && strings.Contains(t, "?=")) {
 			d.whole = false
 		}
 	}
 	return d
 }
+
+func rawOf(run []encodedWord) string {
+	var b strings.Builder
+	for _, w := range run {
+		b.WriteString(w.raw)
+	}
+	return b.String()
+}
+
+// readable is false for raw bytes that are no UTF-8, for what a decoder could
+// not make out, for bytes in the wrong order, and for words that are encoded
+// twice or that only a reader who drops blanks would find.
+func readable(t string) bool {
+	return utf8.ValidString(t) && !strings.ContainsRune(t, utf8.RuneError) && !strings.ContainsRune(t, 0xfffe) &&
+		!looksEncoded(t) && !looksEncoded(noBlanks.Replace(t))
+}
+
+var noBlanks = strings.NewReplacer(" ", "", "\t", "")
 
 type wordShape uint8
 
@@ -114,12 +136,16 @@ func parseWord(s string) (encodedWord, wordShape) {
 	if s == "" {
 		return encodedWord{}, noWord
 	}
-	charset, rest, ok := strings.Cut(s[2:], "?")
-	if !ok || charset == "" || strings.ContainsAny(charset, " \t=") {
+	charset, rest, _ := strings.Cut(s[2:], "?")
+	encoding, rest, ok := strings.Cut(rest, "?")
+	if !ok || encoding == "" {
 		return encodedWord{}, noWord
 	}
-	encoding, rest, ok := strings.Cut(rest, "?")
-	if !ok || encoding == "" || strings.ContainsAny(encoding, " \t") {
+	if charset == "" || strings.ContainsAny(charset, " \t=") || strings.ContainsAny(encoding, " \t") {
+		// Some readers take it for a word all the same.
+		if e := noBlanks.Replace(encoding); strings.EqualFold(e, "B") || strings.EqualFold(e, "Q") {
+			return encodedWord{}, brokenWord
+		}
 		return encodedWord{}, noWord
 	}
 	payload, _, ok := strings.Cut(rest, "?=")
@@ -153,7 +179,7 @@ func looksEncoded(s string) bool {
 
 // decodeB accepts what senders write: padding left off, blanks inside.
 func decodeB(payload string) []byte {
-	payload = strings.TrimRight(strings.NewReplacer(" ", "", "\t", "").Replace(payload), "=")
+	payload = strings.TrimRight(noBlanks.Replace(payload), "=")
 	data, err := base64.RawStdEncoding.DecodeString(payload)
 	if err != nil {
 		return nil
@@ -237,7 +263,10 @@ func decodeJoined(run []encodedWord) string {
 
 // charsetText decodes data by the charset's name in the IANA registry, or by
 // the names that browsers know beside it ("gb2312", "ks_c_5601-1987"). Bytes
-// that the charset does not have make it fail.
+// that the charset does not have make it fail, and so does utf-16 that does not
+// say in which order its bytes are. ISO-8859-1 is read as windows-1252, as mail
+// programs do: those that write an ellipsis or a curly quote under that name
+// mean it so.
 func charsetText(charset string, data []byte) (string, bool) {
 	if data == nil {
 		return "", false
@@ -250,6 +279,12 @@ func charsetText(charset string, data []byte) (string, bool) {
 		if enc, err = htmlindex.Get(charset); err != nil {
 			return "", false
 		}
+	}
+	switch {
+	case enc == charmap.ISO8859_1:
+		enc = charmap.Windows1252
+	case charset == "utf-16" && !bytes.HasPrefix(data, []byte("\xfe\xff")) && !bytes.HasPrefix(data, []byte("\xff\xfe")):
+		return "", false
 	}
 	text, err := enc.NewDecoder().Bytes(data)
 	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {

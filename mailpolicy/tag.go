@@ -4,6 +4,7 @@ package mailpolicy
 
 import (
 	"html"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -71,7 +72,7 @@ func hasTag[T string | []byte](s T) bool {
 // held.
 func slowTag(raw []byte) (bool, *wardkey.Refusal) {
 	d := decodeSubject(raw)
-	tagged := hasTag(raw) // as typed, whatever a charset around it makes of it
+	tagged := hasTag(raw) || hasTag(d.bytes) // whatever a charset makes of it
 	for _, text := range d.texts {
 		if strings.ContainsFunc(text, breaksLine) {
 			return false, Rules().Refuse(faultLinebreak)
@@ -157,6 +158,18 @@ var words = []string{
 	"secure", "encrypt", "encrypted", "encryption", "rw4encrypt", "securemail", "secureemail", "securemessage", "securesend", "sendsecure",
 }
 
+// places are what senders write between brackets who talk of a secure place and
+// not of their message. Only the whole of it counts: [secure ward 5 results] may
+// well be a tag that was closed too late.
+var places = []string{
+	"secureunit", "secureward", "securehospital", "secureservice", "secureestate", "secureaccommodation", "securechildrenshome",
+	"securetrainingcentre", "securementalhealth", "secureboundary",
+}
+
+func isPlace(letters string) bool {
+	return slices.Contains(places, strings.TrimSuffix(letters, "s")) || slices.Contains(places, letters)
+}
+
 // findAttempt looks for an attempt at the tag in folded text.
 func findAttempt(tokens []token) string {
 	open := 0 // brackets opened and not closed before this token
@@ -177,6 +190,9 @@ func findAttempt(tokens []token) string {
 			} else if endsInWord(tokens[:i]) {
 				return whyOpen
 			}
+			if outsideBrackets(tokens, i) {
+				return whyBrackets
+			}
 		}
 	}
 	return ""
@@ -195,7 +211,9 @@ func attemptAt(tokens []token) string {
 		}
 	}
 	switch {
-	case named == "" && closed && square && slip(letters, words[0]):
+	case closed && isPlace(letters):
+		return ""
+	case named == "" && closed && square && (slip(letters, words[0]) || resembles(letters, words[0])):
 		return whyInside
 	case named == "":
 		return ""
@@ -231,14 +249,7 @@ func bracketed(tokens []token) (letters, first string, end int) {
 	return b.String(), first, end
 }
 
-func isWord(s string) bool {
-	for _, w := range words {
-		if s == w {
-			return true
-		}
-	}
-	return false
-}
+func isWord(s string) bool { return slices.Contains(words, s) }
 
 // barred reports |secure| with nothing but the word between two bars.
 func barred(tokens []token) bool {
@@ -257,6 +268,23 @@ func endsInWord(tokens []token) bool {
 	return at >= 0 && spells(tokens[at:], word) && (at == 0 || !tokens[at-1].letter())
 }
 
+// outsideBrackets reports []secure and ]secure[, with the closing bracket at i:
+// what is left where a program sets both brackets at once.
+func outsideBrackets(tokens []token, i int) bool {
+	word, rest := words[0], tokens[i+1:]
+	if len(rest) < len(word) || !spells(rest, word) {
+		return false
+	}
+	if rest = rest[len(word):]; len(rest) > 0 && (rest[0] == openSquare || rest[0] == openOther) {
+		return true
+	}
+	i--
+	for i >= 0 && tokens[i] == noise {
+		i--
+	}
+	return i >= 0 && (tokens[i] == openSquare || tokens[i] == openOther) && (len(rest) == 0 || !rest[0].letter())
+}
+
 func spells(tokens []token, word string) bool {
 	for i := range len(word) {
 		if tokens[i] != token(word[i]) {
@@ -264,6 +292,25 @@ func spells(tokens []token, word string) bool {
 		}
 	}
 	return true
+}
+
+// resembles reports the word with up to half of its letters from a script that
+// foldRune does not know.
+func resembles(s, word string) bool {
+	if len(s) != len(word) {
+		return false
+	}
+	same := 0
+	for i := range len(s) {
+		switch s[i] {
+		case word[i]:
+			same++
+		case byte(foreign):
+		default:
+			return false
+		}
+	}
+	return 2*same >= len(word)
 }
 
 // slip reports a word that one slip of the pen makes of the other: a letter too
