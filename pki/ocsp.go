@@ -52,6 +52,7 @@ type issuerName struct {
 
 type answerKey struct {
 	hash   crypto.Hash
+	null   bool
 	serial string
 }
 
@@ -198,7 +199,7 @@ func (rs *responder) answer(ctx context.Context, q question) (*keptAnswer, error
 		return nil, err
 	}
 	now := second(rs.ca.now())
-	key := answerKey{q.hash, string(q.id.Serial.Bytes())}
+	key := answerKey{q.hash, q.null, string(q.id.Serial.Bytes())}
 	rs.mu.Lock()
 	kept := rs.answers[key]
 	rs.mu.Unlock()

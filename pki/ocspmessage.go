@@ -3,6 +3,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -91,6 +92,7 @@ type requestShape struct {
 type question struct {
 	id   certID
 	hash crypto.Hash // of the issuer's name and key; 0 when it isn't known here
+	null bool        // the hash has NULL for parameters, and not none
 }
 
 // readQuestion reads a request. One that asks about several certificates is
@@ -106,7 +108,13 @@ func readQuestion(der []byte) (question, error) {
 	if id.Serial == nil || id.Serial.Sign() <= 0 {
 		return question{}, errors.New("not a serial number")
 	}
-	return question{id: id, hash: hashOf(id.Hash.Algorithm)}, nil
+	// The answer repeats the id and is kept for others who ask about the same
+	// certificate: nothing of the caller's may stay in it. RFC 5754 §2.
+	q := question{id: id, hash: hashOf(id.Hash.Algorithm), null: len(id.Hash.Parameters.FullBytes) > 0}
+	if q.null && !bytes.Equal(id.Hash.Parameters.FullBytes, asn1.NullBytes) {
+		return question{}, errors.New("the hash has parameters")
+	}
+	return q, nil
 }
 
 func hashOf(oid asn1.ObjectIdentifier) crypto.Hash {

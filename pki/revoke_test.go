@@ -3,6 +3,7 @@
 package pki_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -249,6 +250,29 @@ func TestOCSP(t *testing.T) {
 		request, err = ocsp.CreateRequest(cert, h.Chain()[0], nil)
 		require.NoError(t, err)
 		require.Equal(t, ocsp.TryLaterErrorResponse, dead.ask(request))
+	})
+	t.Run("nothing of one who asks is in another's answer", func(t *testing.T) {
+		cert := h.issue("poison")[0]
+		plain, err := ocsp.CreateRequest(cert, h.Chain()[0], nil)
+		require.NoError(t, err)
+		null := []byte{0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00} // SHA-1 with NULL
+		at := bytes.Index(plain, null)
+		require.Positive(t, at)
+		garbage := bytes.Clone(plain)
+		garbage[at+9] = 0x04 // an empty OCTET STRING for parameters
+		require.Equal(t, ocsp.MalformedRequestErrorResponse, h.ask(garbage))
+		require.Contains(t, string(h.ask(plain)), string(null))
+
+		none := func(der []byte, starts ...int) []byte { // the same with no parameters
+			der = append(bytes.Clone(der[:at+9]), der[at+11:]...)
+			der[at+1] -= 2
+			for _, i := range starts {
+				der[i] -= 2
+			}
+			return der
+		}(plain, 1, 3, 5, 7, 9)
+		require.NotContains(t, string(h.ask(none)), string(null), "a request is answered with its own id")
+		require.Contains(t, string(h.ask(plain)), string(null))
 	})
 	t.Run("threat032", func(t *testing.T) {
 		tries := 10_000
