@@ -203,6 +203,7 @@ func TestSubjects(t *testing.T) {
 		for _, cn := range []string{
 			"", " ", strings.Repeat("a", 65), "Ann\x00", "Ann,CN=Root", "Ann+OU=x", "Ann/CN=Root", "a=b", "a;b", "a<b>", `a"b`, `a\b`, "#a",
 			"Ann\u202eyob", "Ann\u2066x", "Ann\u200bx", "Ann\u2028x", "Ann\u00a0x", "Ann\tx", "Ann\nx", "\xff", " Ann", "Ann ", "Ann\ue000",
+			"Ann\u034fx", "Ann\u115f", "Ann\u3164", "\uffa0", "Ann\ufe0f", "Ann\U000e0101", "Ann\u180e", "Ann\u17b4", "Ann\u2800", "\u0301Ann",
 		} {
 			name := person()
 			name.CommonName = cn

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +40,7 @@ type ProfileConfig struct {
 	// over, a power of two up to 256. It can't change in the life of an issuing
 	// CA. Default 16.
 	Shards int
-	// Policies go into each certificate. Default none. RFC 5280 §4.2.1.4.
+	// Policies go into each certificate, none of them twice. Default none. RFC 5280 §4.2.1.4.
 	Policies []x509.OID
 }
 
@@ -91,6 +92,11 @@ func NewProfile(c ProfileConfig) (Profile, error) {
 	for _, text := range []string{c.Organization, c.Unit} {
 		if err := checkNameText(text); err != nil {
 			return Profile{}, fmt.Errorf("pki: profile: %w", err)
+		}
+	}
+	for i, p := range c.Policies {
+		if p.Equal(x509.OID{}) || slices.ContainsFunc(c.Policies[:i], p.Equal) {
+			return Profile{}, errors.New("pki: profile: a policy is empty or given twice")
 		}
 	}
 	switch {

@@ -64,6 +64,15 @@ func validUserID(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
 }
 
+// brailleBlank is the one character without ink that Unicode counts as a symbol.
+const brailleBlank = '\u2800'
+
+// invisible are the letters and marks that unicode.IsPrint takes for printable
+// and that show nothing: fillers, joiners and variation selectors.
+func invisible(r rune) bool {
+	return r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
 // checkNameText refuses text that could be read as something else than one
 // plain value: controls, bidirectional and other invisible marks, spaces other
 // than the ASCII one, unassigned characters, and what separates or escapes in
@@ -77,9 +86,11 @@ func checkNameText(s string) error {
 		return fmt.Errorf("%w: a name must be UTF-8", ErrSubject)
 	case strings.TrimSpace(s) != s:
 		return fmt.Errorf("%w: a name doesn't begin or end with a space", ErrSubject)
+	case strings.IndexFunc(s, unicode.IsMark) == 0:
+		return fmt.Errorf("%w: a name doesn't begin with a combining mark", ErrSubject)
 	}
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) || invisible(r) {
 			return fmt.Errorf("%w: a name holds no control, invisible or unassigned characters", ErrSubject)
 		}
 		if strings.ContainsRune(`,+=/;<>"\#`, r) {
