@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -34,7 +35,7 @@ type Config struct {
 	OCSPLife time.Duration
 
 	Now     func() time.Time             // the calendar; default time.Now
-	Wall    func() time.Time             // the machine's clock; default time.Now
+	Wall    func() time.Time             // the machine's clock, for pauses after a failure; default time.Now
 	Rand    io.Reader                    // for serial numbers only; default crypto/rand
 	Log     *slog.Logger                 // nil is silent
 	Observe func(context.Context, Event) // nil is deaf
@@ -72,7 +73,8 @@ type CA struct {
 	signer  Signer
 	chain   []*x509.Certificate
 	issuer  *x509.Certificate
-	keyID   string // SHA-256 of the issuing key, hex: its name in the ledger
+	ends    time.Time // of the chain: nothing is signed to last longer
+	keyID   string    // SHA-256 of the issuing key, hex: its name in the ledger
 	ledger  Ledger
 	profile Profile
 	crlLife time.Duration
@@ -104,7 +106,7 @@ func New(c Config) (*CA, error) {
 	}
 	sum := sha256.Sum256(c.Chain[0].RawSubjectPublicKeyInfo)
 	ca := &CA{
-		signer: c.Signer, chain: c.Chain, issuer: c.Chain[0], keyID: hex.EncodeToString(sum[:]),
+		signer: c.Signer, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
 		ledger: c.Ledger, profile: c.Profile, crlLife: c.CRLLife, lists: newListCache(c.Profile.shards),
 		acts: newKeyedMutex(), now: c.Now, wall: c.Wall, rand: c.Rand, log: c.Log, observe: c.Observe,
 	}
@@ -241,9 +243,20 @@ func (r Record) refusal() error {
 	}
 }
 
+func earliestEnd(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		end = earlier(end, c.NotAfter)
+	}
+	return end
+}
+
 func checkChain(chain []*x509.Certificate) error {
 	if len(chain) < 2 {
 		return errors.New("pki: Chain needs the issuing CA and its root")
+	}
+	if slices.Contains(chain, nil) {
+		return errors.New("pki: chain: a certificate is nil")
 	}
 	for i, c := range chain {
 		above := chain[min(i+1, len(chain)-1)]
@@ -251,8 +264,8 @@ func checkChain(chain []*x509.Certificate) error {
 			return fmt.Errorf("pki: chain: certificate %d: %w", i, err)
 		}
 	}
-	if chain[0].KeyUsage&x509.KeyUsageCertSign == 0 || chain[0].KeyUsage&x509.KeyUsageCRLSign == 0 || len(chain[0].SubjectKeyId) == 0 {
-		return errors.New("pki: the issuing CA must be able to sign certificates and lists and have a key identifier")
+	if !chain[0].IsCA || chain[0].KeyUsage&x509.KeyUsageCertSign == 0 || chain[0].KeyUsage&x509.KeyUsageCRLSign == 0 || len(chain[0].SubjectKeyId) == 0 {
+		return errors.New("pki: the issuing certificate must be a CA's, be able to sign certificates and lists and have a key identifier")
 	}
 	return nil
 }

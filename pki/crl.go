@@ -31,8 +31,12 @@ type listSlot struct {
 
 func newListCache(shards int) *listCache { return &listCache{shards: make([]listSlot, shards)} }
 
-// listDue is when a list is to be signed again: after two thirds of its life.
+// listDue is when a list is to be signed again: after two thirds of its life, or
+// at its end if nothing can outlive that.
 func (ca *CA) listDue(s Shard) time.Time {
+	if s.NextUpdate.Equal(ca.ends) {
+		return s.NextUpdate
+	}
 	return s.ThisUpdate.Add((s.NextUpdate.Sub(s.ThisUpdate) * 2 / 3).Truncate(time.Second))
 }
 
@@ -53,11 +57,12 @@ func (ca *CA) freshList(ctx context.Context, shard int) (Shard, error) {
 	if err != nil {
 		return state, fmt.Errorf("pki: list %d: %w", shard, err)
 	}
-	slot.list, slot.etag = list, etagOf(list.DER)
-	return Shard{
-		Changed: list.Covers, Number: list.Number, Covers: list.Covers,
-		ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
-	}, nil
+	// Another server may have kept a later one meanwhile, and numbers never go
+	// back.
+	if state, err = ca.ledger.Shard(ctx, ca.keyID, shard); err == nil && state.Number == list.Number {
+		slot.list, slot.etag = list, etagOf(list.DER)
+	}
+	return state, err
 }
 
 func (ca *CA) needsList(s Shard) bool {
@@ -68,7 +73,8 @@ func (ca *CA) needsList(s Shard) bool {
 // the result. RFC 5280 §5.1, §5.2.3, §5.2.5.
 func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 	now := second(ca.now())
-	if now.Add(ca.crlLife).After(ca.issuer.NotAfter) {
+	nextUpdate := earlier(now.Add(ca.crlLife), ca.ends)
+	if !nextUpdate.After(now) {
 		return CRL{}, ErrIssuerExpiring
 	}
 	plan, err := ca.ledger.ReserveCRL(ctx, ca.keyID, shard, now)
@@ -80,7 +86,7 @@ func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 		return CRL{}, err
 	}
 	template := &x509.RevocationList{
-		Number: big.NewInt(plan.Number), ThisUpdate: now, NextUpdate: now.Add(ca.crlLife),
+		Number: big.NewInt(plan.Number), ThisUpdate: now, NextUpdate: nextUpdate,
 		RevokedCertificateEntries: make([]x509.RevocationListEntry, len(plan.Entries)),
 		ExtraExtensions:           []pkix.Extension{{Id: oidIssuingDistPoint, Critical: true, Value: scope}},
 	}
@@ -93,12 +99,12 @@ func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 	if err != nil {
 		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
-	if err := ca.checkList(der, plan, now, scope); err != nil {
-		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
-	}
 	list := CRL{
 		Issuer: ca.keyID, Shard: shard, Number: plan.Number, Covers: plan.Covers,
-		ThisUpdate: now, NextUpdate: now.Add(ca.crlLife), DER: der,
+		ThisUpdate: now, NextUpdate: nextUpdate, DER: der,
+	}
+	if err := ca.checkList(list, plan.Entries, scope); err != nil {
+		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
 	if err := ca.ledger.StoreCRL(ctx, list); err != nil {
 		return CRL{}, err
@@ -109,23 +115,25 @@ func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 }
 
 // checkList refuses a list that differs from what was asked.
-func (ca *CA) checkList(der []byte, plan CRLPlan, now time.Time, scope []byte) error {
-	list, err := x509.ParseRevocationList(der)
+func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
+	list, err := x509.ParseRevocationList(asked.DER)
 	if err != nil {
 		return err
 	}
 	switch {
-	case !bytes.Equal(list.RawIssuer, ca.issuer.RawSubject) || list.Number == nil || list.Number.Int64() != plan.Number:
+	case !bytes.Equal(list.RawIssuer, ca.issuer.RawSubject) || list.Number == nil || list.Number.Int64() != asked.Number:
 		return errors.New("the issuer or number of the list differs")
-	case !list.ThisUpdate.Equal(now) || !list.NextUpdate.Equal(now.Add(ca.crlLife)):
+	case !list.ThisUpdate.Equal(asked.ThisUpdate) || !list.NextUpdate.Equal(asked.NextUpdate):
 		return errors.New("a date of the list differs")
 	case !hasExtension(list.Extensions, pkix.Extension{Id: oidIssuingDistPoint, Critical: true, Value: scope}):
 		return errors.New("the scope of the list differs")
-	case len(list.RevokedCertificateEntries) != len(plan.Entries):
+	case len(list.Extensions) != 3: // the scope, the number and the issuer's key
+		return errors.New("there are other extensions in the list")
+	case len(list.RevokedCertificateEntries) != len(entries):
 		return errors.New("the entries of the list differ")
 	}
 	for i, e := range list.RevokedCertificateEntries {
-		want := plan.Entries[i]
+		want := entries[i]
 		if e.SerialNumber.Cmp(want.Serial) != 0 || e.ReasonCode != want.Reason || !e.RevocationTime.Equal(want.RevokedAt) {
 			return errors.New("an entry of the list differs")
 		}

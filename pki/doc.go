@@ -32,12 +32,13 @@
 //     year doesn't have becomes the last of its month: issued on 29 February
 //     2024, it ends on 27 February 2027 at 23:59:59, if issued at midnight, and
 //     on 28 February otherwise.
-//   - MUST NOT outlive its issuer.
+//   - MUST NOT outlive its issuer, nor any certificate above that.
 //   - MUST have the subject O, OU (both from the profile), CN and serialNumber,
 //     in this order and nothing else. serialNumber is the 12-digit user id, by
 //     which people are told apart; a CN is for reading only. CN has 1 to 64
-//     characters and no control, invisible, bidirectional or unassigned
-//     character, no space but the ASCII one, and none of , + = / ; < > " \ #.
+//     characters, doesn't begin with a combining mark, and has no control,
+//     invisible, bidirectional or unassigned character, no space but the ASCII
+//     one, and none of , + = / ; < > " \ #.
 //   - MUST carry, and nothing beside: basicConstraints, critical, cA false
 //     (§4.2.1.9); keyUsage, critical (§4.2.1.3); subjectKeyIdentifier and
 //     authorityKeyIdentifier (§4.2.1.1, §4.2.1.2); authorityInfoAccess with
@@ -61,8 +62,9 @@
 // # Renewal
 //
 // A pair can be renewed in [notAfter − RenewalWindow, notAfter], closed at both
-// ends, while it is the newest of its lineage. The new one is made from the
-// profile of today, and the old one stays good until its end.
+// ends, while it is the newest of its lineage. The new one has the old one's
+// subject and is otherwise made from the profile of today; the old one stays good
+// until its end.
 //
 // # Crashes
 //
@@ -88,4 +90,6 @@
 //   - Keys that share a factor with another key, or come from a known bad
 //     generator other than ROCA's, are not recognised.
 //   - One profile and one issuing CA are served below a Base.
+//   - Nothing is signed before what was signed already (ErrClock). After a clock
+//     that stood in the future and signed, issuing waits until that date.
 package pki

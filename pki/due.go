@@ -57,7 +57,8 @@ func (ca *CA) recover(ctx context.Context, opened time.Time) error {
 		return err
 	}
 	for _, act := range acts {
-		if ca.acts.busy(act.ID) {
+		underWay := act.Kind == ActResponder && act.Opened.After(second(ca.now()).Add(-abandoned))
+		if underWay || ca.acts.busy(act.ID) {
 			continue
 		}
 		if err := ca.recoverAct(ctx, act); err != nil {

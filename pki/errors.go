@@ -64,8 +64,8 @@ var (
 	// what it was asked to sign. The act stays open; asking again finishes it.
 	// Rule signer.unavailable.
 	ErrSignerUnavailable error = &ruled{"signer.unavailable", "the signer is not available"}
-	// ErrIssuerExpiring: the certificate would outlive its issuer. Rule
-	// signer.unavailable.
+	// ErrIssuerExpiring: what is to be signed would outlive the issuing CA or a
+	// certificate above it. Rule signer.unavailable.
 	ErrIssuerExpiring error = &ruled{"signer.unavailable", "the certificate would outlive its issuer"}
 	// ErrClock: the calendar stands before what the ledger already holds. Rule
 	// signer.unavailable.

@@ -112,13 +112,24 @@ func TestSignerIsNotTrusted(t *testing.T) {
 		_, err := again.Issue(t.Context(), "stranger", person(), requests(t))
 		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
 	})
-	t.Run("list", func(t *testing.T) {
-		again := h.reopen(func(c *pki.Config) {
-			c.Signer = bent{Signer: h.authority, list: func(l *x509.RevocationList) { l.NextUpdate = l.NextUpdate.Add(time.Hour) }}
+	for name, bend := range map[string]func(*x509.RevocationList){
+		"nextUpdate": func(l *x509.RevocationList) { l.NextUpdate = l.NextUpdate.Add(time.Hour) },
+		"thisUpdate": func(l *x509.RevocationList) { l.ThisUpdate = l.ThisUpdate.Add(-time.Hour) },
+		"number":     func(l *x509.RevocationList) { l.Number = big.NewInt(1 << 40) },
+		"scope":      func(l *x509.RevocationList) { l.ExtraExtensions = nil },
+		"delta": func(l *x509.RevocationList) {
+			l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 1}})
+		},
+		"entries": func(l *x509.RevocationList) {
+			l.RevokedCertificateEntries = []x509.RevocationListEntry{{SerialNumber: big.NewInt(7), RevocationTime: start}}
+		},
+	} {
+		t.Run("list "+name, func(t *testing.T) {
+			again := h.reopen(func(c *pki.Config) { c.Signer = bent{Signer: h.authority, list: bend} })
+			_, err := again.Due(t.Context())
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
 		})
-		_, err := again.Due(t.Context())
-		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
-	})
+	}
 }
 
 func TestRecovery(t *testing.T) {
@@ -197,6 +208,7 @@ func TestNewRefuses(t *testing.T) {
 		"root":    func(c *pki.Config) { c.Chain = c.Chain[:1] },
 		"other":   func(c *pki.Config) { c.Chain = []*x509.Certificate{c.Chain[0], newHouse(t).Chain()[1]} },
 		"leaf":    func(c *pki.Config) { c.Chain = append(h.issue("leaf")[:1], c.Chain...) },
+		"nil":     func(c *pki.Config) { c.Chain = []*x509.Certificate{nil, c.Chain[1]} },
 		"life":    func(c *pki.Config) { c.CRLLife = time.Second },
 		"shards":  func(c *pki.Config) { c.Profile = profile(t, pki.ProfileConfig{Shards: 4}) },
 	} {
@@ -212,6 +224,8 @@ func TestNewRefuses(t *testing.T) {
 		"user": {Base: "http://u:p@a", UPNSuffix: "a"}, "suffix": {Base: "http://a", UPNSuffix: "A b"},
 		"years": {Base: "http://a", UPNSuffix: "a", Years: 4}, "shards": {Base: "http://a", UPNSuffix: "a", Shards: 3},
 		"backdate": {Base: "http://a", UPNSuffix: "a", Backdate: 2 * time.Hour}, "window": {Base: "http://a", UPNSuffix: "a", RenewalWindow: time.Second},
+		"no policy":    {Base: "http://a", UPNSuffix: "a", Policies: make([]x509.OID, 1)},
+		"policy twice": {Base: "http://a", UPNSuffix: "a", Policies: []x509.OID{oid(t, 1, 2, 3), oid(t, 1, 2, 4), oid(t, 1, 2, 3)}},
 		"organization": {Base: "http://a", UPNSuffix: "a", Organization: "a,O=b"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,4 +233,11 @@ func TestNewRefuses(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
+}
+
+func oid(t *testing.T, arcs ...uint64) x509.OID {
+	t.Helper()
+	o, err := x509.OIDFromInts(arcs)
+	require.NoError(t, err)
+	return o
 }

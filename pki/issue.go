@@ -133,7 +133,7 @@ func (ca *CA) same(act Act, asked []byte) error {
 func (ca *CA) open(ctx context.Context, act Act, requests []request, renews []*big.Int) (Act, error) {
 	act.Opened = second(ca.now())
 	notBefore, notAfter := ca.profile.Validity(act.Opened)
-	if notAfter.After(ca.issuer.NotAfter) {
+	if notAfter.After(ca.ends) {
 		known, found, err := ca.repeated(ctx, act.ID, act.Fingerprint)
 		if !found && err == nil {
 			err = ErrIssuerExpiring
@@ -242,7 +242,7 @@ func (ca *CA) finish(ctx context.Context, act Act) (Act, error) {
 	if err != nil {
 		return Act{}, err
 	}
-	if act.Kind != ActResponder {
+	if act.Kind != ActResponder && bytes.Equal(done.Records[0].DER, act.Records[0].DER) { // else another server was first
 		ca.log.InfoContext(ctx, "issued", "act", act.ID, "kind", act.Kind)
 		ca.observe(ctx, Event{Name: EventIssued, Act: act.ID})
 	}

@@ -107,8 +107,7 @@ type Shard struct {
 
 // Ledger is where the authority keeps what it did. Every method is one
 // transaction and durable when it returns; each change of an act, a certificate
-// or a kept list also appends to a
-// hash-chained audit in that transaction. All times come from the caller.
+// or a kept list also appends to a hash-chained audit in that transaction. All times come from the caller.
 // pkitest.TestLedger is the conformance suite.
 //
 // A ledger returns the errors named here, wrapped or not; any other error means
@@ -174,8 +173,8 @@ type Ledger interface {
 	// §3.3, §5.2.3.
 	ReserveCRL(ctx context.Context, issuer string, shard int, at time.Time) (CRLPlan, error)
 
-	// StoreCRL keeps a list if its number is higher than that of the one kept;
-	// otherwise it changes nothing.
+	// StoreCRL keeps a list if its number is higher than that of the one kept
+	// and its thisUpdate not earlier; otherwise it changes nothing.
 	StoreCRL(ctx context.Context, list CRL) error
 
 	// CRL returns the newest list of a shard, or ErrUnknownCertificate.

@@ -53,8 +53,13 @@ func (ca *CA) Revoke(ctx context.Context, cert *x509.Certificate, reason int, at
 	if at.Before(before.NotBefore) {
 		at = before.NotBefore
 	}
-	_, err = ca.ledger.Revise(ctx, cert.SerialNumber, now, func(r Record) (Record, error) { return r.revised(reason, at) })
-	if err != nil {
+	changed := false
+	_, err = ca.ledger.Revise(ctx, cert.SerialNumber, now, func(r Record) (Record, error) {
+		to, err := r.revised(reason, at)
+		changed = to.State != r.State || to.Reason != r.Reason || !to.RevokedAt.Equal(r.RevokedAt)
+		return to, err
+	})
+	if err != nil || !changed {
 		return err
 	}
 	ca.log.InfoContext(ctx, "revoked", "serial", cert.SerialNumber.Text(16), "reason", reason)

@@ -386,10 +386,15 @@ func (t *ledgerTest) lists() {
 	t.equal(s, pki.Shard{Changed: 2, Number: 2, Covers: 2, ThisUpdate: t.at, NextUpdate: t.at.Add(time.Hour)})
 	_, err = t.ReserveCRL(t.ctx, issuer, 1, t.at.Add(-time.Second))
 	t.is(err, pki.ErrClock)
-	third := t.reserve(t.at)
-	if third.Number <= second.Number {
+	third, fourth := t.reserve(t.at), t.reserve(t.at.Add(time.Second))
+	if third.Number <= second.Number || fourth.Number <= third.Number {
 		t.Fatal("a list number was given twice")
 	}
+	t.store(third, t.at.Add(time.Second))
+	t.store(fourth, t.at) // a server whose clock is behind
+	list, err = t.CRL(t.ctx, issuer, 1)
+	t.ok(err)
+	t.equal([]any{list.Number, list.ThisUpdate}, []any{third.Number, t.at.Add(time.Second)})
 }
 
 // listAfterEnd: RFC 5280 §3.3.

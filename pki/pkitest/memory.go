@@ -351,7 +351,7 @@ func (m *Memory) StoreCRL(_ context.Context, list pki.CRL) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, err := m.shard(list.Issuer, list.Shard)
-	if err != nil || list.Number <= s.Number {
+	if err != nil || list.Number <= s.Number || list.ThisUpdate.Before(s.ThisUpdate) {
 		return err
 	}
 	s.list = list

@@ -125,7 +125,7 @@ func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at 
 func (l *Ledger) StoreCRL(ctx context.Context, list pki.CRL) error {
 	return l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
 		done, err := tx.ExecContext(ctx, storeList, list.Number, list.Covers, list.ThisUpdate.Unix(), list.NextUpdate.Unix(), list.DER,
-			list.Issuer, list.Shard, list.Number)
+			list.Issuer, list.Shard)
 		if err != nil {
 			return err
 		}
