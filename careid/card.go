@@ -148,7 +148,8 @@ func seen(ctx context.Context, tx *Tx, c Card) (Card, error) {
 	return c, err
 }
 
-// Certificates lists what a card carries and carried, oldest first, authentication before signing.
+// Certificates lists what a card carries and carried for its holder, oldest first, authentication before signing; for
+// the operator, what it carried for former holders too.
 func (s *Service) Certificates(ctx context.Context, a Actor, serial string) ([]Certificate, error) {
 	var certs []Certificate
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
@@ -159,7 +160,16 @@ func (s *Service) Certificates(ctx context.Context, a Actor, serial string) ([]C
 		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
 			return err
 		}
-		certs, err = tx.Cards.CertificatesOf(ctx, serial)
+		all, err := tx.Cards.CertificatesOf(ctx, serial)
+		for _, c := range all {
+			act, err := tx.Acts.Act(ctx, c.Act)
+			if err != nil {
+				return err
+			}
+			if a.operator != "" || act.Profile == p.ID {
+				certs = append(certs, c)
+			}
+		}
 		return err
 	})
 	return certs, err

@@ -12,6 +12,7 @@ import (
 // Confirm is the end of an act: a proof by the new authentication key, purpose renew, naming this act. Only now does
 // the new pair count as the card's, and the old pair is replaced: refused at sign-in, not revoked. For Clear jws is
 // empty, for the card has no key left. Confirming a confirmed act again changes nothing.
+// Refusals: act.unknown, act.state, proof.…, cert.…, card.exists (Issue: another card was confirmed first).
 func (s *Service) Confirm(ctx context.Context, handle string, jws string) error {
 	var proven *proof
 	var caErr error
@@ -127,6 +128,9 @@ func (s *Service) confirmPair(ctx context.Context, tx *Tx, rec *record, act Act,
 		if err := s.replace(ctx, tx, rec, act); err != nil {
 			return err
 		}
+		if err := s.onlyCard(ctx, tx, act.Profile, act.Card); err != nil {
+			return err
+		}
 	}
 	if done, err := tx.Cards.UpdateCard(ctx, card, from); err != nil || !done {
 		return orConflict(err)
@@ -134,6 +138,20 @@ func (s *Service) confirmPair(ctx context.Context, tx *Tx, rec *record, act Act,
 	act.State = ActConfirmed
 	if done, err := tx.Acts.UpdateAct(ctx, act, ActIssued); err != nil || !done {
 		return orConflict(err)
+	}
+	return nil
+}
+
+// onlyCard refuses a person's second card in use: two may have been begun at once.
+func (s *Service) onlyCard(ctx context.Context, tx *Tx, profile, serial string) error {
+	cards, err := tx.Cards.CardsOf(ctx, profile)
+	if err != nil {
+		return err
+	}
+	for _, c := range cards {
+		if c.Serial != serial && (c.State == CardActive || c.State == CardLocked) {
+			return s.no("card.exists", "card", c.Serial)
+		}
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 const sealInfo = "wardkey/so-pin/v1"
 
 // openReset uses the code up, once in all servers, and opens the reset act under a generation that was never used.
-func (s *Service) openReset(ctx context.Context, u UnlockCode) (*Reset, error) {
+// The card must still be the person's to whom the code was sent.
+func (s *Service) openReset(ctx context.Context, u UnlockCode, sentTo string) (*Reset, error) {
 	reset := &Reset{Token: newSecret()}
 	var gens Generations
 	err := s.change(ctx, "anonymous", "redeem code", u.Card, func(ctx context.Context, tx *Tx, rec *record) error {
@@ -31,6 +32,9 @@ func (s *Service) openReset(ctx context.Context, u UnlockCode) (*Reset, error) {
 		}
 		if err != nil {
 			return err
+		}
+		if holder.ID != sentTo {
+			return s.no("unlock.code").Because(reason("another person"))
 		}
 		rec.Actor = holder.ID
 		if gens, err = s.firstGeneration(ctx, tx, card.Serial); err != nil {
@@ -66,7 +70,8 @@ func (s *Service) openReset(ctx context.Context, u UnlockCode) (*Reset, error) {
 	return reset, nil
 }
 
-// resetOf reads a reset act that its token still opens: ten minutes by Wall, and no newer one.
+// resetOf reads a reset act that its token still opens: ten minutes by Wall, no newer one, and the card still the same
+// person's.
 func (s *Service) resetOf(ctx context.Context, tx *Tx, token string) (ResetAct, error) {
 	r, err := tx.Unlocks.Reset(ctx, digest(token))
 	if errors.Is(err, ErrNotFound) {
@@ -79,7 +84,11 @@ func (s *Service) resetOf(ctx context.Context, tx *Tx, token string) (ResetAct, 
 	if err != nil {
 		return ResetAct{}, err
 	}
-	if r.State == ResetEnded || !tx.Wall.Before(r.At.Add(policy.ResetLife)) {
+	card, err := tx.Cards.Card(ctx, r.Card)
+	if err != nil {
+		return ResetAct{}, err
+	}
+	if r.State == ResetEnded || card.Profile != r.Profile || !tx.Wall.Before(r.At.Add(policy.ResetLife)) {
 		return ResetAct{}, s.no("reset.unknown")
 	}
 	return r, nil

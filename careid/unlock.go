@@ -213,7 +213,7 @@ func (s *Service) RedeemUnlock(ctx context.Context, u UnlockCode) (*Reset, error
 		s.refuse(ctx, "anonymous", "redeem code", u.Card, no)
 		return nil, no
 	}
-	return s.openReset(ctx, u)
+	return s.openReset(ctx, u, code.Profile)
 }
 
 // countTry counts a try of the code and of the card. When it could not, it says why, and returns a code that only
