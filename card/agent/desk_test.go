@@ -35,6 +35,7 @@ import (
 const (
 	origin = "https://app.example"
 	bind   = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	nonce  = "AAAAAAAAAAAAAAAAAAAAAA"
 )
 
 // Examples need virtual cards; where there are none they are skipped, with why.
@@ -65,12 +66,14 @@ type server struct {
 	proofs []map[string]any
 	answer map[string]any
 	refuse map[string]*wardkey.Refusal
+	lie    map[string]http.HandlerFunc // by path: what is answered instead
 }
 
 func newServer(t *testing.T) *server {
 	s := &server{
 		answer: map[string]any{"result": "one-time-result", "presence": "presence-token", "leaseEvery": 1, "leaseFor": 3},
 		refuse: map[string]*wardkey.Refusal{},
+		lie:    map[string]http.HandlerFunc{},
 	}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
@@ -81,15 +84,21 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/card/v1/")
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.calls = append(s.calls, path+" "+r.Header.Get("Authorization"))
+	if lie := s.lie[path]; lie != nil {
+		s.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		lie(w, r)
+		return
+	}
+	defer s.mu.Unlock()
 	if no := s.refuse[path]; no != nil {
 		wardkey.WriteProblem(w, no)
 		return
 	}
 	switch path {
 	case "nonce":
-		_, _ = io.WriteString(w, `{"nonce":"a nonce"}`)
+		_, _ = io.WriteString(w, `{"nonce":"`+nonce+`"}`)
 	case "answer":
 		s.proofs = append(s.proofs, claimsOf(body))
 		_ = json.NewEncoder(w).Encode(s.answer)
@@ -104,6 +113,20 @@ func claimsOf(body []byte) map[string]any {
 	claims := map[string]any{}
 	_ = json.NewDecoder(bytes.NewReader(decodePart(in.JWS))).Decode(&claims)
 	return claims
+}
+
+// says answers a path with a text, whatever was asked.
+func (s *server) says(path, text string) {
+	s.lies(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, text)
+	})
+}
+
+func (s *server) lies(path string, lie http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lie[path] = lie
 }
 
 // called counts the calls of a path.
@@ -124,6 +147,7 @@ type desk struct {
 	t      *testing.T
 	tray   *cardtest.Tray
 	server *server
+	module *card.Module
 	http   *httptest.Server
 	log    *lines
 	stop   context.CancelFunc
@@ -153,6 +177,7 @@ func newDesk(t *testing.T, change func(*agent.Config)) *desk {
 	module, err := card.Open(card.Config{Module: d.tray.Module(), Poll: 30 * time.Millisecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = module.Close() })
+	d.module = module
 	c := agent.Config{
 		Module: module, Servers: []string{d.server.URL}, Origins: []string{origin},
 		Log: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/hpke"
@@ -30,4 +31,15 @@ func OpenSealed(private, sealed []byte) ([]byte, error) {
 		return nil, err
 	}
 	return (&agentKey{private: opener}).open(sealedSOPIN{Sealed: sealed})
+}
+
+// Sees asks a lookout of its own n times in a row.
+func Sees(ctx context.Context, n int, ask func() bool) (yes int) {
+	var l lookout
+	for range n {
+		if l.sees(ctx, ask) {
+			yes++
+		}
+	}
+	return yes
 }

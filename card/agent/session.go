@@ -33,7 +33,10 @@ const (
 	// tellLimit bounds the word that a card has gone; the lease covers what
 	// doesn't get through.
 	tellLimit    = 5 * time.Second
+	tellTry      = 1500 * time.Millisecond // of one attempt: a dead connection must not use it all up
 	commandLimit = 30 * time.Second
+	// longestLease keeps a server's number within what a ticker takes.
+	longestLease = 3600
 )
 
 // signedIn is the serial of the card that is signed in, or "".
@@ -52,7 +55,7 @@ func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error 
 	ctx, stop := context.WithCancel(a.life)
 	s := &session{
 		server: a.server(t.request.Server), presence: got.Presence,
-		every: time.Duration(max(got.LeaseEvery, 1)) * time.Second, stop: stop,
+		every: time.Duration(min(max(got.LeaseEvery, 1), longestLease)) * time.Second, stop: stop,
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -79,13 +82,14 @@ func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error 
 func (a *Agent) renewLease(ctx context.Context, serial string, s *session) {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
+	var look lookout
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if !a.inReader(ctx, serial) {
+		if !look.sees(ctx, func() bool { return a.readerOf(ctx, serial) >= 0 }) {
 			continue
 		}
 		once, cancel := context.WithTimeout(ctx, s.every)
@@ -105,13 +109,26 @@ func ended(err error) bool {
 	return errors.As(err, &no) && no.Status/100 == 4 && no.Status != http.StatusTooManyRequests
 }
 
-// inReader looks for the card; an error, or no answer in five seconds, is not
-// a yes.
-func (a *Agent) inReader(ctx context.Context, serial string) bool {
+// lookout asks the readers, which may hang: one question at a time is under way,
+// however often it is asked.
+type lookout struct{ seen chan bool }
+
+// sees is the answer; none in five seconds is not a yes, nor is one that comes
+// later.
+func (l *lookout) sees(ctx context.Context, ask func() bool) bool {
+	if l.seen != nil {
+		select {
+		case <-l.seen:
+		default:
+			return false // still hangs
+		}
+	}
 	seen := make(chan bool, 1)
-	go func() { seen <- a.readerOf(ctx, serial) >= 0 }()
+	l.seen = seen
+	go func() { seen <- ask() }()
 	select {
 	case yes := <-seen:
+		l.seen = nil
 		return yes
 	case <-ctx.Done():
 		return false
@@ -157,6 +174,8 @@ func (a *Agent) tell(s *session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.life), tellLimit)
 	defer cancel()
 	err := a.patiently(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, tellTry)
+		defer cancel()
 		return s.server.post(ctx, "removed", s.presence, struct{}{}, nil)
 	})
 	if err != nil && !ended(err) {

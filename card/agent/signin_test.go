@@ -46,7 +46,7 @@ func TestSignIn(t *testing.T) {
 	proof := d.server.proofs[0]
 	require.Equal(t, d.server.URL, proof["aud"])
 	require.Equal(t, origin, proof["origin"])
-	require.Equal(t, "a nonce", proof["nonce"])
+	require.Equal(t, nonce, proof["nonce"])
 	require.Equal(t, "signin", proof["purpose"])
 	require.Equal(t, bind, proof["bind"])
 	require.InDelta(t, time.Now().Unix(), proof["iat"], 5)

@@ -43,11 +43,9 @@ func (a *Agent) removed(serial string) {
 	}
 	if wasSignedIn {
 		// Beside the watch, so that a server that is slow to answer doesn't
-		// hide the next event.
-		go func() {
-			a.endHolder("the card left its reader")
-			a.afterRemoval()
-		}()
+		// hide the next event, nor keep the browser open.
+		go a.endHolder("the card left its reader")
+		go a.afterRemoval()
 	}
 }
 
