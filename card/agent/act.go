@@ -35,8 +35,11 @@ func (a *Agent) openAct(ctx context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	if t.request.Kind != "" && view.Kind != t.request.Kind {
+	if (t.request.Kind != "" && view.Kind != t.request.Kind) || (t.request.Act != "" && view.Act != t.request.Act) {
 		return a.rules.Refuse("act.kind")
+	}
+	if !view.sound() {
+		return a.rules.Refuse("act.invalid")
 	}
 	t.view, t.serial = view, view.Card
 	return nil
@@ -143,23 +146,32 @@ func (a *Agent) takeOver(ctx context.Context, c *card.Card, t *task, newest []by
 }
 
 // loginSO logs the security officer in with the first candidate, then the
-// other: at most one wrong try, which the right one makes good. The caller
-// closes the session and clears the PIN.
+// other: at most one wrong try, which the right one makes good. Both are opened
+// before any is tried, so that a server's mistake costs none. The caller closes
+// the session and clears the PIN.
 func loginSO(ctx context.Context, c *card.Card, key *agentKey, candidates []sealedSOPIN) (*card.SOSession, int64, []byte, error) {
 	err := error(errSOPIN)
-	for i, candidate := range candidates {
-		if i == 2 {
-			break // the protocol knows two; a third try could be the card's last
+	candidates = candidates[:min(len(candidates), 2)] // the protocol knows two; a third try could be the card's last
+	pins := make([][]byte, len(candidates))
+	opened := -1
+	defer func() {
+		for i, pin := range pins {
+			if i != opened {
+				clear(pin)
+			}
 		}
-		var pin []byte
-		if pin, err = key.open(candidate); err != nil {
+	}()
+	for i, candidate := range candidates {
+		if pins[i], err = key.open(candidate); err != nil {
 			return nil, 0, nil, err
 		}
+	}
+	for i, pin := range pins {
 		var so *card.SOSession
 		if so, err = c.SO(ctx, pin, card.LoginOptions{}); err == nil {
-			return so, candidate.Generation, pin, nil
+			opened = i
+			return so, candidates[i].Generation, pin, nil
 		}
-		clear(pin)
 		if !errors.Is(err, card.ErrWrongSOPIN) {
 			break
 		}
@@ -196,9 +208,6 @@ func (a *Agent) renew(ctx context.Context, t *task, f form) error {
 // them, proves the new key to the server, and only then takes older pairs away.
 // Each part may have been done by an agent before; the passcode is in.
 func (a *Agent) pair(ctx context.Context, c *card.Card, t *task) error {
-	if len(t.view.Keys) != 2 {
-		return a.rules.Refuse("act.unfinishable")
-	}
 	keys, err := a.keys(ctx, c, t.view)
 	if err != nil {
 		return err
@@ -212,6 +221,9 @@ func (a *Agent) pair(ctx context.Context, c *card.Card, t *task) error {
 	}
 	certificates, err := a.parsed(ders, keys)
 	if err != nil {
+		return err
+	}
+	if err := a.oneHolder(ctx, c, certificates); err != nil {
 		return err
 	}
 	for i, plan := range t.view.Keys {
@@ -231,8 +243,13 @@ func (a *Agent) pair(ctx context.Context, c *card.Card, t *task) error {
 }
 
 // keys finds or makes the act's two keys. Where certificates were issued, keys
-// that are not there can't be made again.
+// that are not there can't be made again; keys that serve something else are not
+// this act's to use.
 func (a *Agent) keys(ctx context.Context, c *card.Card, view *actView) ([]*card.Key, error) {
+	stored, err := c.Certificates(ctx)
+	if err != nil {
+		return nil, err
+	}
 	keys := make([]*card.Key, len(view.Keys))
 	for i, plan := range view.Keys {
 		key, err := c.Key(ctx, card.KeySelector{ID: plan.ID})
@@ -248,6 +265,9 @@ func (a *Agent) keys(ctx context.Context, c *card.Card, view *actView) ([]*card.
 		}
 		if err != nil {
 			return nil, err
+		}
+		if !ours(key, view, stored) {
+			return nil, a.rules.Refuse("act.invalid")
 		}
 		keys[i] = key
 	}

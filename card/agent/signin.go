@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"slices"
 
@@ -101,6 +102,9 @@ func (a *Agent) proof(ctx context.Context, t *task, key crypto.Signer, certifica
 	if err != nil {
 		return "", err
 	}
+	if !isNonce(nonce) {
+		return "", fmt.Errorf("%w: its nonce is not 128 bits in base64url", errUnreachable)
+	}
 	what.Audience, what.Origin, what.Nonce = t.request.Server, t.origin, nonce
 	what.IssuedAt = a.config.Wall().Unix()
 	return what.sign(key, certificate)
@@ -119,8 +123,11 @@ func (s signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte
 }
 
 // finishLeft goes on with an act of this card that an earlier agent left. It
-// never spoils the sign-in that it rides on: the act stays open if it fails.
+// never spoils the sign-in that it rides on: the act stays open if it fails, and
+// it takes no longer than a person is patient, since the result doesn't last.
 func (a *Agent) finishLeft(ctx context.Context, c *card.Card, t *task, handle string) {
+	ctx, cancel := context.WithTimeout(ctx, a.config.Patience)
+	defer cancel()
 	left := &task{origin: t.origin, request: Request{Server: t.request.Server, Handle: handle}}
 	err := a.openAct(ctx, left)
 	if err == nil && left.serial == c.Serial() && (left.view.Kind == Renew || left.view.Kind == Repair) {

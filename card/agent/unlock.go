@@ -117,7 +117,8 @@ func (a *Agent) resumeReset(ctx context.Context, t *task, f form) (string, error
 
 // reset runs the reset act. What goes wrong with the reader or the network leaves
 // the task waiting to be resumed; the server's "no" ends it, and a card that none
-// of the candidates opens, which must not be tried again.
+// of the candidates opens, which must not be tried again, and candidates that
+// this act's key doesn't open.
 func (a *Agent) reset(ctx context.Context, c *card.Card, t *task, passcode []byte) (string, error) {
 	err := a.resetCard(ctx, c, t, passcode)
 	if err == nil {
@@ -126,7 +127,7 @@ func (a *Agent) reset(ctx context.Context, c *card.Card, t *task, passcode []byt
 		})
 	}
 	var no *wardkey.Refusal
-	shut := errors.Is(err, card.ErrWrongSOPIN) || errors.Is(err, card.ErrSOFinalTry) || errors.Is(err, card.ErrSOLocked)
+	shut := errors.Is(err, errSOPIN) || errors.Is(err, card.ErrWrongSOPIN) || errors.Is(err, card.ErrSOFinalTry) || errors.Is(err, card.ErrSOLocked)
 	if err == nil || shut || errors.As(err, &no) || a.life.Err() != nil {
 		return "", err
 	}
