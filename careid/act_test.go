@@ -4,8 +4,6 @@ package careid_test
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -203,77 +201,3 @@ func TestRenewalRaces(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// unavailable is a CA that does its work and loses the answer, or can't be reached.
-type unavailable struct {
-	careid.CA
-	revoke, renew bool
-}
-
-var errLost = errors.New("the answer is lost")
-
-func (u *unavailable) Revoke(ctx context.Context, c *x509.Certificate, reason int, at time.Time) error {
-	if u.revoke {
-		return errLost
-	}
-	return u.CA.Revoke(ctx, c, reason, at)
-}
-
-func (u *unavailable) Renew(ctx context.Context, act string, old []*x509.Certificate, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
-	certs, err := u.CA.Renew(ctx, act, old, csrs)
-	if u.renew && err == nil {
-		return nil, errLost
-	}
-	return certs, err
-}
-
-func TestResume(t *testing.T) {
-	ctx := context.Background()
-	h := careidtest.New(t, careidtest.Config{})
-	ca := &unavailable{CA: h.CA, renew: true}
-	c := h.Config
-	c.CA = ca
-	flaky, err := careid.New(c)
-	require.NoError(t, err)
-	nurse := h.Nurse
-	h.Clock.Set(nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
-	in := signIn(t, h, nurse.Card)
-	holder, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
-	require.NoError(t, err)
-	act, err := h.Service.OpenAct(ctx, holder, careid.ActRequest{Kind: careid.Renew, Card: nurse.Card.Serial})
-	require.NoError(t, err)
-	_, err = h.Answer(ctx, nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
-	require.NoError(t, err)
-	_, requests, err := pkitest.Requests()
-	require.NoError(t, err)
-	csrs := [][]byte{requests[0].Raw, requests[1].Raw}
-	_, err = flaky.Requests(ctx, act.Handle, csrs)
-	require.ErrorIs(t, err, errLost)
-
-	t.Run("certificates that careid never stored are fetched at start", func(t *testing.T) {
-		require.NoError(t, h.Service.Resume(ctx))
-		view, err := h.Service.OpenHandle(ctx, act.Handle, nil)
-		require.NoError(t, err)
-		require.Len(t, view.Certificates, 2)
-	})
-	t.Run("a lost card is lost at once, and the CA hears of it when it can", func(t *testing.T) {
-		ca.revoke = true
-		_, err := flaky.ReportLost(ctx, actor(t, h, h.RAAgent, careid.RAAgent), nurse.Card.Serial)
-		require.ErrorIs(t, err, errLost)
-		_, err = h.SignIn(ctx, nurse.Card)
-		refused(t, err, "card.lost")
-		require.NoError(t, h.CA.Verify(ctx, nurse.Card.Certificates[0]))
-		ca.revoke = false
-		_, err = flaky.Due(ctx)
-		require.NoError(t, err)
-		certs, err := h.Service.Certificates(ctx, careid.Operator("test"), nurse.Card.Serial)
-		require.NoError(t, err)
-		require.Len(t, certs, 4)
-		for _, c := range certs {
-			require.Equal(t, careid.CertificateRevoked, c.State)
-			cert, err := c.Parse()
-			require.NoError(t, err)
-			require.Error(t, h.CA.Verify(ctx, cert))
-		}
-	})
-}

@@ -14,8 +14,9 @@ import (
 
 // OpenHandle tells an agent what its handle is for. Where the evidence is the card's presence at the desk, that proof
 // must be there and, the first time, no older than 60 seconds by Wall. agentKey is the agent's ephemeral X25519 public
-// key (32 bytes), or nil: without it no security officer PIN is given. Asking again gives the same answer.
-// Refusals: act.unknown, evidence.missing, agent.key.
+// key (32 bytes), or nil: without it no security officer PIN is given. Asking again gives the same answer. Where an
+// agent before this one sent requests and nobody got the CA's answer, it is asked for here: the requests can't be made
+// a second time. Refusals: act.unknown, evidence.missing, agent.key, and those of the CA.
 func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte) (*ActView, error) {
 	var act Act
 	var holder Profile
@@ -66,7 +67,13 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 		}
 	}
 	view.Certificates, err = ofAct(certs, act.ID)
-	return view, err
+	if err == nil && len(view.Certificates) == 0 && len(act.Requests) > 0 {
+		view.Certificates, err = s.certify(ctx, act)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return view, nil
 }
 
 // actOf finds the act that a handle opens, for an hour of the calendar.
@@ -213,13 +220,20 @@ func (s *Service) certify(ctx context.Context, act Act) ([]*x509.Certificate, er
 			}
 		}
 		if now.State != ActOpen { // given up meanwhile: settle revokes what was just written
-			return s.markRevoked(ctx, tx, act.Card, act.ID, cessationOfOperation)
+			rec.keep = true
+			if err := s.markRevoked(ctx, tx, act.Card, act.ID, cessationOfOperation); err != nil {
+				return err
+			}
+			return s.no("act.state", "state", string(now.State))
 		}
 		now.State = ActIssued
 		_, err = tx.Acts.UpdateAct(ctx, now, ActOpen)
 		return err
 	})
-	return issued, err
+	if err != nil {
+		return nil, err
+	}
+	return issued, nil
 }
 
 // askCA calls the CA for an act, outside any transaction.

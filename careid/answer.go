@@ -128,7 +128,7 @@ func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card)
 		return answer, nil
 	case err != nil:
 		return Answered{}, err
-	case act.State == ActIssued:
+	case act.State == ActIssued || len(act.Requests) > 0:
 		answer.OpenAct, err = s.addHandle(ctx, tx, act.ID)
 	}
 	return answer, err

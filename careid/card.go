@@ -140,11 +140,8 @@ func seen(ctx context.Context, tx *Tx, c Card) (Card, error) {
 	if (c.State == CardActive || c.State == CardLocked) && tx.Now.After(c.NotAfter) {
 		c.State = CardExpired
 	}
-	act, err := tx.Acts.OpenActOf(ctx, c.Serial)
-	if errors.Is(err, ErrNotFound) {
-		return c, nil
-	}
-	c.OpenAct = act.ID
+	var err error
+	c.OpenAct, err = openActOf(ctx, tx, c.Serial)
 	return c, err
 }
 
@@ -224,7 +221,7 @@ func (s *Service) ReportLost(ctx context.Context, a Actor, serial string) (*Orde
 	if err != nil {
 		return nil, err
 	}
-	return &order, s.settle(ctx)
+	return &order, s.settle(ctx, serial)
 }
 
 // CancelCard takes a card out of use for good, with reason cessationOfOperation.
@@ -251,7 +248,7 @@ func (s *Service) retire(ctx context.Context, a Actor, name string, action Actio
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	return s.settle(ctx, serial)
 }
 
 // takeOut moves a card out of use with everything that hangs on it. The CA is told afterwards, by settle.

@@ -25,9 +25,10 @@ func (s *Service) Confirm(ctx context.Context, handle string, jws string) error 
 			return caErr
 		}
 	}
+	var act Act
 	err := s.change(ctx, "agent", "confirm act", "", func(ctx context.Context, tx *Tx, rec *record) error {
-		act, err := s.actOf(ctx, tx, handle)
-		if err != nil {
+		var err error
+		if act, err = s.actOf(ctx, tx, handle); err != nil {
 			return err
 		}
 		rec.Subject, rec.Detail = act.Card, "act "+act.ID+" "+string(act.Kind)
@@ -47,10 +48,10 @@ func (s *Service) Confirm(ctx context.Context, handle string, jws string) error 
 		rec.keep = false // from here on all or nothing
 		return s.confirmPair(ctx, tx, rec, act, proven)
 	})
-	if err != nil {
+	if err != nil || act.Replaces == "" {
 		return err
 	}
-	return s.settle(ctx)
+	return s.settle(ctx, act.Replaces)
 }
 
 func (s *Service) confirmClear(ctx context.Context, tx *Tx, act Act, jws string) error {

@@ -28,16 +28,17 @@ func (s *Service) Resume(ctx context.Context) error {
 		if len(act.Requests) == 0 {
 			continue // the agent comes back, or the act is given up
 		}
-		if _, err := s.certify(ctx, act); err != nil && !isRefusal(err) {
+		if _, err := s.certify(ctx, act); err != nil && !saidNo(err) {
 			failed = append(failed, fmt.Errorf("careid: resume act %s: %w", act.ID, err))
 		}
 	}
-	return errors.Join(append(failed, s.settle(ctx))...)
+	return errors.Join(append(failed, s.settle(ctx, ""))...)
 }
 
-// settle tells the CA what was decided here: it makes sure that acts given up leave no certificate that is not
-// revoked, and asks for every revocation that is still open. It may be repeated at any time.
-func (s *Service) settle(ctx context.Context) error {
+// settle tells the CA what was decided here about one card, or with "" about all: it makes sure that acts given up
+// leave no certificate that is not revoked, and asks for every revocation that is still open. It may be repeated at
+// any time. A call about one card ends well even when the CA can't hear of another.
+func (s *Service) settle(ctx context.Context, card string) error {
 	var givenUp []Act
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
@@ -49,17 +50,20 @@ func (s *Service) settle(ctx context.Context) error {
 	}
 	var failed []error
 	for _, act := range givenUp {
+		if card != "" && act.Card != card {
+			continue
+		}
 		if err := s.settleAct(ctx, act); err != nil {
 			failed = append(failed, fmt.Errorf("careid: give up act %s: %w", act.ID, err))
 		}
 	}
-	return errors.Join(append(failed, s.settleRevocations(ctx))...)
+	return errors.Join(append(failed, s.settleRevocations(ctx, card))...)
 }
 
 // settleAct learns from the CA what it may have made for an act given up, marks that for revocation, and closes it.
 func (s *Service) settleAct(ctx context.Context, act Act) error {
 	if len(act.Requests) > 0 {
-		if _, err := s.certify(ctx, act); err != nil && !isRefusal(err) {
+		if _, err := s.certify(ctx, act); err != nil && !saidNo(err) {
 			return err
 		}
 	}
@@ -71,7 +75,11 @@ func (s *Service) settleAct(ctx context.Context, act Act) error {
 	})
 }
 
-func (s *Service) settleRevocations(ctx context.Context) error {
+// saidNo says whether an error is the CA's word that it makes no certificates for an act. That it can't sign at the
+// moment is none.
+func saidNo(err error) bool { return isRefusal(err) && wardkey.RuleOf(err) != "signer.unavailable" }
+
+func (s *Service) settleRevocations(ctx context.Context, card string) error {
 	var certs []Certificate
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
@@ -83,6 +91,9 @@ func (s *Service) settleRevocations(ctx context.Context) error {
 	}
 	var failed []error
 	for _, c := range certs {
+		if card != "" && c.Card != card {
+			continue
+		}
 		cert, err := c.Parse()
 		if err != nil {
 			return err
@@ -109,7 +120,8 @@ func (s *Service) settleRevocations(ctx context.Context) error {
 const sweep = 500
 
 // Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops spent nonces
-// and results, and goes on with revocations and acts given up. next is the earliest end of a session, or zero.
+// and results, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it
+// stands beside an error too when the CA alone could not be told something.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
 func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 	var overdue []SessionRow
@@ -149,14 +161,12 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	if err := s.settle(ctx); err != nil {
-		return time.Time{}, err
-	}
+	unsettled := s.settle(ctx, "")
 	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		next, err = tx.Sessions.NextExpiry(ctx)
 		return err
 	})
-	return next, err
+	return next, errors.Join(unsettled, err)
 }
 
 // VerifyAudit reads the whole chain of this room and returns how many rows it has; its error names the first bad one.

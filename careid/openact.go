@@ -45,7 +45,7 @@ func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, err
 		return err
 	})
 	if err == nil && r.Kind == Clear {
-		err = s.settle(ctx)
+		err = s.settle(ctx, r.Card)
 	}
 	if err != nil {
 		return nil, err
@@ -218,12 +218,21 @@ func (s *Service) cardState(c Card) error {
 }
 
 // addAct stores an open act with its first handle, or takes up the one of the same kind that is open on the card:
-// then who asks now is its actor, and evidence is asked for anew.
+// then who asks now is its actor, and evidence is asked for anew. A renewal that was asked for in time and has no
+// certificates past the end can't be taken up, for the CA renews no more: it is given up and another one opened.
 func (s *Service) addAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 	open, err := tx.Acts.OpenActOf(ctx, act.Card)
 	switch {
 	case err == nil && (open.Kind != act.Kind || open.Profile != act.Profile):
 		return Act{}, s.no("act.open", "kind", string(open.Kind))
+	case err == nil && act.Expired && !open.Expired && open.State == ActOpen:
+		open.State = ActAbandoning
+		if done, err := tx.Acts.UpdateAct(ctx, open, ActOpen); err != nil || !done {
+			return Act{}, orConflict(err)
+		}
+		if act, err = newAct(ctx, tx, act); err != nil {
+			return Act{}, err
+		}
 	case err == nil:
 		act.ID, act.State, act.OpenedAt = open.ID, open.State, open.OpenedAt
 		act.Requests, act.Renews, act.Expired = open.Requests, open.Renews, open.Expired
@@ -231,8 +240,7 @@ func (s *Service) addAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 			return Act{}, orConflict(err)
 		}
 	case errors.Is(err, ErrNotFound):
-		act.ID, act.State, act.OpenedAt = newID(), ActOpen, tx.Now
-		if err := tx.Acts.AddAct(ctx, act); err != nil {
+		if act, err = newAct(ctx, tx, act); err != nil {
 			return Act{}, err
 		}
 	default:
@@ -240,6 +248,11 @@ func (s *Service) addAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 	}
 	act.Handle, err = s.addHandle(ctx, tx, act.ID)
 	return act, err
+}
+
+func newAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
+	act.ID, act.State, act.OpenedAt = newID(), ActOpen, tx.Now
+	return act, tx.Acts.AddAct(ctx, act)
 }
 
 func (s *Service) addHandle(ctx context.Context, tx *Tx, act string) (string, error) {
@@ -250,8 +263,10 @@ func (s *Service) addHandle(ctx context.Context, tx *Tx, act string) (string, er
 // AbandonAct gives an act up: by who opened it, or by an actor who could open it. Its unconfirmed certificates are
 // revoked and the old pair counts as the newest again; an ordered card is as if blank.
 func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
+	var act Act
 	err := s.change(ctx, a.name(), "abandon act", "", func(ctx context.Context, tx *Tx, rec *record) error {
-		act, err := tx.Acts.Act(ctx, id)
+		var err error
+		act, err = tx.Acts.Act(ctx, id)
 		if errors.Is(err, ErrNotFound) {
 			return s.no("act.unknown")
 		}
@@ -288,5 +303,5 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	return s.settle(ctx, act.Card)
 }

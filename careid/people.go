@@ -282,6 +282,7 @@ func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Con
 // CloseProfile ends a person's Care Identity: their sessions end at once, no card of theirs signs in any more, their
 // cards are cancelled and the certificates revoked.
 func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) error {
+	var cards []Card
 	err := s.change(ctx, a.name(), "close profile", profile, func(ctx context.Context, tx *Tx, rec *record) error {
 		p, err := s.person(ctx, tx, profile)
 		if err != nil {
@@ -294,8 +295,7 @@ func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) err
 		if err := tx.People.UpdateProfile(ctx, p); err != nil {
 			return err
 		}
-		cards, err := tx.Cards.CardsOf(ctx, profile)
-		if err != nil {
+		if cards, err = tx.Cards.CardsOf(ctx, profile); err != nil {
 			return err
 		}
 		for _, c := range cards {
@@ -310,7 +310,11 @@ func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) err
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	var failed []error
+	for _, c := range cards {
+		failed = append(failed, s.settle(ctx, c.Serial))
+	}
+	return errors.Join(failed...)
 }
 
 // roleHolders counts the people other than one who hold any of the roles at an organisation.

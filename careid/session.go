@@ -45,7 +45,7 @@ type Session struct {
 	Binding   Binding
 	AMR       []string // what the person really used
 	ACR       string
-	OpenAct   string
+	OpenAct   string // id of the act that is open on the card, or ""
 }
 
 // SignedIn is a fresh session. Token is the session cookie's value; the store keeps its SHA-256.
@@ -131,6 +131,9 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 			return err
 		}
 		in.Session = shown(row, p)
+		if in.Session.OpenAct, err = openActOf(ctx, tx, row.Card); err != nil {
+			return err
+		}
 		rec.Detail = "session " + in.Session.ID
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
 		in.Alerts, err = s.alerts(ctx, tx, row.Card)
@@ -181,6 +184,15 @@ func shown(row SessionRow, p Profile) Session {
 	}
 }
 
+// openActOf is the id of the act that is open on a card, or "".
+func openActOf(ctx context.Context, tx *Tx, card string) (string, error) {
+	act, err := tx.Acts.OpenActOf(ctx, card)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return act.ID, err
+}
+
 func sessionID(hash []byte) string { return hex.EncodeToString(hash[:16]) }
 
 // alerts tells of certificates that end within the alert window, both ends included.
@@ -219,9 +231,7 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 			return err
 		}
 		der = cert.DER
-		if act, err := tx.Acts.OpenActOf(ctx, row.Card); err == nil {
-			open = act.ID
-		} else if !errors.Is(err, ErrNotFound) {
+		if open, err = openActOf(ctx, tx, row.Card); err != nil {
 			return err
 		}
 		p, err = tx.People.Profile(ctx, row.Profile)
