@@ -5,7 +5,6 @@ package mailpolicy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -35,6 +34,17 @@ const (
 	// AdministrationService is the National Administration Service.
 	AdministrationService Role = "administration-service"
 )
+
+// check refuses an Actor who is nobody: the audit must name who did it.
+func (by Actor) check() error {
+	switch by.Role {
+	case SiteApplicant, LocalAdministrator, AdministrationService:
+		if strings.TrimSpace(by.ID) != "" && textFault(by.ID) == "" {
+			return nil
+		}
+	}
+	return Rules().Refuse("mail.role")
+}
 
 // Sender delivers texts. It is called after the commit, outside the caller's
 // request, by one goroutine; an error is logged and the message is gone: the
@@ -135,12 +145,20 @@ func SharedAddress(ods string) (string, error) {
 	return "care." + code + "@nhs.net", nil
 }
 
-// OpenSite registers a site under its ODS code. Refusals: mail.site.ods,
-// mail.site.exists.
+// OpenSite registers a site under its ODS code. Refusals: mail.role (an Actor
+// without a name or a role), mail.site.ods, mail.site.form, mail.site.exists.
 func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error) {
+	if err := by.check(); err != nil {
+		return Site{}, err
+	}
 	ods, err := ParseODS(s.ODS)
 	if err != nil {
 		return Site{}, err
+	}
+	for _, text := range []string{s.Name, s.CQCLocation} {
+		if why := textFault(text); why != "" {
+			return Site{}, Rules().Refuse("mail.site.form", "why", why)
+		}
 	}
 	s.ODS = ods
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
@@ -150,7 +168,10 @@ func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error)
 		}
 		return tx.Audit(ctx, by.ID, "mail.site.opened", s.ODS, "")
 	})
-	return s, err
+	if err != nil {
+		return Site{}, err
+	}
+	return s, nil
 }
 
 // NewAccount is an application for one account.
@@ -164,10 +185,14 @@ type NewAccount struct {
 }
 
 // Open opens an account and sends its activation password by text, which works
-// once and does not expire until then. Refusals: mail.site.unknown,
-// mail.quota.accounts, mail.account.form, mail.account.exists,
-// mail.recipient.address. A nil error does not say that the text arrived.
+// once and does not expire until then. Refusals: mail.role (an Actor without a
+// name or a role), mail.site.unknown, mail.quota.accounts, mail.account.form,
+// mail.account.exists, mail.recipient.address. A nil error does not say that the
+// text arrived.
 func (a *Accounts) Open(ctx context.Context, by Actor, n NewAccount) (Account, error) {
+	if err := by.check(); err != nil {
+		return Account{}, err
+	}
 	p, err := a.policy()
 	if err != nil {
 		return Account{}, err
@@ -225,6 +250,11 @@ func (n NewAccount) record() (AccountRecord, error) {
 	case strings.TrimSpace(n.Name) == "":
 		return AccountRecord{}, refuse("the holder's name is missing")
 	}
+	for _, text := range []string{n.Name, n.Purpose} {
+		if why := textFault(text); why != "" {
+			return AccountRecord{}, refuse(why)
+		}
+	}
 	return AccountRecord{
 		Address: address, Site: ods, Name: n.Name, Purpose: n.Purpose, Mobile: mobile, RegisteredMobile: mobile,
 		Activation: ActivationSent,
@@ -247,9 +277,13 @@ func (p *Policy) room(ctx context.Context, tx StoreTx, ods string) error {
 }
 
 // OpenShared opens the site's shared mailbox, owned by one of its accounts.
-// Refusals: mail.site.unknown, mail.quota.shared, mail.account.unknown (the
-// owner has no account at this site).
+// Refusals: mail.role (an Actor without a name or a role), mail.site.unknown,
+// mail.quota.shared, mail.account.unknown (the owner has no account at this
+// site).
 func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) (Shared, error) {
+	if err := by.check(); err != nil {
+		return Shared{}, err
+	}
 	p, err := a.policy()
 	if err != nil {
 		return Shared{}, err
@@ -284,13 +318,19 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 		}
 		return tx.Audit(ctx, by.ID, "mail.shared.opened", shared.Address, "owner "+owner)
 	})
-	return shared, err
+	if err != nil {
+		return Shared{}, err
+	}
+	return shared, nil
 }
 
 // Account returns an account, or the Refusal mail.account.unknown.
 func (a *Accounts) Account(ctx context.Context, address string) (Account, error) {
 	r, err := a.read(ctx, address)
-	return r.view(), err
+	if err != nil {
+		return Account{}, err
+	}
+	return r.view(), nil
 }
 
 func (a *Accounts) read(ctx context.Context, address string) (AccountRecord, error) {
@@ -379,21 +419,4 @@ func refuseIf(err, sentinel error, id string) error {
 		return Rules().Refuse(id)
 	}
 	return err
-}
-
-// parseMobile returns a UK mobile number as +447 and nine digits. Blanks and a
-// leading 0, 44 or +44 are understood; anything else, other countries and
-// digits of other scripts are refused.
-func parseMobile(number string) (string, error) {
-	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
-	for _, prefix := range []string{"+44", "0044", "0"} {
-		if rest, ok := strings.CutPrefix(digits, prefix); ok {
-			digits = rest
-			break
-		}
-	}
-	if len(digits) != 10 || digits[0] != '7' || strings.Trim(digits, "0123456789") != "" {
-		return "", Rules().Refuse("mail.account.form", "why", fmt.Sprintf("%q is no UK mobile number", number))
-	}
-	return "+44" + digits, nil
 }

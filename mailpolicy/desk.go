@@ -14,6 +14,9 @@ import (
 // mail.account.activated (the holder has a password of their own),
 // mail.account.disabled, mail.role.
 func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address string) error {
+	if by.Role != AdministrationService {
+		return Rules().Refuse("mail.role") // before the costly hash
+	}
 	p, err := a.policy()
 	if err != nil {
 		return err
@@ -45,8 +48,10 @@ func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address strin
 }
 
 // CorrectRegistration corrects the mobile number given at registration, before
-// the holder has a password of their own. Only the administration service may
-// (mail.account.mobile).
+// the holder has a password of their own. What was texted to the wrong number is
+// dead, and so are the sessions that it opened; ResendActivation sends another.
+// Only the administration service may (mail.account.mobile). Other refusals:
+// mail.account.form, mail.account.unknown, mail.account.activated.
 func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, mobile string) error {
 	if by.Role != AdministrationService {
 		return Rules().Refuse("mail.account.mobile")
@@ -55,12 +60,13 @@ func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, m
 	if err != nil {
 		return err
 	}
-	return a.administer(ctx, by, address, "mail.registration.corrected", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
+	return a.administer(ctx, by, address, "mail.registration.corrected", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
 		if r.Activation == ActivationDone {
 			return Rules().Refuse("mail.account.activated")
 		}
 		r.Mobile, r.RegisteredMobile = number, number
-		return nil
+		r.PasswordHash = "" // matches nothing
+		return tx.DeleteSessions(ctx, r.Address, nil)
 	}, AdministrationService)
 }
 
@@ -91,7 +97,7 @@ func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
 }
 
 func (a *Accounts) administer(ctx context.Context, by Actor, address, action string, fn func(context.Context, StoreTx, *AccountRecord) error, may ...Role) error {
-	if !slices.Contains(may, by.Role) {
+	if !slices.Contains(may, by.Role) || by.check() != nil {
 		return Rules().Refuse("mail.role")
 	}
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {

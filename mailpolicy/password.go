@@ -38,39 +38,51 @@ type hasher struct{ slots chan struct{} }
 
 func newHasher(atOnce int) *hasher { return &hasher{slots: make(chan struct{}, atOnce)} }
 
-func (h *hasher) derive(ctx context.Context, secret, salt []byte) ([]byte, error) {
+// slot waits for a turn to hash, and returns how to give it back.
+func (h *hasher) slot(ctx context.Context) (release func(), err error) {
 	select {
 	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-		return argon2.IDKey(secret, salt, argonTime, argonMemory, argonThreads, argonKey), nil
+		return func() { <-h.slots }, nil
 	case <-ctx.Done():
 		return nil, Rules().Refuse("mail.busy").Because(ctx.Err())
 	}
 }
 
+func derive(secret, salt []byte) []byte {
+	return argon2.IDKey(secret, salt, argonTime, argonMemory, argonThreads, argonKey)
+}
+
 func (h *hasher) hash(ctx context.Context, secret []byte) (string, error) {
-	salt := make([]byte, argonSalt)
-	_, _ = rand.Read(salt) // never fails: crypto/rand
-	key, err := h.derive(ctx, secret, salt)
+	release, err := h.slot(ctx)
 	if err != nil {
 		return "", err
 	}
+	defer release()
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails: crypto/rand
+	key := derive(secret, salt)
 	return phcPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key), nil
 }
 
-// matches compares a secret with a stored hash. An unreadable hash matches
-// nothing.
+// matches compares a secret with a stored hash, in its turn.
 func (h *hasher) matches(ctx context.Context, secret []byte, phc string) (bool, error) {
+	release, err := h.slot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	return isOf(secret, phc), nil
+}
+
+// isOf compares a secret with a stored hash; the caller has a slot. A hash that
+// can't be read, as of an account that does not exist, matches nothing and costs
+// as much.
+func isOf(secret []byte, phc string) bool {
 	salt, want, ok := parsePHC(phc)
 	if len(secret) > maxPassword {
 		secret, ok = nil, false
 	}
-	// An account that does not exist costs as much as one that does.
-	key, err := h.derive(ctx, secret, salt)
-	if err != nil {
-		return false, err
-	}
-	return ok && subtle.ConstantTimeCompare(key, want) == 1, nil
+	return subtle.ConstantTimeCompare(derive(secret, salt), want) == 1 && ok
 }
 
 func parsePHC(phc string) (salt, key []byte, ok bool) {

@@ -29,9 +29,11 @@ type PortalSession struct {
 // trimmed or folded. An activation password signs in once; what follows is
 // ChangePassword, SetQuestions and AcceptPolicy, in any order.
 //
-// Refusals: mail.password.wrong (also for an address that has no account, at
-// the same cost), mail.activation.used, mail.account.locked,
-// mail.account.disabled, mail.shared.password, mail.busy.
+// Refusals: mail.password.wrong (also for an address that has no account, after
+// a hash as costly), mail.activation.used, mail.account.locked,
+// mail.account.disabled, mail.shared.password, mail.busy. Whoever tries an
+// address until it locks learns that it has an account; the holder is told what
+// to do instead.
 //
 // A try is counted before the password is checked, so that tries at once count
 // all; the last one that the policy allows locks the account unless it is
@@ -42,19 +44,30 @@ func (a *Accounts) SignIn(ctx context.Context, address string, password []byte) 
 	if err != nil {
 		return nil, err
 	}
-	address = strings.ToLower(address)
-	record, err := a.countTry(ctx, p, address)
-	if err != nil && wardkey.RuleOf(err) != "mail.password.wrong" {
+	record, right, err := a.try(ctx, p, strings.ToLower(address), password)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	right, hashErr := a.hasher.matches(ctx, password, record.PasswordHash)
-	if hashErr != nil {
-		return nil, hashErr
-	}
-	if err != nil || !right {
+	case !right:
 		return nil, Rules().Refuse("mail.password.wrong")
 	}
 	return a.openSession(ctx, p, record)
+}
+
+// try waits for its turn to hash before it counts: a try that was given up
+// because the service is busy has told nobody anything and counts for nothing.
+func (a *Accounts) try(ctx context.Context, p *Policy, address string, password []byte) (AccountRecord, bool, error) {
+	release, err := a.hasher.slot(ctx)
+	if err != nil {
+		return AccountRecord{}, false, err
+	}
+	defer release()
+	record, err := a.countTry(ctx, p, address)
+	if err != nil && wardkey.RuleOf(err) != "mail.password.wrong" {
+		return AccountRecord{}, false, err
+	}
+	right := isOf(password, record.PasswordHash)
+	return record, right && err == nil, nil
 }
 
 // countTry counts one wrong password in advance and returns the account as it
@@ -143,7 +156,10 @@ func (a *Accounts) Session(ctx context.Context, token string) (Account, error) {
 		r, err = signedIn(ctx, tx, token)
 		return err
 	})
-	return r.view(), err
+	if err != nil {
+		return Account{}, err
+	}
+	return r.view(), nil
 }
 
 // SignOut ends all the sessions of the account that token is signed in to.
@@ -191,8 +207,9 @@ func (a *Accounts) change(ctx context.Context, token, action string, fn func(con
 
 // ChangePassword sets the holder's own password and ends the account's other
 // sessions. It must not be the one in force, so an activation password never
-// becomes the lasting one. Refusals: mail.session, mail.password.form,
-// mail.busy.
+// becomes the lasting one. The password in force is not asked for again: a
+// portal asks for it by SignIn first, where the session is not fresh. Refusals:
+// mail.session, mail.password.form, mail.busy.
 func (a *Accounts) ChangePassword(ctx context.Context, token string, password []byte) error {
 	p, err := a.policy()
 	if err != nil {
@@ -273,8 +290,11 @@ func (p *Policy) checkQuestions(questions []Question) *wardkey.Refusal {
 	seen := map[string]bool{}
 	for _, q := range questions {
 		for _, s := range []string{q.Question, q.Answer} {
-			if s == "" || !utf8.ValidString(s) || len(s) > maxPassword {
+			if s == "" || len(s) > maxPassword {
 				return refuse("a question or an answer is empty or too long")
+			}
+			if why := textFault(s); why != "" {
+				return refuse(why)
 			}
 			if key := strings.ToLower(s); seen[key] {
 				return refuse("a question or an answer comes twice")

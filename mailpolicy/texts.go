@@ -4,10 +4,12 @@ package mailpolicy
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
-type text struct{ to, body string }
+// text is a message whose last line is a secret.
+type text struct{ to, body, secret string }
 
 // textTimeout bounds one delivery, so that a gateway that hangs does not hold
 // the queue.
@@ -17,7 +19,8 @@ const textTimeout = 30 * time.Second
 // memory only: where the queue is full or the process dies, the holder asks for
 // another.
 func (a *Accounts) queueActivation(r AccountRecord, password []byte) {
-	body := "Your password to activate " + r.Address + " is below. It works once. Type it exactly as it appears.\n" + string(password)
+	secret := string(password)
+	body := "Your password to activate " + r.Address + " is below. It works once. Type it exactly as it appears.\n" + secret
 	a.closing.RLock()
 	defer a.closing.RUnlock()
 	if a.closed {
@@ -25,7 +28,7 @@ func (a *Accounts) queueActivation(r AccountRecord, password []byte) {
 		return
 	}
 	select {
-	case a.texts <- text{to: r.RegisteredMobile, body: body}:
+	case a.texts <- text{to: r.RegisteredMobile, body: body, secret: secret}:
 	default:
 		a.config.Log.Warn("mail: text not sent: too many are waiting", "address", r.Address)
 	}
@@ -36,7 +39,8 @@ func (a *Accounts) sendTexts() {
 	for t := range a.texts {
 		ctx, cancel := context.WithTimeout(context.Background(), textTimeout)
 		if err := a.config.Sender.Send(ctx, "text", t.to, "", t.body); err != nil {
-			a.config.Log.Warn("mail: text not sent", "err", err)
+			// A sender may quote what it was asked to send, in a URL for one.
+			a.config.Log.Warn("mail: text not sent", "err", strings.ReplaceAll(err.Error(), t.secret, "***"))
 		}
 		cancel()
 	}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText is the longest name or purpose that is kept, in characters.
+const maxText = 200
+
+// textFault says why a line of text is not kept, or "". A line break, a NUL or
+// a character that turns the direction of reading would make another line of a
+// report or a message out of it.
+func textFault(text string) string {
+	bad := func(r rune) bool {
+		return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Bidi_Control, r)
+	}
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, bad):
+		return "a name or a text has a character that can't be shown"
+	case utf8.RuneCountInString(text) > maxText:
+		return fmt.Sprintf("a name or a text has more than %d characters", maxText)
+	}
+	return ""
+}
+
+// parseMobile returns a UK mobile number as +447 and nine digits. Blanks,
+// hyphens and a leading 0, 0044 or +44 are understood; anything else is refused:
+// other countries, digits of other scripts, and what begins with 7 and is no
+// mobile (070 personal numbers, at a premium; 076 pagers, but for 07624, the
+// Isle of Man's mobiles).
+func parseMobile(number string) (string, error) {
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	for _, prefix := range []string{"+44", "0044", "0"} {
+		if rest, ok := strings.CutPrefix(digits, prefix); ok {
+			digits = rest
+			break
+		}
+	}
+	mobile := len(digits) == 10 && digits[0] == '7' && strings.Trim(digits, "0123456789") == "" &&
+		digits[1] != '0' && (digits[1] != '6' || strings.HasPrefix(digits, "7624"))
+	if !mobile {
+		return "", Rules().Refuse("mail.account.form", "why", fmt.Sprintf("%q is no UK mobile number", number))
+	}
+	return "+44" + digits, nil
+}
