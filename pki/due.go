@@ -77,7 +77,7 @@ func (ca *CA) recoverAct(ctx context.Context, act Act) error {
 	if act.Kind == ActResponder {
 		_, err = ca.ledger.CloseAct(ctx, act.ID, second(ca.now()))
 	} else {
-		_, err = ca.finish(ctx, act)
+		_, _, err = ca.finish(ctx, act)
 	}
 	if err == nil {
 		ca.observe(ctx, Event{Name: EventRecovered, Act: act.ID})

@@ -209,8 +209,9 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 	if err != nil {
 		return nil, err
 	}
+	var signed []*x509.Certificate
 	if act.State == Pending {
-		if act, err = ca.finish(ctx, act); err != nil {
+		if act, signed, err = ca.finish(ctx, act); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +219,11 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 		return nil, fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
 	}
 	var out []*x509.Certificate
-	for _, r := range act.Records {
+	for i, r := range act.Records {
+		if signed != nil && bytes.Equal(signed[i].Raw, r.DER) {
+			out = append(out, signed[i])
+			continue
+		}
 		cert, err := x509.ParseCertificate(r.DER)
 		if err != nil {
 			return nil, fmt.Errorf("pki: ledger: certificate %x: %w", r.Serial, err)
@@ -228,30 +233,33 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 	return out, nil
 }
 
-// finish signs a pending act and commits it.
-func (ca *CA) finish(ctx context.Context, act Act) (Act, error) {
+// finish signs a pending act and commits it. It returns the act as committed,
+// which may be another server's doing, and the certificates that were signed here.
+func (ca *CA) finish(ctx context.Context, act Act) (Act, []*x509.Certificate, error) {
 	act.Records = slices.Clone(act.Records)
+	var signed []*x509.Certificate
 	for i := range act.Records {
-		der, err := ca.sign(ctx, act, act.Records[i])
+		cert, err := ca.sign(ctx, act, act.Records[i])
 		if err != nil {
-			return Act{}, err
+			return Act{}, nil, err
 		}
-		act.Records[i].DER = der
+		act.Records[i].DER = cert.Raw
+		signed = append(signed, cert)
 	}
 	done, err := ca.ledger.CommitAct(ctx, act, second(ca.now()))
 	if err != nil {
-		return Act{}, err
+		return Act{}, nil, err
 	}
-	if act.Kind != ActResponder && bytes.Equal(done.Records[0].DER, act.Records[0].DER) { // else another server was first
+	if act.Kind != ActResponder && bytes.Equal(done.Records[0].DER, act.Records[0].DER) {
 		ca.log.InfoContext(ctx, "issued", "act", act.ID, "kind", act.Kind)
 		ca.observe(ctx, Event{Name: EventIssued, Act: act.ID})
 	}
-	return done, nil
+	return done, signed, nil
 }
 
 // sign has one recorded certificate signed, from the profile of today, and
 // refuses anything that isn't exactly what was asked.
-func (ca *CA) sign(ctx context.Context, act Act, r Record) ([]byte, error) {
+func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, error) {
 	public, err := x509.ParsePKIXPublicKey(r.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("pki: ledger: public key of %x: %w", r.Serial, err)
@@ -274,38 +282,39 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
-	if err := ca.checkSigned(der, act, r, exts); err != nil {
+	cert, err := ca.checkSigned(der, act, r, exts)
+	if err != nil {
 		ca.log.ErrorContext(ctx, "signer returned another certificate", "act", act.ID, "why", err.Error())
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
-	return der, nil
+	return cert, nil
 }
 
-// checkSigned compares a signed certificate with what was asked, field by field
-// and extension by extension.
-func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) error {
+// checkSigned reads a signed certificate and compares it with what was asked,
+// field by field and extension by extension.
+func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case cert.Version != 3 || cert.SerialNumber.Cmp(r.Serial) != 0:
-		return errors.New("the serial number differs")
+		return nil, errors.New("the serial number differs")
 	case !bytes.Equal(cert.RawSubject, act.Subject) || !bytes.Equal(cert.RawIssuer, ca.issuer.RawSubject):
-		return errors.New("a name differs")
+		return nil, errors.New("a name differs")
 	case !cert.NotBefore.Equal(r.NotBefore) || !cert.NotAfter.Equal(r.NotAfter):
-		return errors.New("a date differs")
+		return nil, errors.New("a date differs")
 	case !bytes.Equal(cert.RawSubjectPublicKeyInfo, r.PublicKey):
-		return errors.New("the key differs")
+		return nil, errors.New("the key differs")
 	case len(cert.Extensions) != len(exts):
-		return errors.New("there are other extensions")
+		return nil, errors.New("there are other extensions")
 	}
 	for _, want := range exts {
 		if !hasExtension(cert.Extensions, want) {
-			return fmt.Errorf("extension %v differs", want.Id)
+			return nil, fmt.Errorf("extension %v differs", want.Id)
 		}
 	}
-	return cert.CheckSignatureFrom(ca.issuer)
+	return cert, cert.CheckSignatureFrom(ca.issuer)
 }
 
 func hasExtension(list []pkix.Extension, want pkix.Extension) bool {

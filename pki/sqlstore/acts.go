@@ -22,14 +22,24 @@ func (l *Ledger) OpenAct(ctx context.Context, act pki.Act, renews []*big.Int) (s
 		return pki.Act{}, fmt.Errorf("sqlstore: act %s has %d certificates", act.ID, n)
 	}
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		// Most acts begin a lineage and nothing stands against them: one statement
+		// sees that and writes. What it refuses is looked at for the reason.
+		done := false
+		if act.Kind != pki.ActRenew {
+			if stored, done, err = insert(ctx, tx, act); done || err != nil {
+				return err
+			}
+		}
 		known, err := mayOpen(ctx, tx, act, renews)
 		if err != nil {
 			return err
 		}
 		if known {
 			stored, err = actOf(ctx, tx, act.ID)
-		} else {
-			stored, err = insert(ctx, tx, act)
+			return err
+		}
+		if stored, done, err = insert(ctx, tx, act); err == nil && !done {
+			err = fmt.Errorf("sqlstore: act %s could not be opened", act.ID)
 		}
 		return err
 	})
@@ -84,27 +94,28 @@ func mayRenew(ctx context.Context, tx *sqlkit.Tx, renews []*big.Int) error {
 	return nil
 }
 
-// insert writes a new act. The only uniqueness that can fail here is a serial
-// number's, or that of a row which another PostgreSQL server wrote meanwhile:
-// asking again with other serials finds that row.
-func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (pki.Act, error) {
-	_, err := tx.ExecContext(ctx, insertAct, act.ID, act.Kind, act.Issuer, act.Fingerprint, act.Subject,
-		act.UserID, act.Lineage, act.Generation, act.Opened.Unix())
+// insert writes a new act, unless mayOpen would find something: then done is
+// false. The only uniqueness that can fail here is a serial number's, or that of a
+// row which another PostgreSQL server wrote meanwhile: asking again with other
+// serials finds that row.
+func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (stored pki.Act, done bool, err error) {
+	first, second := keyHash(act.Records[0]), keyHash(act.Records[len(act.Records)-1])
+	written, err := tx.ExecContext(ctx, insertAct, act.ID, act.Kind, act.Issuer, act.Fingerprint, act.Subject,
+		act.UserID, act.Lineage, act.Generation, act.Opened.Unix(), act.Opened.Add(pki.ClockTolerance).Unix(), first, second)
 	if err == nil {
-		query, args := insertOne, []any{act.ID, act.Issuer}
-		for _, r := range act.Records {
-			args = append(args, serialText(r.Serial), string(r.Use), r.Shard, keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix())
+		var n int64
+		if n, err = written.RowsAffected(); err == nil && n == 0 {
+			return pki.Act{}, false, nil
 		}
-		if len(act.Records) == 2 {
-			query = insertTwo
-		}
-		_, err = tx.ExecContext(ctx, query, args...)
+	}
+	if err == nil {
+		err = insertRecords(ctx, tx, act)
 	}
 	if sqlkit.IsUnique(err) {
-		return pki.Act{}, pki.ErrSerialTaken
+		return pki.Act{}, false, pki.ErrSerialTaken
 	}
 	if err != nil {
-		return pki.Act{}, err
+		return pki.Act{}, false, err
 	}
 	act.State = pki.Pending
 	act.Records = append([]pki.Record(nil), act.Records...)
@@ -112,8 +123,20 @@ func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (pki.Act, error) {
 		act.Records[i].State = pki.Pending
 		adopt(&act.Records[i], act)
 	}
-	return act, audit(ctx, tx, act.Opened, "act.opened", act.ID,
+	return act, true, audit(ctx, tx, act.Opened, "act.opened", act.ID,
 		fmt.Sprintf("kind=%s user=%s serials=%s", act.Kind, act.UserID, serials(act)))
+}
+
+func insertRecords(ctx context.Context, tx *sqlkit.Tx, act pki.Act) error {
+	query, args := insertOne, []any{act.ID, act.Issuer}
+	for _, r := range act.Records {
+		args = append(args, serialText(r.Serial), string(r.Use), r.Shard, keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix())
+	}
+	if len(act.Records) == 2 {
+		query = insertTwo
+	}
+	_, err := tx.ExecContext(ctx, query, args...)
+	return err
 }
 
 // CommitAct implements pki.Ledger.
@@ -132,10 +155,8 @@ func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done
 		for i := range done.Records {
 			done.Records[i].State = pki.Good
 		}
-		for i, r := range act.Records {
-			if _, err := tx.ExecContext(ctx, commitCertificate, r.DER, act.ID, i); err != nil {
-				return err
-			}
+		if _, err := tx.ExecContext(ctx, commitRecords, act.ID, act.Records[0].DER, act.Records[len(act.Records)-1].DER); err != nil {
+			return err
 		}
 		return audit(ctx, tx, at, "act.committed", act.ID, "serials="+serials(act))
 	})

@@ -20,14 +20,19 @@ const (
 	(SELECT opened FROM pki_acts ORDER BY opened DESC LIMIT 1),
 	(SELECT COUNT(*) FROM pki_certificates WHERE key_hash IN ($2, $3))`
 	countNewer = `SELECT COUNT(*)` + actTables + `WHERE a.lineage = $1 AND a.generation > $2 AND c.state <> 'revoked'`
-	insertAct  = `INSERT INTO pki_acts (id, kind, issuer, fingerprint, subject, user_id, lineage, generation, opened, state)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending')`
+	// One row, or none when selectStanding would tell why not: $10 is the act's
+	// time and the tolerance.
+	insertAct = `INSERT INTO pki_acts (id, kind, issuer, fingerprint, subject, user_id, lineage, generation, opened, state)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending'
+	WHERE NOT EXISTS (SELECT 1 FROM pki_acts WHERE id = $1)
+	AND NOT EXISTS (SELECT 1 FROM pki_acts WHERE opened > $10)
+	AND NOT EXISTS (SELECT 1 FROM pki_certificates WHERE key_hash IN ($11, $12))`
 	insertOne = `INSERT INTO pki_certificates (ordinal, act, issuer, serial, purpose, shard, key_hash, public_key, not_before, not_after, state, reason, revoked_at, changed, listed)
 	VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', 0, 0, 0, FALSE)`
 	insertTwo = insertOne + `, (1, $1, $2, $10, $11, $12, $13, $14, $15, $16, 'pending', 0, 0, 0, FALSE)`
 
-	settleAct         = `UPDATE pki_acts SET state = $1 WHERE id = $2 AND state = 'pending'`
-	commitCertificate = `UPDATE pki_certificates SET state = 'good', der = $1 WHERE act = $2 AND ordinal = $3`
+	settleAct     = `UPDATE pki_acts SET state = $1 WHERE id = $2 AND state = 'pending'`
+	commitRecords = `UPDATE pki_certificates SET state = 'good', der = CASE ordinal WHEN 0 THEN $2 WHEN 1 THEN $3 ELSE der END WHERE act = $1`
 
 	changeShard  = `UPDATE pki_shards SET changed = changed + 1 WHERE issuer = $1 AND shard = $2 RETURNING changed`
 	changeRecord = `UPDATE pki_certificates SET state = $1, reason = $2, revoked_at = $3, changed = $4, listed = FALSE WHERE serial = $5`
