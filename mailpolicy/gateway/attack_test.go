@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 )
 
 // A sender that stalls in the middle of a message gives it up: what comes later
@@ -63,4 +65,68 @@ func TestResetWithinChunks(t *testing.T) {
 		require.Regexp(t, "^502", c.cmd("BDAT 0 LAST"))
 	}
 	require.Empty(t, r.inbox.Mails())
+}
+
+// Everything at once: each message is decided by its own envelope and header.
+func TestPipelined(t *testing.T) {
+	var certs gateway.Certificates
+	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+	id := r.issue(mailtest.Spec{Email: gp})
+	certs = gateway.Certificates{id.Certificate}
+	c := dial(t, r.addr)
+	var all strings.Builder
+	for _, m := range []struct{ to, subject string }{{"a@nhs.net", "x"}, {gp, "[secure] x"}, {gp, "(secure) x"}, {gp, "x\r\nSUBJECT: [secure]"}, {gp, "=?utf-8?B?W3Nl?=\r\n =?utf-8?B?Y3VyZV0=?="}} {
+		all.WriteString("MAIL FROM:<home@nhs.net>\r\nRCPT TO:<" + m.to + ">\r\nDATA\r\n" + mailTo(m.subject, m.to) + ".\r\n")
+	}
+	_, err := io.WriteString(c.conn, all.String()+"QUIT\r\n")
+	require.NoError(t, err)
+	var ends []string
+	for range 5 {
+		for _, want := range []string{"^250", "^250", "^354"} {
+			require.Regexp(t, want, c.reply())
+		}
+		ends = append(ends, c.reply()[:3])
+	}
+	require.Equal(t, []string{"250", "250", "550", "550", "250"}, ends)
+	got := r.inbox.Mails()
+	require.Len(t, got, 3)
+	require.Contains(t, string(got[0].Data), secret)
+	for _, m := range got[1:] {
+		require.NotContains(t, string(m.Data), secret)
+		clear, err := openssl(t, m.Data, id)
+		require.NoError(t, err)
+		require.Contains(t, clear, secret)
+	}
+}
+
+// Neither copy, in clear or not, names whom To and Cc do not name, however the
+// sender's system wrote it down.
+func TestHiddenRecipients(t *testing.T) {
+	var certs gateway.Certificates
+	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
+	id, d, blind := r.issue(mailtest.Spec{Email: gp}), r.issue(mailtest.Spec{Email: dean}), r.issue(mailtest.Spec{Email: "blind@x.example"})
+	certs = gateway.Certificates{id.Certificate, d.Certificate, blind.Certificate}
+	to := []string{gp, dean, "blind@x.example", "a@nhs.net"}
+	hidden := "BCC : x@x.example,\r\n\tblind@x.example\r\nApparently-To: blind@x.example\r\nX-Envelope-To: blind@x.example\r\nResent-Bcc:\r\n blind@x.example\r\n"
+	for _, named := range []string{
+		"To: Team: " + gp + ", " + dean + ";\r\n", "To: " + gp + "\r\nCC: \"D, D\" <" + strings.ToUpper(dean) + ">\r\n", // one shared copy
+	} {
+		before := len(r.inbox.Mails())
+		require.Regexp(t, "^250", r.send("home@nhs.net", to, hidden+named+"Subject: [secure] x\r\n\r\nhello\r\n"))
+		got := r.inbox.Mails()[before:]
+		require.Len(t, got, 3)
+		require.Equal(t, []string{gp, dean}, got[1].To)
+		require.Equal(t, []string{"blind@x.example"}, got[2].To)
+		for i, key := range []mailtest.Identity{id, blind} {
+			clear, err := openssl(t, got[1+i].Data, key)
+			require.NoError(t, err)
+			require.NotContains(t, clear+string(got[0].Data)+string(got[1].Data)+string(got[2].Data), "blind")
+		}
+		_, err := openssl(t, got[1].Data, blind)
+		require.Error(t, err)
+	}
+	// What can't be read names nobody: everyone gets a copy of their own.
+	before := len(r.inbox.Mails())
+	require.Regexp(t, "^250", r.send("home@nhs.net", to, "To: "+gp+", <<"+dean+">\r\nSubject: [secure] x\r\n\r\nhello\r\n"))
+	require.Len(t, r.inbox.Mails()[before:], 4)
 }

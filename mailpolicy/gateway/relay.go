@@ -200,6 +200,12 @@ func remoteIP(a net.Addr) string {
 	return "local"
 }
 
+// namesHidden are the fields in which systems write envelope addresses.
+var namesHidden = map[string]bool{
+	"bcc": true, "resent-bcc": true, "apparently-to": true, "envelope-to": true, "x-envelope-to": true, "x-original-to": true, "x-rcpt-to": true,
+	"delivered-to": true,
+}
+
 // withoutBcc drops the fields that name hidden recipients.
 func withoutBcc(header []byte) []byte {
 	var out []byte
@@ -208,7 +214,7 @@ func withoutBcc(header []byte) []byte {
 		if line[0] != ' ' && line[0] != '\t' {
 			name, _, _ := bytes.Cut(line, []byte(":"))
 			lower := strings.ToLower(strings.TrimRight(string(name), " \t"))
-			dropping = lower == "bcc" || lower == "resent-bcc"
+			dropping = namesHidden[lower]
 		}
 		if !dropping {
 			out = append(out, line...)

@@ -17,9 +17,9 @@
 // recipient gets the content key under their own:
 //
 //   - RSA keys by RSAES-OAEP with SHA-256 for the hash and the mask. Config.RSA15
-//     chooses RSAES-PKCS1-v1_5 instead, for clients that know no OAEP, Outlook
-//     before 2021 among them. OAEP is the default because the older padding
-//     lets whoever can ask a decrypting system many questions learn the key.
+//     chooses RSAES-PKCS1-v1_5 instead, for clients that know no OAEP. OAEP is
+//     the default because the older padding lets whoever can ask a decrypting
+//     system many questions learn the key.
 //   - P-256 and P-384 keys by ephemeral-static ECDH (RFC 5753):
 //     dhSinglePass-stdDH-sha256kdf-scheme and aes256-wrap.
 //

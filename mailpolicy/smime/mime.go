@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"mime"
 	"strings"
 )
 
@@ -23,7 +24,8 @@ var outerFields = map[string]bool{"from": true, "to": true, "cc": true, "date": 
 // of the way the message came, and those that would claim what this package
 // says itself.
 var droppedFields = map[string]bool{
-	"bcc": true, "resent-bcc": true, "return-path": true, "received": true, "delivered-to": true, "hp-outer": true,
+	"bcc": true, "resent-bcc": true, "apparently-to": true, "envelope-to": true, "x-envelope-to": true, "x-original-to": true, "x-rcpt-to": true,
+	"return-path": true, "received": true, "delivered-to": true, "hp-outer": true,
 }
 
 // outerMIME is the MIME part of the outer header, but for the smime-type (RFC
@@ -156,7 +158,8 @@ func protect(header []byte, authenticated bool) (outer, inner []byte, err error)
 
 // withCipher adds hp="cipher" to a Content-Type field, on a line of its own.
 func withCipher(raw []byte) []byte {
-	if bytes.Contains(bytes.ToLower(raw), []byte("hp=")) {
+	_, now, _ := bytes.Cut(raw, []byte(":"))
+	if _, parameters, err := mime.ParseMediaType(string(now)); err == nil && parameters["hp"] != "" {
 		return raw // protected before
 	}
 	value := bytes.TrimRight(raw, " \t\r\n;")
