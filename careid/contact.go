@@ -3,6 +3,7 @@
 package careid
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,10 +16,10 @@ func (s *Service) checkEmail(p Policy, address string) (string, error) {
 	if !found || len(local) == 0 || len(local) > 64 || len(domain) > 253 || !isAtoms(local, emailAtom) {
 		return "", s.no("contact.email")
 	}
-	domain = strings.ToLower(domain)
-	if !isAtoms(domain, func(r rune) bool { return r == '-' || isDigit(r) || r >= 'a' && r <= 'z' }) {
+	if !isAtoms(domain, domainAtom) || slices.ContainsFunc(strings.Split(domain, "."), func(label string) bool { return len(label) > 63 }) {
 		return "", s.no("contact.email")
 	}
+	domain = strings.ToLower(domain) // ASCII from here: nothing else may fold into a letter
 	for _, approved := range p.Domains {
 		if domain == approved || strings.HasSuffix(domain, "."+approved) {
 			return local + "@" + domain, nil
@@ -40,9 +41,11 @@ func isAtoms(text string, good func(rune) bool) bool {
 	return true
 }
 
-func emailAtom(r rune) bool {
-	return isDigit(r) || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("_-+'", r)
+func domainAtom(r rune) bool {
+	return r == '-' || isDigit(r) || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
+
+func emailAtom(r rune) bool { return domainAtom(r) || strings.ContainsRune("_+'", r) }
 
 func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
@@ -91,13 +94,21 @@ func (s *Service) checkName(given, family string) error {
 		return s.no("name.invalid", "why", "it is too long or not text")
 	case strings.TrimSpace(given) != given || strings.TrimSpace(family) != family:
 		return s.no("name.invalid", "why", "it begins or ends with a space")
+	case strings.IndexFunc(given, unicode.IsMark) == 0 || strings.IndexFunc(family, unicode.IsMark) == 0:
+		return s.no("name.invalid", "why", "it begins with an accent that has no letter")
 	}
 	for _, r := range whole {
-		if !unicode.IsPrint(r) || strings.ContainsRune(`,+=/;<>"\#@`, r) {
+		if !unicode.IsPrint(r) || invisible(r) || strings.ContainsRune(`,+=/;<>"\#@`, r) {
 			return s.no("name.invalid", "why", "it has a character that is no part of a name")
 		}
 	}
 	return nil
+}
+
+// invisible are characters that count as printable and show nothing: fillers, joiners, variation selectors and the
+// blank of braille. A certificate authority refuses them too, when it is too late to correct the name.
+func invisible(r rune) bool {
+	return r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // checkODS accepts the forms that organisation codes have: three to ten capitals and digits.

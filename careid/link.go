@@ -47,6 +47,7 @@ func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wa
 	if a.session == nil {
 		return nil, s.no("session.none")
 	}
+	r.Address = mailAddress(r.Address)
 	missing, err := s.mailMissing(ctx, r.Address)
 	if err != nil {
 		return nil, err
@@ -66,9 +67,19 @@ func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wa
 	return append(missing, s.deviceMissing(policy, r.Workstation)...), nil
 }
 
+// mailAddress is the one form in which an account is linked, however it is written: small letters. What can't be an
+// nhs.net address stays as it is.
+func mailAddress(text string) string {
+	if local, domain, ok := strings.Cut(text, "@"); ok && isAtoms(local, emailAtom) && isAtoms(domain, domainAtom) {
+		return strings.ToLower(text)
+	}
+	return text
+}
+
 // mailMissing asks the mail directory, outside any transaction.
 func (s *Service) mailMissing(ctx context.Context, address string) (wardkey.Refusals, error) {
-	if _, domain, ok := strings.Cut(address, "@"); !ok || domain != "nhs.net" {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain != "nhs.net" || !isAtoms(local, emailAtom) {
 		return wardkey.Refusals{s.no("mail.address")}, nil
 	}
 	if s.mail == nil {
@@ -150,6 +161,7 @@ func (s *Service) deviceMissing(p Policy, w Workstation) wardkey.Refusals {
 // Link joins the card of the actor's session to a mail account, when nothing is missing; else the error is the
 // Refusals of LinkPreflight. A suspended link of a lost card to the same account ends by it.
 func (s *Service) Link(ctx context.Context, a Actor, r LinkRequest) (*Link, error) {
+	r.Address = mailAddress(r.Address)
 	missing, err := s.LinkPreflight(ctx, a, r)
 	if err != nil {
 		return nil, err
@@ -190,6 +202,7 @@ func (s *Service) Link(ctx context.Context, a Actor, r LinkRequest) (*Link, erro
 
 // Unlink frees the card and the account. Refusal: link.none.
 func (s *Service) Unlink(ctx context.Context, a Actor, address string) error {
+	address = mailAddress(address)
 	return s.change(ctx, a.name(), "unlink mail account", address, func(ctx context.Context, tx *Tx, rec *record) error {
 		if _, err := s.authorize(ctx, tx, a, ActionLink, AnyTerm, Profile{ID: a.profile}); err != nil {
 			return err
