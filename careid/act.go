@@ -45,6 +45,14 @@ const (
 	Attested   EvidenceKind = "attested"
 )
 
+// shown says in words how somebody shows it.
+func (k EvidenceKind) shown() string {
+	if k == ByCard {
+		return "the holder's card in the reader and its passcode"
+	}
+	return "a document of the holder's that you see and write down"
+}
+
 // Evidence of the holder's presence, as the role table asks for it.
 type Evidence struct {
 	Kind     EvidenceKind

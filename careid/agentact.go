@@ -37,7 +37,7 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 		}
 		if act.Evidence.Kind == ByCard && act.Role != Holder && !act.Opened &&
 			(act.PresentAt.IsZero() || tx.Wall.Sub(act.PresentAt) > policy.PresenceLife) {
-			return s.no("evidence.missing", "wanted", string(ByCard))
+			return s.no("evidence.missing", "wanted", ByCard.shown())
 		}
 		act.Opened = true
 		if _, err := tx.Acts.UpdateAct(ctx, act, act.State); err != nil {

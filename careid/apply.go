@@ -90,7 +90,7 @@ func (s *Service) Invite(ctx context.Context, a Actor, in Invitation) (*Applicat
 			return err
 		}
 		if app.Email == "" && app.Mobile == "" {
-			return s.no("contact.email")
+			return s.no("contact.needed")
 		}
 		app.InvitedAt = tx.Now
 		channel, to := Profile{Email: app.Email, Mobile: app.Mobile}.contact()
@@ -122,8 +122,11 @@ func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Ap
 		if app.State != ApplicationInvited || !tx.Now.Before(app.InvitedAt.Add(policy.InvitationLife)) {
 			return s.no("application.token")
 		}
-		if sub.Given != "" || sub.Family != "" {
-			app.Given, app.Family = sub.Given, sub.Family
+		if sub.Given != "" {
+			app.Given = sub.Given
+		}
+		if sub.Family != "" {
+			app.Family = sub.Family
 		}
 		if err := s.checkName(app.Given, app.Family); err != nil {
 			return err
@@ -137,10 +140,11 @@ func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Ap
 }
 
 // RecordCheck records that the applicant's identity was checked, and by which documents. What is missing is listed in
-// the refusal identity.documents.
+// the refusal identity.documents. Until the application is approved a colleague may check again: the newest check
+// counts, and the audit keeps both.
 func (s *Service) RecordCheck(ctx context.Context, a Actor, application string, c Check) (*Application, error) {
 	return s.step(ctx, a, "check identity", ActionCheck, application, func(ctx context.Context, tx *Tx, rec *record, app *Application) error {
-		if app.State != ApplicationSubmitted {
+		if app.State != ApplicationSubmitted && app.State != ApplicationChecked {
 			return s.no("application.state", "state", string(app.State))
 		}
 		if c.Method != FaceToFace && c.Method != ByApplication {
@@ -160,11 +164,12 @@ func (s *Service) RecordCheck(ctx context.Context, a Actor, application string, 
 	})
 }
 
-// missingDocuments says in words what the rule still asks for.
+// missingDocuments says in words what the rule still asks for. A number shown twice is one document.
 func missingDocuments(p Policy, docs []Document) []string {
 	var photo, address, numbered int
-	for _, d := range docs {
+	for i, d := range docs {
 		switch {
+		case d.Number != "" && slices.Contains(docs[:i], d):
 		case slices.Contains(p.PhotoKinds, d.Kind):
 			photo++
 		case slices.Contains(p.AddressKinds, d.Kind):

@@ -175,7 +175,7 @@ func TestRoles(t *testing.T) {
 		}
 		_, err := careid.ParseRole("administrator")
 		require.Error(t, err)
-		refused(t, h.Service.GrantRole(ctx, actor(t, h, h.RAManager, careid.RAManager), h.Nurse.Profile.ID, "administrator"), "role.missing")
+		refused(t, h.Service.GrantRole(ctx, actor(t, h, h.RAManager, careid.RAManager), h.Nurse.Profile.ID, "administrator"), "role.unknown")
 	})
 	t.Run("row030", func(t *testing.T) {
 		in := signIn(t, h, h.RAAgent.Card)

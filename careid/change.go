@@ -52,7 +52,7 @@ func (s *Service) change(ctx context.Context, actor, action, subject string, fn 
 	})
 	if err != nil {
 		if isRefusal(err) {
-			s.refuse(ctx, actor, action, subject, err)
+			s.refuse(ctx, rec.Actor, rec.Action, rec.Subject, err)
 		}
 		return err
 	}

@@ -60,6 +60,15 @@ func (s *Service) Drain(ctx context.Context) error {
 	return nil
 }
 
+// ukTime writes a time of the day as the people of this service read it off a wall.
+func ukTime(t time.Time, layout string) string {
+	zone, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		return t.UTC().Format(layout) + " UTC"
+	}
+	return t.In(zone).Format(layout) + " UK time"
+}
+
 // contact chooses where a message goes: e-mail first.
 func (p Profile) contact() (Channel, string) {
 	if p.Email != "" {

@@ -24,15 +24,19 @@ func (s *Service) Bootstrap(ctx context.Context, f Founder) (*Founded, error) {
 		}
 		for _, g := range grants {
 			if g.Role == RAManager {
-				done, err = s.bootstrapAgain(ctx, tx, f, g)
+				if done, err = s.bootstrapAgain(ctx, tx, f, g); err != nil {
+					return err
+				}
 				rec.Subject, rec.Detail = done.Profile.ID, "again, act "+done.Act.ID
-				return err
+				return nil
 			}
 		}
-		done, err = s.bootstrapFirst(ctx, tx, f)
+		if done, err = s.bootstrapFirst(ctx, tx, f); err != nil {
+			return err
+		}
 		rec.Subject, rec.Detail = done.Profile.ID, "RA manager at "+f.Organisation+", act "+done.Act.ID
 		rec.events = []Event{{Name: EventActOpened, Card: f.Card}}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -164,9 +168,9 @@ func (s *Service) Grants(ctx context.Context, token string) ([]Grant, error) {
 // GrantRole gives a person of the actor's organisation a role there. Nobody raises their own rights: own.record.
 func (s *Service) GrantRole(ctx context.Context, a Actor, profile string, role Role) error {
 	return s.change(ctx, a.name(), "grant role", profile, func(ctx context.Context, tx *Tx, rec *record) error {
-		rec.Detail = string(role)
+		rec.Detail = auditText(string(role))
 		if _, err := ParseRole(string(role)); err != nil || role == Holder {
-			return s.no("role.missing", "role", string(role), "organisation", a.organisation)
+			return s.no("role.unknown", "role", auditText(string(role)))
 		}
 		p, err := s.person(ctx, tx, profile)
 		if err != nil {
@@ -189,7 +193,7 @@ func (s *Service) GrantRole(ctx context.Context, a Actor, profile string, role R
 // EndRole takes a role away, from this second on. Ending one that is not held changes nothing.
 func (s *Service) EndRole(ctx context.Context, a Actor, profile string, role Role) error {
 	return s.change(ctx, a.name(), "end role", profile, func(ctx context.Context, tx *Tx, rec *record) error {
-		rec.Detail = string(role)
+		rec.Detail = auditText(string(role))
 		p, err := s.person(ctx, tx, profile)
 		if err != nil {
 			return err
@@ -240,7 +244,8 @@ func (s *Service) Profiles(ctx context.Context, a Actor) ([]Profile, error) {
 func (a Actor) self() Profile { return Profile{ID: a.profile, Organisation: a.organisation} }
 
 // SetContact replaces a person's contact details. The holder may do it only from a session of their own live card
-// (contact.session); the Registration Authority at any time. Each address that goes is told, and so is the new one.
+// (contact.session); the Registration Authority at any time. Each address that goes is told, and so is the new one;
+// unlock codes that were sent before are dead.
 func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Contact) error {
 	return s.change(ctx, a.name(), "change contact", profile, func(ctx context.Context, tx *Tx, rec *record) error {
 		p, err := s.person(ctx, tx, profile)
@@ -275,12 +280,15 @@ func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Con
 				rec.tell(t.channel, t.now, "Your contact details were changed", text)
 			}
 		}
+		if err := tx.Unlocks.EndCodes(ctx, profile); err != nil {
+			return err
+		}
 		return tx.People.UpdateProfile(ctx, p)
 	})
 }
 
-// CloseProfile ends a person's Care Identity: their sessions end at once, no card of theirs signs in any more, their
-// cards are cancelled and the certificates revoked.
+// CloseProfile ends a person's Care Identity: their roles and sessions end at once, no card of theirs signs in any
+// more, their cards are cancelled and the certificates revoked.
 func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) error {
 	var cards []Card
 	err := s.change(ctx, a.name(), "close profile", profile, func(ctx context.Context, tx *Tx, rec *record) error {
@@ -296,6 +304,9 @@ func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) err
 			return err
 		}
 		if cards, err = tx.Cards.CardsOf(ctx, profile); err != nil {
+			return err
+		}
+		if err := endRoles(ctx, tx, profile); err != nil {
 			return err
 		}
 		for _, c := range cards {
@@ -315,6 +326,17 @@ func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) err
 		failed = append(failed, s.settle(ctx, c.Serial))
 	}
 	return errors.Join(failed...)
+}
+
+// endRoles takes all roles from a person.
+func endRoles(ctx context.Context, tx *Tx, profile string) error {
+	grants, err := tx.People.Grants(ctx, profile, tx.Now)
+	for _, g := range grants {
+		if _, err := tx.People.EndGrant(ctx, profile, g.Role, g.Organisation, tx.Now); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // roleHolders counts the people other than one who hold any of the roles at an organisation.

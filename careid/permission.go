@@ -180,10 +180,10 @@ func (s *Service) evidence(row Permission, e Evidence) error {
 	}
 	var wanted []string
 	for _, kind := range row.Evidence {
-		wanted = append(wanted, string(kind))
+		wanted = append(wanted, kind.shown())
 	}
 	if !slices.Contains(row.Evidence, e.Kind) || e.Kind == Attested && e.Document == "" {
-		return s.no("evidence.missing", "wanted", strings.Join(wanted, " or "))
+		return s.no("evidence.missing", "wanted", strings.Join(wanted, ", or by "))
 	}
 	return nil
 }

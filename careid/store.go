@@ -169,6 +169,8 @@ type Unlocks interface {
 	// CountCardTry counts one try of a card, unless there are limit of them since t.
 	CountCardTry(ctx context.Context, card string, limit int, since, now time.Time) (bool, error)
 	UseCode(ctx context.Context, request string) (bool, error)
+	// EndCodes supersedes every open code that was sent to a profile.
+	EndCodes(ctx context.Context, profile string) error
 	// AddReset stores the reset and ends every unconfirmed one of its card.
 	AddReset(ctx context.Context, r ResetAct) error
 	Reset(ctx context.Context, token []byte) (ResetAct, error)

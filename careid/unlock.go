@@ -3,6 +3,7 @@
 package careid
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdh"
 	"crypto/pbkdf2"
@@ -120,7 +121,8 @@ func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarte
 		}
 		to := map[Channel]string{ByEmail: holder.Email, ByText: holder.Mobile}[u.Channel]
 		if to == "" {
-			return s.no("contact.none", "channel", auditText(string(u.Channel)))
+			what := map[Channel]string{ByEmail: "e-mail address", ByText: "mobile number"}[u.Channel]
+			return s.no("contact.none", "what", cmp.Or(what, "address of that kind"))
 		}
 		if err := s.resendLimit(ctx, tx, policy, holder.ID); err != nil {
 			return err
@@ -131,7 +133,7 @@ func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarte
 			c.ExpiresAt = end
 		}
 		rec.Detail = "code by " + string(u.Channel)
-		rec.tell(u.Channel, to, "Your smartcard security code", "Your security code is "+string(code)+". It can be used once, until "+c.ExpiresAt.UTC().Format("15:04 UTC")+". Never tell it to anybody.")
+		rec.tell(u.Channel, to, "Your smartcard security code", "Your security code is "+string(code)+". It can be used once, until "+ukTime(c.ExpiresAt, "15:04")+". Never tell it to anybody.")
 		return tx.Unlocks.AddCode(ctx, c)
 	})
 }
@@ -166,7 +168,7 @@ func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, 
 	case tx.Now.After(card.NotAfter):
 		return Card{}, Profile{}, s.no("cert.expired")
 	case holder.Email == "" && holder.Mobile == "":
-		return Card{}, Profile{}, s.no("contact.none")
+		return Card{}, Profile{}, s.no("contact.none", "what", "e-mail address or mobile number")
 	}
 	return card, holder, nil
 }
@@ -185,7 +187,7 @@ func (s *Service) resendLimit(ctx context.Context, tx *Tx, p Policy, profile str
 		retry = sent[p.ResendHour-1].Add(time.Hour)
 	}
 	if tx.Now.Before(retry) {
-		return s.no("unlock.limit", "retry", retry.Format("15:04:05 UTC")).RetryAfter(retry)
+		return s.no("unlock.limit", "retry", ukTime(retry, "15:04:05")).RetryAfter(retry)
 	}
 	return nil
 }
@@ -238,20 +240,21 @@ func (s *Service) countTry(ctx context.Context, u UnlockCode) (Code, reason, err
 			why = "another card"
 			return nil
 		}
-		counted, err := tx.Unlocks.CountCardTry(ctx, u.Card, policy.CardTries, tx.Now.Add(-24*time.Hour), tx.Now)
-		if err != nil {
-			return err
-		}
-		if !counted {
-			why = "too many tries of the card"
-			return nil
-		}
-		counted, err = tx.Unlocks.CountTry(ctx, u.Request, u.Card, policy.CodeTries, tx.Now)
+		// The code first: tries of a dead one must not use up the card's, which its holder needs.
+		counted, err := tx.Unlocks.CountTry(ctx, u.Request, u.Card, policy.CodeTries, tx.Now)
 		if err != nil {
 			return err
 		}
 		if !counted {
 			why = unusable(found, tx.Now)
+			return nil
+		}
+		counted, err = tx.Unlocks.CountCardTry(ctx, u.Card, policy.CardTries, tx.Now.Add(-24*time.Hour), tx.Now)
+		if err != nil {
+			return err
+		}
+		if !counted {
+			why = "too many tries of the card"
 			return nil
 		}
 		code = found

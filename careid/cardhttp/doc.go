@@ -31,7 +31,7 @@
 // ActTicket; where the holder of another card has to be there, it prints
 // PresenceTicket first and ActTicket once that task is done. UnlockTicket is for
 // the self-service unlock and needs no session. StepUpTicket proves the card of
-// the session again; its result goes to careid.Service.Redeem.
+// the session again; its result goes to the same POST, with "purpose":"stepup".
 //
 // # Who may send what
 //
@@ -41,13 +41,16 @@
 // the session, and with https Secure and __Host-. Over http, which only a
 // loopback host may be, cookies are shared by all ports of that host.
 //
-// Bodies are JSON of at most 64 KiB without unknown members. Anonymous requests
-// are limited by source; the rates are rules of Rulebook. The limits of a card,
+// Bodies are JSON of at most 64 KiB without unknown members. Requests are limited
+// by source, but for lease and removed, of which a whole hospital behind one
+// address sends many and none may be lost; the rates are rules of Rulebook. How
+// long a client may take to send a request is for your http.Server to say
+// (ReadTimeout). The limits of a card,
 // a code and a person are careid's, and hold over all servers; these here are a
 // server's own.
 //
 // The start of an unlock answers 202 with one body whatever is true of the card,
-// no sooner than Config.UnlockAnswer; only the request's id differs, and it is
+// after Config.UnlockAnswer or, on a busy server, a multiple of it; only the request's id differs, and it is
 // random. What can be learnt from outside is whether this network asked too often
 // (429), before anything was looked up, and whether the request was well formed.
 package cardhttp

@@ -45,8 +45,9 @@ type Config struct {
 	// default is the connection's address (an IPv6 address by its /64); behind a
 	// proxy of your own, read what it sets.
 	Source func(*http.Request) string
-	// UnlockAnswer is how long every answer to an unlock's start takes at
-	// least, so that its time tells nothing. Default 400 ms.
+	// UnlockAnswer is how long every answer to an unlock's start takes, so that
+	// its time tells nothing; work that takes longer is answered after a multiple
+	// of it. Default 400 ms; not negative.
 	UnlockAnswer time.Duration
 	// Now says which rates are in force (default time.Now); Wall measures them
 	// (default time.Now).
@@ -86,12 +87,16 @@ type Handler struct {
 	unlocks *rates
 }
 
-// New checks the configuration. It fails where Server isn't
-// scheme://host[:port], or is http to another machine.
+// New checks the configuration. It fails without a Service, with a negative
+// UnlockAnswer, and where Server isn't scheme://host[:port] or is http to another
+// machine.
 func New(c Config) (*Handler, error) {
 	c = c.withDefaults()
 	if c.Service == nil {
 		return nil, errors.New("cardhttp: Config.Service is missing")
+	}
+	if c.UnlockAnswer < 0 {
+		return nil, errors.New("cardhttp: Config.UnlockAnswer is negative")
 	}
 	secure, err := checkServer(c.Server)
 	if err != nil {

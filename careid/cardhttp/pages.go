@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -36,8 +37,8 @@ func (t Ticket) JSON() string {
 	return string(text)
 }
 
-// SignInTicket is for a sign-in page. It sets the pre-session cookie where the
-// browser has none, so it comes before the page's body.
+// SignInTicket is for a sign-in page. It sets the pre-session cookie, for thirty
+// minutes, so it comes before the page's body.
 func (h *Handler) SignInTicket(w http.ResponseWriter, r *http.Request) Ticket {
 	return Ticket{Kind: careid.SignIn, Server: h.config.Server, Bind: bind(h.preSession(w, r))}
 }
@@ -113,14 +114,16 @@ func (h *Handler) value(r *http.Request, name string) string {
 	return c.Value
 }
 
-// preSession is the value of the browser's pre-session cookie, set if missing.
+// preSession is the value of the browser's pre-session cookie, which is made if
+// it is missing. Its time begins anew with each page.
 func (h *Handler) preSession(w http.ResponseWriter, r *http.Request) string {
-	if v := h.value(r, preCookie); len(v) >= 22 {
-		return v
+	v := h.value(r, preCookie)
+	if len(v) < 22 {
+		random := make([]byte, 16)
+		_, _ = rand.Read(random) // crypto/rand.Read never fails
+		v = base64.RawURLEncoding.EncodeToString(random)
 	}
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // crypto/rand.Read never fails
-	c := h.cookie(preCookie, base64.RawURLEncoding.EncodeToString(random))
+	c := h.cookie(preCookie, v)
 	c.SameSite = http.SameSiteStrictMode
 	c.MaxAge = int(preLife.Seconds())
 	http.SetCookie(w, c)
@@ -145,6 +148,9 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	stepsUp := in.Purpose == careid.StepUp
+	if !stepsUp && in.Purpose != "" && in.Purpose != careid.SignIn {
+		return h.rules.Refuse("http.malformed").Because(errors.New("purpose is neither signin nor stepup"))
+	}
 	before := h.value(r, preCookie)
 	if stepsUp {
 		before = h.Token(r)

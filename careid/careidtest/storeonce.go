@@ -46,6 +46,11 @@ func (t *storeTest) codes() {
 		sent, err = tx.Unlocks.LastSent(ctx, "000000000001", t.at)
 		require.NoError(t, err)
 		require.Empty(t, sent)
+		require.NoError(t, tx.Unlocks.AddCode(ctx, t.code("r3")))
+		require.NoError(t, tx.Unlocks.EndCodes(ctx, "000000000002"))
+		t.ok(tx.Unlocks.CountTry(ctx, "r3", "c1", 9, t.at))
+		require.NoError(t, tx.Unlocks.EndCodes(ctx, "000000000001"))
+		t.not(tx.Unlocks.UseCode(ctx, "r3"))
 
 		day := 24 * time.Hour
 		t.ok(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at.Add(-day), t.at))

@@ -49,6 +49,11 @@ func (u unlocks) UseCode(ctx context.Context, request string) (bool, error) {
 	return u.changed(ctx, "UPDATE careid_code SET state = 'used' WHERE request = $1 AND state = 'open'", request)
 }
 
+func (u unlocks) EndCodes(ctx context.Context, profile string) error {
+	_, err := u.changed(ctx, "UPDATE careid_code SET state = 'superseded' WHERE profile = $1 AND state = 'open'", profile)
+	return err
+}
+
 func (u unlocks) AddReset(ctx context.Context, r careid.ResetAct) error {
 	if _, err := u.changed(ctx, endResets, r.Card); err != nil {
 		return err

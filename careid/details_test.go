@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careid_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+)
+
+func TestApplicationDetails(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	agent := actor(t, h, h.RAAgent, careid.RAAgent)
+	manager := actor(t, h, h.RAManager, careid.RAManager)
+	app, err := h.Service.Invite(ctx, agent, careid.Invitation{Given: "Femi", Family: "Adeyemi", Email: "femi@nhs.net"})
+	require.NoError(t, err)
+	message, err := h.Inbox.Last(ctx, h.Service, "femi@nhs.net")
+	require.NoError(t, err)
+
+	t.Run("an empty field keeps what the invitation said", func(t *testing.T) {
+		app, err = h.Service.Submit(ctx, message.Token(), careid.Submission{Given: "Oluwafemi"})
+		require.NoError(t, err)
+		require.Equal(t, "Oluwafemi Adeyemi", app.Given+" "+app.Family)
+	})
+	t.Run("one document shown twice is one", func(t *testing.T) {
+		passport := careid.Document{Kind: "passport", Number: "500000000"}
+		_, err := h.Service.RecordCheck(ctx, agent, app.ID, careid.Check{Method: careid.FaceToFace, Documents: []careid.Document{passport, passport, {Kind: "utility-bill"}}})
+		require.Equal(t, "1 more of either", refused(t, err, "identity.documents").Facts["missing"])
+	})
+	t.Run("a check by the only approver is no dead end", func(t *testing.T) {
+		_, err := h.Service.RecordCheck(ctx, manager, app.ID, careid.Check{Method: careid.FaceToFace, Documents: careidtest.Documents()})
+		require.NoError(t, err)
+		_, err = h.Service.Approve(ctx, manager, app.ID)
+		require.Contains(t, refused(t, err, "approval.alone").Next[0], "identity check")
+		app, err := h.Service.RecordCheck(ctx, agent, app.ID, careid.Check{Method: careid.ByApplication, Documents: careidtest.Documents()})
+		require.NoError(t, err)
+		require.Equal(t, h.RAAgent.Profile.ID, app.Check.By)
+		_, err = h.Service.Approve(ctx, manager, app.ID)
+		require.NoError(t, err)
+		_, err = h.Service.RecordCheck(ctx, agent, app.ID, careid.Check{Method: careid.FaceToFace, Documents: careidtest.Documents()})
+		refused(t, err, "application.state")
+	})
+	t.Run("an invitation needs a way to the person", func(t *testing.T) {
+		_, err := h.Service.Invite(ctx, agent, careid.Invitation{Given: "No", Family: "Way"})
+		refused(t, err, "contact.needed")
+	})
+	t.Run("threat025", func(t *testing.T) {
+		// What the CA would refuse to write is refused when it can still be corrected.
+		for _, name := range []string{"Ada\u3164", "Ada\u034f", "A\ufe0fda", "\u2800", "\u0301Ada"} {
+			_, err := h.Service.Invite(ctx, agent, careid.Invitation{Given: name, Family: "Test", Email: "ada@nhs.net"})
+			refused(t, err, "name.invalid")
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	require.NoError(t, h.Service.CloseProfile(ctx, actor(t, h, h.RAAgent, careid.RAAgent), h.RAManager.Profile.ID))
+	require.NoError(t, h.Store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+		grants, err := tx.People.Grants(ctx, h.RAManager.Profile.ID, tx.Now)
+		require.Empty(t, grants, "roles end with the profile")
+		return err
+	}))
+	// Nobody is left who could give the role: the program's own command can, again.
+	founder := careid.Founder{Given: "Nora", Family: "Second", Organisation: careidtest.Organisation, Email: "nora@nhs.net", Card: h.Blank().Serial}
+	_, err := h.Service.Bootstrap(ctx, founder)
+	require.NoError(t, err)
+	other := founder
+	other.Given = "Eve"
+	_, err = h.Service.Bootstrap(ctx, other)
+	refused(t, err, "bootstrap.done")
+}
+
+func TestUnlockDetails(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	serial := h.Nurse.Card.Serial
+	agent := actor(t, h, h.RAAgent, careid.RAAgent)
+
+	t.Run("threat011", func(t *testing.T) {
+		// Tries of a dead code are none of the card's: who asked for one code can't use up the day.
+		u := start(t, h, h.Nurse)
+		for range 20 {
+			refused(t, redeem(h, serial, u, wrong(u.Code)), "unlock.code")
+		}
+		signIn(t, h, h.Nurse.Card)
+		h.Clock.Add(time.Minute)
+		u = start(t, h, h.Nurse)
+		reset, err := h.Redeem(ctx, h.Nurse, u)
+		require.NoError(t, err)
+		require.NoError(t, h.Reset(ctx, h.Nurse, u, reset))
+		require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
+	})
+	t.Run("threat010", func(t *testing.T) {
+		// A code that went to an address which is no longer the person's is dead.
+		h.Clock.Add(time.Hour)
+		u := start(t, h, h.Nurse)
+		require.NoError(t, h.Service.SetContact(ctx, actor(t, h, h.RAAgent, careid.RAAgent), h.Nurse.Profile.ID, careid.Contact{Email: "asha.new@nhs.net"}))
+		rows := audited(t, h, func() { refused(t, redeem(h, serial, u, u.Code), "unlock.code") })
+		require.Equal(t, "refused unlock.code: code superseded", rows[0].Detail)
+	})
+	t.Run("what is missing is said", func(t *testing.T) {
+		handle, err := h.Service.OpenUnlock(ctx, []byte("c"))
+		require.NoError(t, err)
+		_, err = h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: serial, Channel: careid.ByText})
+		require.Contains(t, refused(t, err, "contact.none").Public, "no mobile number")
+	})
+	t.Run("a code's end is said in the time of the wall clock", func(t *testing.T) {
+		h.Clock.Set(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC))
+		person := h.Sponsor
+		start(t, h, person)
+		message, err := h.Inbox.Last(ctx, h.Service, person.Profile.Email)
+		require.NoError(t, err)
+		require.Contains(t, message.Body, "13:10 UK time")
+	})
+	t.Run("a refused step names the card in the audit", func(t *testing.T) {
+		agent = actor(t, h, h.RAAgent, careid.RAAgent)
+		act, err := h.Service.OpenAct(ctx, agent, careid.ActRequest{Kind: careid.Repair, Card: serial, Evidence: careid.Evidence{Kind: careid.ByCard}})
+		require.NoError(t, err)
+		rows := audited(t, h, func() {
+			_, err := h.Service.OpenHandle(ctx, act.Handle, nil)
+			no := refused(t, err, "evidence.missing")
+			require.Contains(t, no.Next[0], "card in the reader")
+			require.NotContains(t, no.Next[0], "document")
+		})
+		require.Equal(t, serial, rows[0].Subject)
+	})
+}
+
+func TestAddresses(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	agent := actor(t, h, h.RAAgent, careid.RAAgent)
+	t.Run("threat016", func(t *testing.T) {
+		// U+212A, the Kelvin sign, is a k in lower case.
+		refused(t, h.Service.SetContact(ctx, agent, h.Nurse.Profile.ID, careid.Contact{Email: "a@leeds.gov.u\u212a"}), "contact.email")
+		refused(t, h.Service.SetContact(ctx, agent, h.Nurse.Profile.ID, careid.Contact{Email: "a@" + strings.Repeat("x", 64) + ".nhs.net"}), "contact.email")
+	})
+	t.Run("row136", func(t *testing.T) {
+		// One account, however its name is written.
+		good := careid.Workstation{Browser: "edge", CredentialManagement: careid.Yes}
+		ready := careidtest.Mailbox{Active: true, PolicyAccepted: true}
+		for _, address := range []string{"asha.patel@nhs.net", "Asha.Patel@nhs.net"} {
+			h.Mail.Set(address, ready)
+		}
+		nurse, sponsor := actor(t, h, h.Nurse, careid.Holder), actor(t, h, h.Sponsor, careid.Holder)
+		link, err := h.Service.Link(ctx, nurse, careid.LinkRequest{Address: "Asha.Patel@NHS.net", Workstation: good})
+		require.NoError(t, err)
+		require.Equal(t, "asha.patel@nhs.net", link.Address)
+		missing, err := h.Service.LinkPreflight(ctx, sponsor, careid.LinkRequest{Address: "Asha.Patel@nhs.net", Workstation: good})
+		require.NoError(t, err)
+		require.Equal(t, []string{"link.taken"}, rules(missing))
+		for _, bad := range []string{"a b@nhs.net", "\r\n@nhs.net", "@nhs.net", "a@nhs.net@nhs.net"} {
+			missing, err := h.Service.LinkPreflight(ctx, sponsor, careid.LinkRequest{Address: bad, Workstation: good})
+			require.NoError(t, err)
+			require.Equal(t, []string{"mail.address"}, rules(missing), bad)
+		}
+		require.NoError(t, h.Service.Unlink(ctx, nurse, "ASHA.PATEL@nhs.net"))
+	})
+}
