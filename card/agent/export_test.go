@@ -9,6 +9,7 @@ import (
 	"crypto/hpke"
 	"crypto/x509"
 	"encoding/json"
+	"net/http"
 )
 
 // SignProof signs the claims of a vector, given as JSON.
@@ -42,4 +43,15 @@ func Sees(ctx context.Context, n int, ask func() bool) (yes int) {
 		}
 	}
 	return yes
+}
+
+// ReadForm reads a form and clears it, after a copy was taken as strings.
+func ReadForm(r *http.Request) (map[string]string, error) {
+	f, err := readForm(r)
+	defer f.clear()
+	text := map[string]string{}
+	for name, value := range f {
+		text[name] = string(value)
+	}
+	return text, err
 }

@@ -21,15 +21,28 @@ type form map[string][]byte
 
 // readForm reads application/x-www-form-urlencoded and clears the raw body.
 // A field given twice is refused.
-func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
+func readForm(r *http.Request) (form, error) {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/x-www-form-urlencoded" {
 		return nil, errForm
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	defer clear(raw)
-	if err != nil {
+	// One buffer that never grows, so that no copy is left behind.
+	buffer := make([]byte, maxForm+1)
+	defer clear(buffer)
+	n := 0
+	for n < len(buffer) {
+		k, err := r.Body.Read(buffer[n:])
+		n += k
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, errForm
+		}
+	}
+	if n == len(buffer) {
 		return nil, errForm
 	}
+	raw := buffer[:n]
 	f := form{}
 	for pair := range bytes.SplitSeq(raw, []byte("&")) {
 		name, value, _ := bytes.Cut(pair, []byte("="))

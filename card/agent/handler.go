@@ -30,8 +30,9 @@ func (a *Agent) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !local(r) {
-			wardkey.WriteProblem(w, a.rules.Refuse("host.refused"))
+			a.say(w, r, a.rules.Refuse("host.refused"))
 			return
 		}
 		a.mux.ServeHTTP(w, r)

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/card"
@@ -28,13 +29,29 @@ type page struct {
 	Refusal                       *wardkey.Refusal
 	Done, Working, Over, Final    bool
 	DoneLine, Message, Button     string
-	Action, CSRF, Step            string
-	Min, Max                      int
+	Action, CSRF, Step, Card      string
+	Form, Min, Max                int
 	fields                        []string
 }
 
 // Asks says whether the form has that field.
 func (p page) Asks(field string) bool { return slices.Contains(p.fields, field) }
+
+// Wrong says whether the refusal is about that field, so that it is marked.
+func (p page) Wrong(field string) bool {
+	if p.Refusal == nil {
+		return false
+	}
+	switch p.Refusal.Rule {
+	case "passcode.wrong", "passcode.final":
+		return field == "passcode"
+	case "passcode.length", "passcode.invalid", "passcode.differs", "passcode.same":
+		return field != "code" && (field != "passcode" || !p.Asks("newPasscode"))
+	case "unlock.code", "code.form":
+		return field == "code"
+	}
+	return false
+}
 
 func fieldsOf(step string) []string {
 	switch step {
@@ -85,28 +102,42 @@ func getStyle(w http.ResponseWriter, _ *http.Request) {
 func (a *Agent) getPage(w http.ResponseWriter, r *http.Request) {
 	t, err := a.task(r.PathValue("id"))
 	if err != nil {
-		wardkey.WriteProblem(w, err)
+		a.say(w, r, err)
 		return
 	}
 	a.show(w, r, t)
 }
 
 func (a *Agent) show(w http.ResponseWriter, r *http.Request, t *task) {
+	free := t.one.TryLock() // else a step is under way
+	if free {
+		defer t.one.Unlock()
+	}
 	now := t.snapshot()
 	p := page{
 		Origin: t.origin, Server: t.request.Server, Refusal: now.Refusal,
-		Done: now.State == Done, Working: now.State == Working, Over: now.State == Refused,
+		Done: now.State == Done, Working: !free, Over: now.State == Refused,
 		Action: r.URL.Path, CSRF: t.csrf, Step: now.Step, fields: fieldsOf(now.Step),
 	}
 	p.Title, p.Button, p.DoneLine = words(t.request.Kind)
-	if now.State == Waiting {
-		if !t.one.TryLock() { // a step began meanwhile
-			p.Working = true
-		} else {
-			a.describe(r, t, &p)
-			t.one.Unlock()
-		}
+	if free && now.State == Waiting {
+		p.Form = t.taken
+		a.describe(r, t, &p)
 	}
+	write(w, http.StatusOK, p)
+}
+
+// say says no to a person in words, and to a program as everywhere.
+func (a *Agent) say(w http.ResponseWriter, r *http.Request, err error) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		wardkey.WriteProblem(w, err)
+		return
+	}
+	no := a.refusal(err)
+	write(w, no.Status, page{Title: "This can't go on", Refusal: no, Over: true})
+}
+
+func write(w http.ResponseWriter, status int, p page) {
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
 		wardkey.WriteProblem(w, err)
@@ -118,11 +149,12 @@ func (a *Agent) show(w http.ResponseWriter, r *http.Request, t *task) {
 	h.Set("X-Frame-Options", "DENY")
 	// Not no-referrer: a browser would then post the form with Origin: null.
 	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }
 
-// describe adds what the person should know of the card before typing.
+// describe adds what the person should know of the card before typing; t.one is
+// held.
 func (a *Agent) describe(r *http.Request, t *task, p *page) {
 	if t.view != nil {
 		p.Holder = t.view.Holder
@@ -141,6 +173,12 @@ func (a *Agent) describe(r *http.Request, t *task, p *page) {
 	if found, err := a.pick(r.Context(), t); err == nil {
 		info = found
 	}
+	if info != nil {
+		p.Card = info.Serial
+	}
+	if t.request.Kind == Issue && info != nil && info.Initialised && (t.view == nil || len(t.view.Certificates) == 0) {
+		p.Message = strings.TrimSpace("This smartcard was in use: everything on it will be removed. " + p.Message)
+	}
 	p.Min, p.Max = a.passcodeDigits(info)
 	p.Final = info != nil && info.PIN == card.PINFinalTry && p.Asks("passcode")
 }
@@ -150,28 +188,25 @@ func (a *Agent) describe(r *http.Request, t *task, p *page) {
 func (a *Agent) postPage(w http.ResponseWriter, r *http.Request) {
 	t, err := a.task(r.PathValue("id"))
 	if err != nil {
-		wardkey.WriteProblem(w, err)
+		a.say(w, r, err)
 		return
 	}
 	if origins := r.Header.Values("Origin"); len(origins) != 1 || origins[0] != own(r) {
-		wardkey.WriteProblem(w, a.rules.Refuse("form.invalid"))
+		a.say(w, r, a.rules.Refuse("form.invalid"))
 		return
 	}
-	f, err := readForm(w, r)
+	f, err := readForm(r)
 	if err != nil || !sameText(f["csrf"], []byte(t.csrf)) {
 		f.clear()
-		wardkey.WriteProblem(w, a.rules.Refuse("form.invalid"))
+		a.say(w, r, a.rules.Refuse("form.invalid"))
 		return
 	}
 	defer f.clear()
+	// Where a step is under way, of a double click or another tab, the page says so.
 	if len(f["cancel"]) > 0 {
-		err = a.cancel(t)
+		_ = a.cancel(t)
 	} else {
-		err = a.step(t, f)
-	}
-	if err != nil {
-		wardkey.WriteProblem(w, err)
-		return
+		a.step(t, f)
 	}
 	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 }

@@ -112,6 +112,9 @@ func (a *Agent) take(ctx context.Context, t *task) (c *card.Card, info *card.Tok
 		return nil, nil, nil, err
 	}
 	serial := info.Serial
+	if t.shown != "" && t.shown != serial {
+		return nil, nil, nil, a.rules.Refuse("card.swapped")
+	}
 	a.mu.Lock()
 	taken := a.busy[serial]
 	if !taken {

@@ -5,22 +5,25 @@ package agent
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/card"
 )
 
 // step takes a posted form one step on. What goes wrong with the card or the
-// server is told on the page and in the task, not as an error.
-func (a *Agent) step(t *task, f form) error {
+// server is told on the page and in the task.
+func (a *Agent) step(t *task, f form) {
 	if !t.one.TryLock() {
-		return a.rules.Refuse("task.busy")
+		return
 	}
 	defer t.one.Unlock()
 	now := t.snapshot()
-	if now.State != Waiting || string(f["step"]) != now.Step {
-		return nil // a form of an earlier step: the page shows where the task is
+	if now.State != Waiting || string(f["step"]) != now.Step || string(f["form"]) != strconv.Itoa(t.taken) {
+		return // an earlier form, or the same once more: the page shows where the task is
 	}
+	t.taken++
+	t.shown = string(f["card"])
 	a.move(t, Working, now.Step, nil)
 	ctx, cancel := a.working()
 	defer cancel()
@@ -44,7 +47,6 @@ func (a *Agent) step(t *task, f form) error {
 		a.config.Log.Info("done", "kind", t.request.Kind, "card", t.serial)
 		a.move(t, Done, "", nil)
 	}
-	return nil
 }
 
 // do runs the step. It returns the step that comes next, "" for the end. With
@@ -74,7 +76,7 @@ func (a *Agent) do(ctx context.Context, t *task, step string, f form) (next stri
 // mendable are the refusals after which the same form can be filled in again.
 func mendable(rule string) bool {
 	return slices.Contains([]string{
-		"card.absent", "card.removed", "card.ambiguous", "card.busy", "card.other",
+		"card.absent", "card.removed", "card.ambiguous", "card.busy", "card.other", "card.swapped",
 		"passcode.wrong", "passcode.final", "passcode.length", "passcode.invalid", "passcode.differs", "passcode.same",
 		"server.unreachable",
 	}, rule)

@@ -85,7 +85,12 @@ const (
 // act, so that a reset can be finished as long as the server allows.
 const taskLife = 20 * time.Minute
 
-const maxTasks = 32
+// maxTasks bounds the tasks that are kept, and tasksOfOne those of one origin, so
+// that a page that goes wrong leaves room for the others.
+const (
+	maxTasks   = 32
+	tasksOfOne = 16
+)
 
 type task struct {
 	id, csrf string
@@ -103,6 +108,8 @@ type task struct {
 	refusal *wardkey.Refusal
 
 	// Of the step that runs, under one.
+	taken   int    // how many forms were taken; each shows the number, and counts once
+	shown   string // the card that was in the reader when the form was shown, "" for none
 	serial  string // the card that this task is about, once it is known
 	key     *agentKey
 	view    *actView
@@ -179,7 +186,10 @@ func (a *Agent) open(r Request, origin string) (*task, error) {
 			delete(a.tasks, id)
 		}
 	}
-	if len(a.tasks) >= maxTasks && !a.dropFinished() {
+	if !a.room(origin) {
+		a.dropFinished()
+	}
+	if !a.room(origin) {
 		return nil, a.rules.Refuse("task.many")
 	}
 	a.tasks[t.id] = t
@@ -208,14 +218,24 @@ func (a *Agent) close(t *task) {
 	delete(a.tasks, t.id)
 }
 
+// room says whether an origin may have one more task; a.mu is held.
+func (a *Agent) room(origin string) bool {
+	own := 0
+	for _, t := range a.tasks {
+		if t.origin == origin {
+			own++
+		}
+	}
+	return len(a.tasks) < maxTasks && own < tasksOfOne
+}
+
 // dropFinished makes room by forgetting the finished tasks; a.mu is held.
-func (a *Agent) dropFinished() bool {
+func (a *Agent) dropFinished() {
 	for id, t := range a.tasks {
 		if s := t.snapshot().State; s == Done || s == Refused {
 			delete(a.tasks, id)
 		}
 	}
-	return len(a.tasks) < maxTasks
 }
 
 // task finds a task that is not over its time.
