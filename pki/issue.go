@@ -123,9 +123,18 @@ func (ca *CA) same(act Act, asked []byte) error {
 	case act.Issuer != ca.keyID:
 		return fmt.Errorf("%w: another issuing CA opened it", ErrActConflict)
 	case act.State == Revoked:
-		return fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
+		return closed(act)
 	}
 	return nil
+}
+
+// closed is why an act has no certificates: a renewal is closed only when what it
+// renews was revoked.
+func closed(act Act) error {
+	if act.Kind == ActRenew {
+		return fmt.Errorf("%w: while its renewal was unfinished", ErrRevoked)
+	}
+	return fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
 }
 
 // open fills in serials, dates and shards and records the act. It returns the
@@ -216,7 +225,7 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 		}
 	}
 	if act.State != Good {
-		return nil, fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
+		return nil, closed(act)
 	}
 	var out []*x509.Certificate
 	for i, r := range act.Records {

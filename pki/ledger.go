@@ -131,7 +131,9 @@ type Ledger interface {
 	//   - ErrSerialTaken when a serial exists.
 	OpenAct(ctx context.Context, act Act, renews []*big.Int) (Act, error)
 
-	// CommitAct makes the certificates of a Pending act Good. act is as OpenAct
+	// CommitAct makes the certificates of a Pending act Good, or, for ActRenew
+	// when no pair of the generation before is left without a Revoked
+	// certificate, closes it as CloseAct does. act is as OpenAct
 	// or PendingActs returned it, with the DER of each record filled in. If it
 	// is not Pending in the ledger any more, it is returned as it stands there:
 	// the first commit wins. ErrUnknownAct when there is none, as with CloseAct.

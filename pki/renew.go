@@ -19,8 +19,9 @@ import (
 // The old pair must be byte-equal to the ledger, one act's pair, neither revoked
 // nor on hold, the newest of its lineage, and Now in its window, which is closed
 // at both ends. A later pair that was revoked as a whole no longer counts, so
-// that an unfinished renewal can be given up. Of many renewals at once one
-// happens. act is the idempotency key as with Issue, and a repeated act is
+// that an unfinished renewal can be given up; and a renewal that is unfinished when
+// the old pair is revoked is closed, whoever comes to finish it (ErrRevoked).
+// Of many renewals at once one happens. act is the idempotency key as with Issue, and a repeated act is
 // answered before any of this is looked at.
 //
 // Errors: *RenewalError (ErrTooEarly, ErrTooLate), ErrUnknownCertificate,

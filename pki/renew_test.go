@@ -3,6 +3,7 @@
 package pki_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/wardkey-sdk/wardkey/pki"
 )
@@ -113,6 +115,88 @@ func TestRenewalOfWhat(t *testing.T) {
 			require.NoError(t, h.Revoke(t.Context(), c, 5, time.Time{}))
 		}
 		_, err = h.renew(used)
+		require.NoError(t, err)
+	})
+	t.Run("revoked before it is finished", func(t *testing.T) {
+		for name, finish := range map[string]func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest){
+			"by Due": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) {
+				h.clock.Add(time.Minute)
+				_, err := h.Due(t.Context())
+				require.NoError(t, err)
+			},
+			"by the same call": func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest) {
+				for range 2 {
+					_, err := h.Renew(t.Context(), "late", pair, csrs)
+					require.ErrorIs(t, err, pki.ErrRevoked)
+				}
+			},
+			"by another server": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) { h.reopen() },
+		} {
+			t.Run(name, func(t *testing.T) {
+				h := newHouse(t)
+				pair := h.issue("first")
+				h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
+				csrs := requests(t)
+				away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
+				_, err := away.Renew(t.Context(), "late", pair, csrs)
+				require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+				require.NoError(t, h.Revoke(t.Context(), pair[1], 1, time.Time{})) // the card was lost
+				finish(h, pair, csrs)
+				act := h.act("late")
+				require.Equal(t, pki.Revoked, act.State)
+				for _, r := range act.Records {
+					require.Equal(t, ocsp.Revoked, h.answer(r.Serial, crypto.SHA1).Status)
+				}
+			})
+		}
+	})
+	t.Run("hold and release at the window's edges", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			before time.Duration // of notAfter
+			want   error
+		}{
+			"a second early": {90*24*time.Hour + time.Second, pki.ErrTooEarly}, "first": {90 * 24 * time.Hour, nil},
+			"last": {0, nil}, "a second late": {-time.Second, pki.ErrTooLate},
+		} {
+			t.Run(name, func(t *testing.T) {
+				h := newHouse(t)
+				pair := h.issue("first")
+				h.clock.Set(pair[0].NotAfter.Add(-c.before))
+				for i, cert := range pair {
+					require.NoError(t, h.Revoke(t.Context(), cert, 6, time.Time{}))
+					_, err := h.Renew(t.Context(), fmt.Sprint("held", i), pair, requests(t))
+					require.ErrorIs(t, err, pki.ErrHeld, "a hold is told before the window")
+					require.NoError(t, h.Revoke(t.Context(), cert, 8, time.Time{}))
+				}
+				_, err := h.Renew(t.Context(), "released", pair, requests(t))
+				require.ErrorIs(t, err, c.want)
+			})
+		}
+	})
+	t.Run("given up and renewed again", func(t *testing.T) {
+		h := newHouse(t)
+		first := h.issue("first")
+		h.clock.Set(first[0].NotAfter.Add(-time.Hour))
+		second, err := h.Renew(t.Context(), "second", first, requests(t))
+		require.NoError(t, err)
+		require.NoError(t, h.Revoke(t.Context(), second[0], 5, time.Time{}))
+		for name, pair := range map[string][]*x509.Certificate{"old": first, "half": second, "mixed": {first[0], second[1]}} {
+			_, err := h.Renew(t.Context(), "again-"+name, pair, requests(t))
+			require.Error(t, err, name)
+		}
+		require.NoError(t, h.Revoke(t.Context(), second[1], 6, time.Time{})) // a hold can be released: it still counts
+		_, err = h.Renew(t.Context(), "held", first, requests(t))
+		require.ErrorIs(t, err, pki.ErrSuperseded)
+		require.NoError(t, h.Revoke(t.Context(), second[1], 5, time.Time{}))
+		third, err := h.Renew(t.Context(), "third", first, requests(t))
+		require.NoError(t, err)
+		again, err := h.Renew(t.Context(), "second", first, requests(t))
+		require.Nil(t, again)
+		require.ErrorIs(t, err, pki.ErrActConflict, "the act given up can't be asked for with other requests")
+		h.clock.Set(third[0].NotAfter)
+		_, err = h.Renew(t.Context(), "of-the-second", second, requests(t))
+		require.Error(t, err)
+		_, err = h.Renew(t.Context(), "fourth", third, requests(t))
 		require.NoError(t, err)
 	})
 	t.Run("not a pair of ours", func(t *testing.T) {

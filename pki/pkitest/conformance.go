@@ -31,6 +31,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) pki.Ledger) {
 		{"serials", (*ledgerTest).serials},
 		{"clock", (*ledgerTest).clock},
 		{"renewal", (*ledgerTest).renewal},
+		{"renewal revoked", (*ledgerTest).renewalRevoked},
 		{"renewal at once", (*ledgerTest).renewalAtOnce},
 		{"revise", (*ledgerTest).revise},
 		{"lists", (*ledgerTest).lists},
@@ -296,6 +297,34 @@ func (t *ledgerTest) renewal() {
 	t.revoke(third.Records[1], pki.Revoked, 1)
 	_, err = t.OpenAct(t.ctx, act, renews)
 	t.is(err, pki.ErrRevoked)
+}
+
+// renewalRevoked: what a pending renewal renews is revoked before it is committed.
+func (t *ledgerTest) renewalRevoked() {
+	first := t.committed(t.newAct())
+	act, renews := t.next(first)
+	opened, err := t.OpenAct(t.ctx, act, renews)
+	t.ok(err)
+	t.revoke(first.Records[0], pki.Held, 6)
+	t.revoke(first.Records[0], pki.Revoked, 1)
+	done, err := t.CommitAct(t.ctx, signed(opened), t.at)
+	t.ok(err)
+	t.equal(done.State, pki.Revoked)
+	t.equal(done.Records[1].State, pki.Revoked)
+	r, err := t.Record(t.ctx, act.Records[0].Serial)
+	t.ok(err)
+	t.equal([]any{r.State, r.Reason, len(r.DER)}, []any{pki.Revoked, 5, 0})
+
+	// The pair may be of any act of that generation.
+	third := t.committed(t.newAct())
+	act, renews = t.next(third)
+	given := t.committed(act, renews...)
+	t.revoke(given.Records[0], pki.Revoked, 5)
+	t.revoke(given.Records[1], pki.Revoked, 5)
+	act, renews = t.next(third)
+	fourth := t.committed(act, renews...)
+	act, renews = t.next(fourth)
+	t.equal(t.committed(act, renews...).State, pki.Good)
 }
 
 func (t *ledgerTest) renewalAtOnce() {

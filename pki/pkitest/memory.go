@@ -189,7 +189,7 @@ func (m *Memory) mayRenew(renews []*big.Int) error {
 }
 
 // CommitAct implements pki.Ledger.
-func (m *Memory) CommitAct(_ context.Context, act pki.Act, _ time.Time) (pki.Act, error) {
+func (m *Memory) CommitAct(_ context.Context, act pki.Act, at time.Time) (pki.Act, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.act(act.ID)
@@ -197,6 +197,10 @@ func (m *Memory) CommitAct(_ context.Context, act pki.Act, _ time.Time) (pki.Act
 		return pki.Act{}, pki.ErrUnknownAct
 	}
 	if a.State != pki.Pending {
+		return copied(a), nil
+	}
+	if !m.mayCommit(a) {
+		m.close(a, at)
 		return copied(a), nil
 	}
 	if len(act.Records) != len(a.Records) {
@@ -218,17 +222,28 @@ func (m *Memory) CloseAct(_ context.Context, id string, at time.Time) (pki.Act, 
 	if a == nil {
 		return pki.Act{}, pki.ErrUnknownAct
 	}
-	if a.State != pki.Pending {
-		return copied(a), nil
+	if a.State == pki.Pending {
+		m.close(a, at)
 	}
+	return copied(a), nil
+}
+
+// mayCommit is false for a renewal of what was revoked since it was opened.
+func (m *Memory) mayCommit(act *pki.Act) bool {
+	revoked := func(r pki.Record) bool { return r.State == pki.Revoked }
+	return act.Kind != pki.ActRenew || slices.ContainsFunc(m.acts, func(a *pki.Act) bool {
+		return a.Lineage == act.Lineage && a.Generation == act.Generation-1 && !slices.ContainsFunc(a.Records, revoked)
+	})
+}
+
+func (m *Memory) close(a *pki.Act, at time.Time) {
 	a.State = pki.Revoked
 	for i := range a.Records {
 		r := a.Records[i]
 		r.State, r.Reason, r.RevokedAt = pki.Revoked, 5, at
 		m.change(&a.Records[i], r)
 	}
-	m.note("closed %s", id)
-	return copied(a), nil
+	m.note("closed %s", a.ID)
 }
 
 // change writes a record's status and counts the change of its shard.

@@ -142,6 +142,12 @@ func insertRecords(ctx context.Context, tx *sqlkit.Tx, act pki.Act) error {
 // CommitAct implements pki.Ledger.
 func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done pki.Act, err error) {
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+		if may, err := mayCommit(ctx, tx, act); err != nil || !may {
+			if err == nil {
+				done, err = closeAct(ctx, tx, act.ID, at)
+			}
+			return err
+		}
 		pending, err := settle(ctx, tx, act.ID, pki.Good)
 		if err != nil {
 			return err
@@ -163,26 +169,42 @@ func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done
 	return done, err
 }
 
+// mayCommit is false for a renewal of what was revoked since it was opened.
+func mayCommit(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (bool, error) {
+	if act.Kind != pki.ActRenew {
+		return true, nil
+	}
+	var former int64
+	err := tx.QueryRowContext(ctx, countFormer, act.Lineage, act.Generation-1).Scan(&former)
+	return former > 0, err
+}
+
 // CloseAct implements pki.Ledger.
 func (l *Ledger) CloseAct(ctx context.Context, id string, at time.Time) (act pki.Act, err error) {
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		pending, err := settle(ctx, tx, id, pki.Revoked)
-		if err != nil {
-			return err
-		}
-		if act, err = actOf(ctx, tx, id); err != nil || !pending {
-			return err
-		}
-		for i := range act.Records {
-			r := &act.Records[i]
-			r.State, r.Reason, r.RevokedAt = pki.Revoked, 5, at
-			if err := change(ctx, tx, *r); err != nil {
-				return err
-			}
-		}
-		return audit(ctx, tx, at, "act.closed", id, "serials="+serials(act))
+		act, err = closeAct(ctx, tx, id, at)
+		return err
 	})
 	return act, err
+}
+
+func closeAct(ctx context.Context, tx *sqlkit.Tx, id string, at time.Time) (pki.Act, error) {
+	pending, err := settle(ctx, tx, id, pki.Revoked)
+	if err != nil {
+		return pki.Act{}, err
+	}
+	act, err := actOf(ctx, tx, id)
+	if err != nil || !pending {
+		return act, err
+	}
+	for i := range act.Records {
+		r := &act.Records[i]
+		r.State, r.Reason, r.RevokedAt = pki.Revoked, 5, at
+		if err := change(ctx, tx, *r); err != nil {
+			return pki.Act{}, err
+		}
+	}
+	return act, audit(ctx, tx, at, "act.closed", id, "serials="+serials(act))
 }
 
 // settle ends a pending act and reports whether it was one.
