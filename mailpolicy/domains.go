@@ -57,12 +57,6 @@ func ParseDomainList(data []byte) (*DomainList, error) {
 	return l, nil
 }
 
-// Contains reports whether the domain itself is on the list, by whole labels
-// and without regard to ASCII case.
-func (l *DomainList) Contains(domain string) bool {
-	return l != nil && domainFault(domain) == "" && l.domains[strings.ToLower(domain)]
-}
-
 // standing is how far a domain is trusted without encryption.
 type standing uint8
 

@@ -106,6 +106,9 @@ func TestLockout(t *testing.T) {
 		require.EqualValues(t, 5, evaluated.Load())
 		_, err = h.signIn(a.Address, right)
 		refused(t, "mail.account.locked", err)
+		var locked int
+		require.NoError(t, h.db.QueryRowContext(ctx, "SELECT count(*) FROM mail_audit WHERE action = 'mail.account.locked' AND subject = $1", a.Address).Scan(&locked))
+		require.Equal(t, 3, locked, "audited each time, also at the fifth try that was right")
 		// Others are not concerned.
 		b := h.active(2)
 		_, err = h.signIn(b.Address, right)

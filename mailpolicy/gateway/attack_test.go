@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,31 @@ func TestHiddenRecipients(t *testing.T) {
 	before := len(r.inbox.Mails())
 	require.Regexp(t, "^250", r.send("home@nhs.net", to, "To: "+gp+", <<"+dean+">\r\nSubject: [secure] x\r\n\r\nhello\r\n"))
 	require.Len(t, r.inbox.Mails()[before:], 4)
+}
+
+func TestWhoMayConnect(t *testing.T) {
+	r := startRelay(t, func(c *gateway.Config) { c.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	conn, err := net.Dial("tcp", r.addr)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	said, err := io.ReadAll(conn)
+	require.NoError(t, err, "and that is all")
+	require.Regexp(t, "^554 ", string(said))
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	r := startRelay(t, func(c *gateway.Config) { c.MaxConnections = 2 })
+	first := dial(t, r.addr)
+	dial(t, r.addr)
+	late, err := net.Dial("tcp", r.addr)
+	require.NoError(t, err)
+	defer func() { _ = late.Close() }()
+	require.NoError(t, late.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err = late.Read(make([]byte, 100))
+	require.Error(t, err, "it waits")
+	require.NoError(t, first.conn.Close())
+	require.NoError(t, late.SetReadDeadline(time.Now().Add(5*time.Second)))
+	n, err := late.Read(make([]byte, 100))
+	require.NoError(t, err)
+	require.NotZero(t, n)
 }

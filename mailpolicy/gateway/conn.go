@@ -6,18 +6,35 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
-// listener gives connections that end for good.
-type listener struct{ net.Listener }
+// listener gives connections of those who may connect, as many at once as there
+// is room for, that end for good.
+type listener struct {
+	net.Listener
+	room       chan struct{}
+	mayConnect func(net.Addr) bool
+}
+
+// notHere is the greeting of a server that takes no mail (RFC 5321 §3.1).
+const notHere = "554 5.7.1 This gateway takes no mail from your network.\r\n"
 
 func (l listener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	l.room <- struct{}{}
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			<-l.room
+			return nil, err
+		}
+		if l.mayConnect(conn.RemoteAddr()) {
+			return &inbound{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
+		}
+		_, _ = io.WriteString(conn, notHere) // whether it is heard or not
+		_ = conn.Close()
 	}
-	return &inbound{Conn: conn}, nil
 }
 
 // inbound is a connection from which nothing is read after a reading failed.
@@ -25,8 +42,14 @@ func (l listener) Accept() (net.Conn, error) {
 // coming in time; what came later would be content that is taken for commands.
 type inbound struct {
 	net.Conn
+	leave  func()
 	broken atomic.Bool
 	err    error // of the reading that failed; the reader's own
+}
+
+func (c *inbound) Close() error {
+	c.leave()
+	return c.Conn.Close()
 }
 
 func (c *inbound) Read(p []byte) (int, error) {

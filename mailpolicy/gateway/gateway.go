@@ -62,19 +62,21 @@ type Config struct {
 	// Senders, where set, is asked about the sender of each envelope. The empty
 	// sender of bounces is then refused.
 	Senders Senders
-	// Networks may connect. Default: loopback.
+	// Networks may connect; others are turned away at once. Default: loopback.
 	Networks []netip.Prefix
 	// TLS, where set, offers STARTTLS to whoever connects.
 	TLS *tls.Config
-	// Hostname is how the gateway calls itself. Default "localhost".
+	// Hostname is how the gateway calls itself, and how it knows mail that goes
+	// round: no two gateways on the way may share it. Default "localhost".
 	Hostname string
 
 	// MaxMessageBytes may be less than the policy's 35 MB; 0 is the policy's.
 	MaxMessageBytes int64
 	// MaxRecipients bounds an envelope, MaxCopies the copies made of one
 	// message (each is a connection to the next hop), MaxAtOnce the messages in
-	// work. Defaults 100, 50 and 8.
-	MaxRecipients, MaxCopies, MaxAtOnce int
+	// work, MaxConnections those who are connected; more wait. Defaults 100, 50,
+	// 8 and 100.
+	MaxRecipients, MaxCopies, MaxAtOnce, MaxConnections int
 	// Timeout bounds the wait for a command and for the whole content of a
 	// message from whoever connects, and one reading or writing at the next hop.
 	// Default 5 minutes (RFC 5321 §4.5.3.2).
@@ -110,6 +112,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxAtOnce <= 0 {
 		c.MaxAtOnce = 8
 	}
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = 100
+	}
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Minute
 	}
@@ -126,7 +131,8 @@ func (c Config) withDefaults() Config {
 type Gateway struct {
 	config Config
 	server *smtp.Server
-	slots  chan struct{}
+	slots  chan struct{} // messages in work
+	room   chan struct{} // connections
 
 	mu        sync.Mutex
 	closed    bool
@@ -160,7 +166,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	g := &Gateway{config: c, slots: make(chan struct{}, c.MaxAtOnce)}
+	g := &Gateway{config: c, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections)}
 	g.server = g.newServer(g.limit(policy))
 	return g, nil
 }
@@ -201,7 +207,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 	if !g.listen(l) {
 		return nil
 	}
-	return g.server.Serve(listener{l})
+	return g.server.Serve(listener{l, g.room, g.mayConnect})
 }
 
 // listen keeps l for Close, which may come before the server knows of it.

@@ -12,7 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -378,18 +377,6 @@ func TestNextHopDown(t *testing.T) {
 	r := startRelay(t, nil)
 	require.NoError(t, r.inbox.Close())
 	require.Regexp(t, "^451", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
-}
-
-func TestWhoMayConnect(t *testing.T) {
-	r := startRelay(t, func(c *gateway.Config) { c.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
-	conn, err := net.Dial("tcp", r.addr)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	c := &talk{t: t, conn: conn, r: bufio.NewReader(conn)}
-	c.reply()
-	_, err = io.WriteString(conn, "EHLO desk.example\r\n")
-	require.NoError(t, err)
-	require.Regexp(t, "^550", c.reply())
 }
 
 func TestNewRefuses(t *testing.T) {

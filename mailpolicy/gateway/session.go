@@ -39,11 +39,7 @@ type session struct {
 }
 
 func (g *Gateway) newSession(c *smtp.Conn) (smtp.Session, error) {
-	remote := c.Conn().RemoteAddr()
-	if !g.mayConnect(remote) {
-		return nil, reply(550, 7, 1, "This gateway takes no mail from your network.")
-	}
-	return &session{conn: inboundOf(c.Conn()), transaction: transaction{gateway: g, remote: remote, helo: c.Hostname()}}, nil
+	return &session{conn: inboundOf(c.Conn()), transaction: transaction{gateway: g, remote: c.Conn().RemoteAddr(), helo: c.Hostname()}}, nil
 }
 
 // Mail takes the envelope's sender.
