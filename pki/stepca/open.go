@@ -33,8 +33,8 @@ type Config struct {
 	Dir string
 	// Passphrase opens the keys in Dir. Needed unless both keys have a source.
 	Passphrase func() ([]byte, error)
-	// RootKey and IssuingKey are where the keys live. Default: Files in Dir, or
-	// Memory without Dir.
+	// RootKey and IssuingKey are where the keys live, two different ones. Default:
+	// Files in Dir, or Memory without Dir.
 	RootKey, IssuingKey KeySource
 	// Organization is O of both CAs, RootName and IssuingName their CN. Used
 	// only when the certificate is made. Defaults "Wardkey", "Wardkey Root CA"
@@ -166,6 +166,9 @@ func (b *bootstrap) root(ctx context.Context, cert *x509.Certificate) (*x509.Cer
 }
 
 func (b *bootstrap) issue(ctx context.Context, root *x509.Certificate, rootKey crypto.Signer, public crypto.PublicKey) (*x509.Certificate, error) {
+	if samePublic(root.PublicKey, public) {
+		return nil, errors.New("stepca: the root and the issuing CA have one key")
+	}
 	serial, err := drawSerial()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 
 	kmsapi "go.step.sm/crypto/kms/apiv1"
 	"go.step.sm/crypto/kms/pkcs11"
@@ -39,12 +40,19 @@ func (p PKCS11) Key(ctx context.Context, name string) (crypto.Signer, error) {
 	if p.Module == "" || p.Token == "" || p.PIN == nil {
 		return nil, errors.New("stepca: PKCS11 needs Module, Token and PIN")
 	}
+	if !filepath.IsAbs(p.Module) {
+		return nil, fmt.Errorf("stepca: PKCS11: %q is not an absolute path: the system's search path decides what it loads", p.Module)
+	}
 	pin, err := p.PIN()
 	if err != nil {
 		return nil, fmt.Errorf("stepca: PIN: %w", err)
 	}
 	defer clear(pin)
-	uri := "pkcs11:module-path=" + url.PathEscape(p.Module) + ";token=" + url.PathEscape(p.Token)
+	if len(pin) == 0 {
+		return nil, errors.New("stepca: the PIN is empty") // the library below would go on without logging in
+	}
+	// The library reads the URI as a query: & and + have a meaning there.
+	uri := "pkcs11:module-path=" + url.QueryEscape(p.Module) + ";token=" + url.QueryEscape(p.Token)
 	kms, err := pkcs11.New(ctx, kmsapi.Options{URI: uri, Pin: string(pin)})
 	if err != nil {
 		return nil, fmt.Errorf("stepca: token %q of %s: %w", p.Token, p.Module, err)

@@ -5,6 +5,7 @@
 package stepca_test
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,14 +20,19 @@ import (
 // token makes a SoftHSM token of this test's own.
 func token(t *testing.T) stepca.PKCS11 {
 	t.Helper()
+	return labelled(t, "issuing")
+}
+
+func labelled(t *testing.T, label string) stepca.PKCS11 {
+	t.Helper()
 	module := need.Tool(t, "softhsm")
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "softhsm2.conf")
 	require.NoError(t, os.WriteFile(conf, []byte("directories.tokendir = "+dir+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600))
 	t.Setenv("SOFTHSM2_CONF", conf)
-	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "issuing", "--so-pin", "87654321", "--pin", "123456").CombinedOutput()
+	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "87654321", "--pin", "123456").CombinedOutput()
 	require.NoError(t, err, string(out))
-	return stepca.PKCS11{Module: module, Token: "issuing", PIN: func() ([]byte, error) { return []byte("123456"), nil }}
+	return stepca.PKCS11{Module: module, Token: label, PIN: func() ([]byte, error) { return []byte("123456"), nil }}
 }
 
 func TestPKCS11(t *testing.T) {
@@ -62,10 +68,30 @@ func TestPKCS11(t *testing.T) {
 		require.NotContains(t, err.Error(), "999999")
 		require.ErrorContains(t, err, `"issuing"`)
 	})
+	t.Run("no PIN", func(t *testing.T) {
+		none := key
+		none.PIN = func() ([]byte, error) { return nil, nil }
+		_, err := none.Key(t.Context(), "issuing")
+		require.ErrorContains(t, err, "the PIN is empty")
+	})
+	t.Run("threat041", func(t *testing.T) {
+		relative := key
+		relative.Module = filepath.Base(key.Module)
+		_, err := relative.Key(t.Context(), "issuing")
+		require.ErrorContains(t, err, "absolute")
+	})
 	t.Run("incomplete", func(t *testing.T) {
 		wrong := config
 		wrong.IssuingKey = stepca.PKCS11{}
 		_, err := stepca.Open(t.Context(), wrong)
 		require.Error(t, err)
 	})
+}
+
+// A label that has a meaning in a URI is a label, and can't bring a PIN of its own.
+func TestPKCS11Label(t *testing.T) {
+	key := labelled(t, "A+B 100%&pin-value=0;x")
+	signer, err := key.Key(t.Context(), "issuing")
+	require.NoError(t, err)
+	require.NoError(t, signer.(io.Closer).Close())
 }

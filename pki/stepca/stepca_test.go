@@ -109,6 +109,12 @@ func TestFiles(t *testing.T) {
 		working(t, offline)
 		require.NoError(t, os.Rename(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "root.key")))
 	})
+	t.Run("one key for both", func(t *testing.T) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		_, err = stepca.Open(t.Context(), stepca.Config{RootKey: stepca.Held{Signer: key}, IssuingKey: stepca.Held{Signer: key}, Now: now})
+		require.ErrorContains(t, err, "one key")
+	})
 	t.Run("other key", func(t *testing.T) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		require.NoError(t, err)
