@@ -97,6 +97,15 @@ func (h hand) text(selector string) string {
 	return s
 }
 
+// shows waits until the page says something, over any navigation.
+func (h hand) shows(words string) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		text, err := chromedp.Run(h.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		return err == nil && strings.Contains(text, words)
+	}, 15*time.Second, 50*time.Millisecond, "the page says %q", words)
+}
+
 // insert puts a card into a reader on the front page.
 func (h hand) insert(reader, serial string) {
 	h.t.Helper()
@@ -183,52 +192,37 @@ func TestBrowser(t *testing.T) {
 	serial, passcode := p.state().card("Amara Bell")
 	ctx := chromium(t)
 
-	do := func(steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		require.NoError(t, chromedp.Do(ctx, steps...))
-	}
-	text := func(selector string) string {
-		t.Helper()
-		s, err := chromedp.Run(ctx, chromedp.Text(selector))
-		require.NoError(t, err)
-		return s
-	}
+	h := hand{t, ctx, e}
 
-	do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible("#reader1"))
+	h.do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible("#reader1"))
 	t.Run("row031", func(t *testing.T) {
-		require.Contains(t, text(".notice"), "for professionals")
-		require.Contains(t, text(".notice"), "Not affiliated with or approved by the NHS")
+		require.Contains(t, h.text(".notice"), "for professionals")
+		require.Contains(t, h.text(".notice"), "Not affiliated with or approved by the NHS")
 	})
-	require.Contains(t, text("#people ~ table"), passcode)
+	require.Contains(t, h.text("#people ~ table"), passcode)
 	picture(t, ctx, "1-front-page")
 
-	do(chromedp.SetValue("#card1", serial), chromedp.Click(`form[action="/api/readers/1"] button`),
-		chromedp.WaitVisible(`a[href="/signin?reader=1"]`))
-	require.Contains(t, text(".smartcard"), "Amara Bell")
+	h.insert("1", serial)
+	require.Contains(t, h.text(".smartcard"), "Amara Bell")
 	picture(t, ctx, "2-card-in-reader")
 
-	do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	h.do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
 	picture(t, ctx, "3-sign-in")
-	do(chromedp.Click("#go"))
-	agent := window(t, ctx, e.addresses.Agent)
-	require.NoError(t, chromedp.Do(agent, chromedp.WaitVisible("#passcode")))
-	picture(t, agent, "4-agent")
-	require.NoError(t, chromedp.Do(agent, chromedp.SendKeys("#passcode", passcode), chromedp.Click(`button[type="submit"]`)))
-
+	h.atAgent("4-agent", map[string]string{"passcode": passcode})
 	arrive(t, ctx, "/my")
-	require.Contains(t, text(".who"), "Amara Bell")
+	require.Contains(t, h.text(".who"), "Amara Bell")
 	picture(t, ctx, "5-signed-in")
 
 	// The page is left alone; the card is pulled by hand.
 	status, _ := p.call("DELETE", "/api/readers/1", nil)
 	require.Equal(t, 204, status)
 	arrive(t, ctx, "/?told=ended")
-	require.Contains(t, text(".told"), "Your session has ended")
-	require.Contains(t, text(".who"), "Nobody is signed in")
+	require.Contains(t, h.text(".told"), "Your session has ended")
+	require.Contains(t, h.text(".who"), "Nobody is signed in")
 	picture(t, ctx, "6-card-pulled")
 
 	for path, name := range map[string]string{"/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit"} {
-		do(chromedp.Navigate(e.addresses.Web+path), chromedp.WaitVisible("h1"))
+		h.do(chromedp.Navigate(e.addresses.Web+path), chromedp.WaitVisible("h1"))
 		picture(t, ctx, name)
 	}
 }

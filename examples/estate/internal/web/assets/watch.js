@@ -2,7 +2,7 @@
 //
 // Looks after a signed-in page: when its card leaves the reader, the session is
 // over within a second or two, and the page says so by itself. The front page
-// also follows cards that come and go.
+// also follows cards that come and go, unless somebody is at one of its forms.
 
 const { page, signedIn } = document.body.dataset;
 
@@ -20,13 +20,18 @@ async function look() {
   }
 }
 
+// refresh shows the front page as it is now.
+function refresh() {
+  if (document.activeElement === null || document.activeElement === document.body) location.reload();
+}
+
 // follow listens at each workstation of the page.
 async function follow(address) {
   const { Agent } = await import(address + "/v1/agent.js");
   new Agent(address).listen((name) => {
     if (name === "task") return;
     if (signedIn) setTimeout(look, 700);
-    if (page === "home") setTimeout(() => location.reload(), 900);
+    if (page === "home") setTimeout(refresh, 900);
   });
 }
 
