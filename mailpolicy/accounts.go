@@ -293,7 +293,7 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 		return Shared{}, err
 	}
 	ods = strings.ToUpper(ods)
-	owner = strings.ToLower(owner)
+	owner = addressKey(owner)
 	shared := Shared{Address: address, Site: ods, Owner: owner}
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		if _, err := tx.Site(ctx, ods); err != nil {
@@ -337,7 +337,7 @@ func (a *Accounts) read(ctx context.Context, address string) (AccountRecord, err
 	var r AccountRecord
 	err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
 		var err error
-		r, err = tx.Account(ctx, strings.ToLower(address))
+		r, err = tx.Account(ctx, addressKey(address))
 		return refuseIf(err, ErrNotFound, "mail.account.unknown")
 	})
 	return r, err
@@ -367,7 +367,7 @@ func (a *Accounts) Can(ctx context.Context, address string, c Capability) error 
 
 func (a *Accounts) sharedExists(ctx context.Context, address string) error {
 	return a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
-		_, err := tx.Shared(ctx, address)
+		_, err := tx.Shared(ctx, addressKey(address))
 		return refuseIf(err, ErrNotFound, "mail.account.unknown")
 	})
 }

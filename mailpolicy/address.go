@@ -38,6 +38,17 @@ func CanonicalAddress(address string) (string, error) {
 	return strings.ToLower(address), nil
 }
 
+// addressKey is how a store knows an address, and "", which it knows nobody by,
+// for what is no address: no letter folds onto another, and no byte that a
+// database refuses reaches it.
+func addressKey(address string) string {
+	key, err := CanonicalAddress(address)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
 func refuseAddress(why string) *wardkey.Refusal {
 	return Rules().Refuse("mail.recipient.address", "why", why)
 }

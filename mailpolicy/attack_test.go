@@ -153,3 +153,25 @@ func TestSenderThatQuotes(t *testing.T) {
 	require.True(t, strings.HasPrefix(after, "***: timeout"), "the log holds the activation password")
 	require.Equal(t, "mail.aup.pending", wardkey.RuleOf(accounts.CanSend(t.Context(), a.Address)))
 }
+
+// An address is one address only: what another reader would take for it is
+// nobody's, and what a database can't hold is no failure.
+func TestAddressesThatAreNobodys(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a, err := h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "VLX12", Address: "kevin@nhs.net", Name: "K", Mobile: "07700900001"})
+	require.NoError(t, err)
+	password := []byte(h.texts()[0].LastLine())
+	for _, other := range []string{"\u212aevin@nhs.net", "kevin@nhs.net ", "kevin@nhs.net.", "kevin@nhs.net\x00", "kevin\xff@nhs.net", "<kevin@nhs.net>", ""} {
+		_, err := h.accounts.Account(ctx, other)
+		refused(t, "mail.account.unknown", err)
+		refused(t, "mail.account.unknown", h.accounts.CanSend(ctx, other))
+		refused(t, "mail.account.unknown", h.accounts.Disable(ctx, nas, other))
+		_, err = h.signIn(other, password)
+		refused(t, "mail.password.wrong", err)
+		_, err = h.accounts.OpenShared(ctx, applicant, "VLX12", other)
+		refused(t, "mail.account.unknown", err)
+	}
+	_, err = h.signIn("Kevin@NHS.net", password)
+	require.NoError(t, err, a.Address)
+}

@@ -5,7 +5,6 @@ package mailpolicy
 import (
 	"context"
 	"slices"
-	"strings"
 )
 
 // ResendActivation draws a new activation password and sends it to the number
@@ -101,7 +100,7 @@ func (a *Accounts) administer(ctx context.Context, by Actor, address, action str
 		return Rules().Refuse("mail.role")
 	}
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		r, err := tx.Account(ctx, strings.ToLower(address))
+		r, err := tx.Account(ctx, addressKey(address))
 		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.account.unknown")
 		}

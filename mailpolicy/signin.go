@@ -44,7 +44,7 @@ func (a *Accounts) SignIn(ctx context.Context, address string, password []byte) 
 	if err != nil {
 		return nil, err
 	}
-	record, right, err := a.try(ctx, p, strings.ToLower(address), password)
+	record, right, err := a.try(ctx, p, addressKey(address), password)
 	switch {
 	case err != nil:
 		return nil, err

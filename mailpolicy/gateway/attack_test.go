@@ -3,6 +3,9 @@
 package gateway_test
 
 import (
+	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
 // A sender that stalls in the middle of a message gives it up: what comes later
@@ -98,6 +102,32 @@ func TestPipelined(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, clear, secret)
 	}
+}
+
+// One recipient whose certificate was revoked holds the message for all.
+func TestRevokedRecipient(t *testing.T) {
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
+	require.NoError(t, err)
+	good, err := ca.Issue(mailtest.Spec{Email: gp})
+	require.NoError(t, err)
+	revoked, err := ca.Issue(mailtest.Spec{Email: dean})
+	require.NoError(t, err)
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), Revoked: func(_ context.Context, c *x509.Certificate) error {
+		if c.Equal(revoked.Certificate) {
+			return errors.New("revoked on Monday")
+		}
+		return nil
+	}})
+	require.NoError(t, err)
+	r := startRelay(t, func(c *gateway.Config) {
+		c.Encrypter, c.Directory = e, gateway.Certificates{good.Certificate, revoked.Certificate}
+	})
+	t.Run("threat046", func(t *testing.T) {
+		require.Regexp(t, "^550 .*"+dean+".*mail.recipient.cert", r.send("home@nhs.net", []string{"a@nhs.net", gp, dean}, mailTo("[secure] x", gp, dean)))
+		require.Empty(t, r.inbox.Mails())
+		require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net", gp}, mailTo("[secure] x", gp)))
+		require.Len(t, r.inbox.Mails(), 2)
+	})
 }
 
 // Neither copy, in clear or not, names whom To and Cc do not name, however the
