@@ -17,9 +17,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,11 +41,16 @@ import (
 const (
 	childDir = "WARDKEY_TEST_CHILD_DIR" // set: this process is the one that gets killed
 	childAct = "WARDKEY_TEST_CHILD_ACT"
+	childNow = "WARDKEY_TEST_CHILD_NOW"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		if err := issueAndRenew(dir, os.Getenv(childAct)); err != nil {
+		now, err := time.Parse(time.RFC3339, os.Getenv(childNow))
+		if err == nil {
+			err = issueRevokePublish(dir, os.Getenv(childAct), now)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -79,7 +87,7 @@ func openSite(dir string, now time.Time) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	profile, err := pki.NewProfile(pki.ProfileConfig{Base: "http://pki.example.org", UPNSuffix: "care.example.org"})
+	profile, err := pki.NewProfile(pki.ProfileConfig{Base: "http://pki.example.org", UPNSuffix: "care.example.org", Shards: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +101,7 @@ func openSite(dir string, now time.Time) (*site, error) {
 	return &site{ca, dir, ledger, func() error { return errors.Join(ledger.Close(), db.Close()) }}, nil
 }
 
-// logged writes each serial number to disk before it is signed.
+// logged writes each serial number, and each list's, to disk before it is signed.
 type logged struct {
 	pki.Signer
 	path string
@@ -104,6 +112,13 @@ func (l logged) SignCertificate(ctx context.Context, template *x509.Certificate,
 		return nil, err
 	}
 	return l.Signer.SignCertificate(ctx, template, public)
+}
+
+func (l logged) SignCRL(ctx context.Context, template *x509.RevocationList) ([]byte, error) {
+	if err := appendLine(l.path+"-lists", template.Number.String()); err != nil {
+		return nil, err
+	}
+	return l.Signer.SignCRL(ctx, template)
 }
 
 func appendLine(path, line string) error {
@@ -204,9 +219,9 @@ func (s *site) do(act string) ([]*x509.Certificate, error) {
 	return certs, appendLine(filepath.Join(s.dir, "returned"), fmt.Sprintf("%s %x %x", act, certs[0].SerialNumber, certs[1].SerialNumber))
 }
 
-// issueAndRenew is what the killed process does.
-func issueAndRenew(dir, act string) error {
-	s, err := openSite(dir, today)
+// issueRevokePublish is what the killed process does.
+func issueRevokePublish(dir, act string, now time.Time) error {
+	s, err := openSite(dir, now)
 	if err != nil {
 		return err
 	}
@@ -220,11 +235,15 @@ func issueAndRenew(dir, act string) error {
 	if err := appendLine(filepath.Join(dir, "revoked"), fmt.Sprintf("%x", certs[1].SerialNumber)); err != nil {
 		return err
 	}
+	if _, err := s.Due(context.Background()); err != nil {
+		return err
+	}
 	return s.close()
 }
 
 // Killed at any write, the authority has no certificate that its ledger doesn't
-// know, loses none that it returned, and forgets no revocation that it confirmed.
+// know, loses none that it returned, forgets no revocation that it confirmed, and
+// uses no list's number twice.
 func TestKilledAtEveryWrite(t *testing.T) {
 	strace := need.Tool(t, "strace")
 	t.Run("threat028", func(t *testing.T) {
@@ -234,15 +253,17 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, first.close())
 		seen := map[string]int{}
+		now := today
 		for _, call := range []string{"write", "pwrite64", "fsync,fdatasync"} {
-			for k, finished := 1, 0; finished < 2 && k < 60; k++ {
+			for k, finished := 1, 0; finished < 2 && k < 90; k++ {
 				act := fmt.Sprintf("%s-%d", strings.ReplaceAll(call, ",", "-"), k)
 				_, err := storedRequests(dir, act)
 				require.NoError(t, err)
-				if !killedAt(t, strace, dir, act, call, k) {
+				now = now.Add(2 * time.Minute)
+				if !killedAt(t, strace, dir, act, call, k, now) {
 					finished++
 				}
-				seen[inspect(t, dir, act)]++
+				seen[inspect(t, dir, act, now)]++
 			}
 		}
 		t.Logf("found after the kills: %v", seen)
@@ -253,11 +274,11 @@ func TestKilledAtEveryWrite(t *testing.T) {
 }
 
 // killedAt runs the child and kills it on the way into its k-th call of a kind.
-func killedAt(t *testing.T, strace, dir, act, call string, k int) bool {
+func killedAt(t *testing.T, strace, dir, act, call string, k int, now time.Time) bool {
 	t.Helper()
 	cmd := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace="+call,
 		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, k), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, childAct+"="+act, "GOMAXPROCS=1")
+	cmd.Env = append(os.Environ(), childDir+"="+dir, childAct+"="+act, childNow+"="+now.Format(time.RFC3339), "GOMAXPROCS=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return false
@@ -271,7 +292,7 @@ func killedAt(t *testing.T, strace, dir, act, call string, k int) bool {
 
 // inspect looks at what a kill left, checks it, lets the authority recover and
 // checks again. It returns a word for the act's state before that.
-func inspect(t *testing.T, dir, act string) string {
+func inspect(t *testing.T, dir, act string, now time.Time) string {
 	t.Helper()
 	db, err := sqlkit.OpenSQLite(filepath.Join(dir, "ledger.db"))
 	require.NoError(t, err)
@@ -287,12 +308,18 @@ func inspect(t *testing.T, dir, act string) string {
 	state := stateOf(t, ledger, dir, act, signed)
 	require.NoError(t, errors.Join(ledger.Close(), db.Close()))
 
-	s, err := openSite(dir, today)
+	s, err := openSite(dir, now)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.close()) }()
-	pending, err := s.ledger.PendingActs(t.Context(), s.KeyID(), today)
+	later, err := openSite(dir, now.Add(time.Minute)) // an OCSP signer's act may be under way for that long
+	require.NoError(t, err)
+	_, err = later.Due(t.Context())
+	require.NoError(t, err)
+	pending, err := later.ledger.PendingActs(t.Context(), s.KeyID(), now)
 	require.NoError(t, err)
 	require.Empty(t, pending, "forgotten")
+	listed := publishedEntries(t, later)
+	require.NoError(t, later.close())
 	certs, err := s.do(act)
 	require.NoError(t, err)
 	again, err := s.do(act)
@@ -309,10 +336,27 @@ func inspect(t *testing.T, dir, act string) string {
 		status, err := s.Status(t.Context(), serial)
 		require.NoError(t, err)
 		require.Equal(t, pki.Revoked, status.State)
+		require.Contains(t, listed, hex)
 	}
+	numbers := lines(t, filepath.Join(dir, "signed-lists"))
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(numbers))), len(numbers), "a list's number was used twice")
 	_, err = s.VerifyAudit(t.Context())
 	require.NoError(t, err)
 	return state
+}
+
+// publishedEntries are the serials on the list that is served.
+func publishedEntries(t *testing.T, s *site) []string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.PublishHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/crl/0.crl", nil))
+	list, err := x509.ParseRevocationList(w.Body.Bytes())
+	require.NoError(t, err)
+	var out []string
+	for _, e := range list.RevokedCertificateEntries {
+		out = append(out, fmt.Sprintf("%x", e.SerialNumber))
+	}
+	return out
 }
 
 func stateOf(t *testing.T, ledger *sqlstore.Ledger, dir, id string, signed []string) string {
