@@ -90,7 +90,8 @@ export class Agent {
         await new Promise((done) => setTimeout(done, 400));
         const task = await this.task(id);
         if (task.state === "done" || task.state === "refused") return task;
-        if (page.closed && task.state === "waiting") await this.cancel(id);
+        // Where the form was sent just before, the answer is awaited after all.
+        if (page.closed && task.state === "waiting") await this.cancel(id).catch(() => null);
       }
     } finally {
       page.close();

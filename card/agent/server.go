@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,19 +33,21 @@ type server struct {
 	http *http.Client
 }
 
-// post sends in and reads the answer into out (nil for 204). The encoded body
-// is cleared, since it may hold an unlock code. An error is the server's
-// *wardkey.Refusal, or wraps errUnreachable.
+// post sends in and reads the answer into out (nil for 204). The encoded body is
+// cleared. An error is the server's *wardkey.Refusal, or wraps errUnreachable.
 func (s server) post(ctx context.Context, path, bearer string, in, out any) error {
-	body, err := json.Marshal(in)
+	text, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	defer clear(body)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+protocolPath+path, bytes.NewReader(body))
+	sent := &body{text: text}
+	defer sent.erase()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+protocolPath+path, nil)
 	if err != nil {
 		return err
 	}
+	request.GetBody, request.ContentLength = sent.open, int64(len(text))
+	request.Body, _ = sent.open() // never fails
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	if bearer != "" {
