@@ -17,9 +17,11 @@
 // card, and keeps no passcode: the bytes of a form are cleared once it is done
 // with. It takes connections over the loopback interface alone, and refuses a
 // Host header that isn't 127.0.0.1, [::1] or localhost with its own port, so a
-// name that somebody's DNS points at 127.0.0.1 reaches nothing. Other programs
-// of the same user are not kept out by any of this: they could read the screen
-// and the keyboard as well.
+// name that somebody's DNS points at 127.0.0.1 reaches nothing. Programs are not
+// kept out by any of this, for they may claim any origin: those of the same user
+// could read the screen and the keyboard as well; on a host where several users
+// work at once, those of the others reach the agent too, so it is not for such
+// hosts yet. Neither can start anything but a task, for which a person types.
 //
 // One holder is signed in at a time, by one card, to any number of pages. A
 // second reader may hold somebody else's card, for the task that names it; when
@@ -59,9 +61,14 @@
 // page is to be opened in a window of its own. state is waiting (for the
 // person), working, done or refused; the last two are final. refusal beside
 // waiting is what the person is asked to mend. A task waits for 20 minutes.
-// Errors of POST: origin.refused, server.refused, request.invalid, task.many,
-// and for issue, repair, clear and renew without bind the server's own, since
-// the handle is opened at once.
+//
+// Errors of all: host.refused, origin.refused. Of status: card's own, such as
+// module.failed. Of POST: server.refused, request.invalid, task.many (32 tasks in
+// all, 16 of one origin), and for issue, repair, clear and renew without bind,
+// whose handle is opened at once, server.unreachable, act.kind, act.invalid and
+// the server's own. Of GET and DELETE: task.unknown, also for a task of another
+// origin; of DELETE: task.busy, for a step that has begun is not stopped. Of
+// events: task.many (64 listen).
 //
 // Events are inserted {reader}, removed {reader,signedIn}, and task
 // {task,state,step} to the origin that started it. signedIn says that the
@@ -80,14 +87,20 @@
 //	code      code, newPasscode, newPasscode2; or again=yes
 //	resume    newPasscode, newPasscode2
 //
-// and in each csrf, step, and where it is shown final=yes: the person was told
-// that this is the last try. cancel=yes stops the task. The passcode is sent to
-// the card once for each time it is typed, and never by itself again.
+// and in each, hidden: csrf, step, form (a form counts once, however often it is
+// sent), card (the one that was in the reader when it was shown; what is typed
+// goes to no other), and where it is shown final=yes: the person was told that
+// this is the last try. cancel=yes stops the task. The passcode is sent to the
+// card once for each time it is typed, and never by itself again.
+//
+// The answer to POST is 303 to the page, which shows where the task is. Errors:
+// host.refused, task.unknown, form.invalid; as a page for a browser, which asks
+// for text/html, else as everywhere.
 //
 // # What ends a session
 //
 // When the signed-in card leaves its reader, every server that it is signed in
-// to is told at once, and Config.RemovalCommand is run. A lease, renewed while
+// to is told, and beside it Config.RemovalCommand is run, at once. A lease, renewed while
 // the card is seen, covers a workstation that dies. Putting the card back
 // revives nothing, and readers that no longer answer renew no lease. What is not
 // noticed: a card that leaves and returns between two looks (card.Config.Poll)
@@ -102,6 +115,15 @@
 // in memory, and no other's. A reset that was interrupted (card pulled, server
 // away) is finished by typing the passcode again within ten minutes; after that,
 // or when the process ends, the person asks for a new code.
+//
+// # What a server may do
+//
+// Servers are configured, not trusted with everything. An act makes two keys
+// under ids that nothing else on the card has, and writes certificates for those
+// keys and for the one person whom their issuer named on this card before; it
+// takes away nothing that another issuer put there. Redirects are not followed.
+// What stays with the server: which card is issued, renewed, repaired, emptied
+// or unlocked, and the words of its refusals and messages.
 //
 // # Errors
 //

@@ -44,8 +44,8 @@
 //     scheme, host, port where it isn't the scheme's own; no path, no slash.
 //   - origin: the Origin header that the agent received from the page; the
 //     server compares it byte for byte with the origins it serves pages at.
-//   - nonce: from POST nonce, 128 bits in base64url, asked for after the card
-//     took the passcode; good once, for 60 s, for this purpose, on any of the
+//   - nonce: from POST nonce, 128 bits in base64url without padding (the agent
+//     signs no other), asked for after the card took the passcode; good once, for 60 s, for this purpose, on any of the
 //     server's machines.
 //   - purpose: signin, stepup, presence or renew.
 //   - act: the id of the act that this proof is for; empty for signin.
@@ -79,7 +79,7 @@
 // answer: result is a one-time secret that the page redeems, with its cookie,
 // for a session (signin) or a raised one (stepup). A presence or renew proof is
 // recorded with the act that it names and earns no result. presence, leaseEvery and leaseFor (whole seconds) come with
-// signin where the session is bound to the card: the agent posts lease every
+// signin, and with stepup since its session is a new one, where the session is bound to the card: the agent posts lease every
 // leaseEvery, and the session ends when none arrived for leaseFor; it posts
 // removed the moment the card leaves the reader. Any refusal of a lease means
 // that the session is over. act is a handle of an act of this card that was
@@ -88,12 +88,15 @@
 // act: opens the handle that the page carried. kind is issue, renew, repair or
 // clear. card is the serial of the card that alone may be used. keys is a
 // list of {use,id,algorithm?}: use authentication, then signing; id the CKA_ID;
-// algorithm P-256 (the default), P-384, RSA-2048 or RSA-3072. soPins is
+// algorithm P-256 (the default), P-384, RSA-2048 or RSA-3072; for clear it is
+// empty. An agent refuses ids that are equal, empty or longer than 32 bytes, and
+// an id whose key bears a certificate that isn't the act's. soPins is
 // [{generation,sealed}], oldest first, at most two, sealed to agentKey, and
 // given for kinds that need the card's security officer PIN; a card that the act
 // empties ends with the last of them as its SO PIN. holder is for the agent's own page. locked
 // asks that nobody knows the passcode of the issued card. certificates are there
-// when they were issued already. The same agent key may ask again and gets the
+// when they were issued already; they name one holder, and none but whom their
+// issuer named on this card before. The same agent key may ask again and gets the
 // same answer.
 //
 // act/requests: csrs are two PKCS#10 requests (RFC 2986), authentication then
@@ -145,6 +148,7 @@
 // # Page to server
 //
 //	POST   session  pre-session cookie, {result}                → 200 {until,alerts}, a session cookie of a new value
+//	                                                              alerts: [{rule,daysLeft,notAfter}]
 //	POST   session  session cookie, {result,purpose:"stepup"}  → the same
 //	DELETE session  session cookie                              → 204
 //
