@@ -295,3 +295,60 @@ func TestAgentIssueLeft(t *testing.T) {
 		})
 	}
 }
+
+// The agent dies after its requests were stored and before the CA answered. The
+// next agent makes other requests for the same keys, byte by byte; it ends with
+// the certificates of the stored ones once the CA is back, at the next sign-in or
+// the next try.
+func TestAgentRequestsStored(t *testing.T) {
+	cut := func(d *desk, run func()) {
+		d.ca.stopped.Store(true)
+		d.setGate(func(path string, before bool) bool {
+			if path == "act/requests" && !before {
+				d.setGate(nil)
+				d.kill()
+				return false
+			}
+			return true
+		})
+		run()
+		d.restart()
+		d.ca.stopped.Store(false)
+	}
+	t.Run("renewal", func(t *testing.T) {
+		d := newDesk(t)
+		serial := d.issued()
+		c, err := d.module.Card(t.Context(), card.Selector{Serial: serial})
+		require.NoError(t, err)
+		old, err := c.Certificates(t.Context())
+		require.NoError(t, err)
+		d.clock.Set(old[0].X509.NotAfter.Add(-24 * time.Hour))
+		b := d.browser()
+		b.signIn(passcode)
+		cut(d, func() {
+			task, err := d.Run(t.Context(), b.ticket("/renew"), typed(passcode))
+			require.NoError(t, err)
+			require.NotEqual(t, agent.Done, task.State)
+		})
+		b = d.browser()
+		b.signIn(passcode) // and finishes what was left
+		require.Contains(t, b.signIn(passcode), `"alerts":[]`)
+		now, err := c.Certificates(t.Context())
+		require.NoError(t, err)
+		require.Len(t, now, 2)
+	})
+	t.Run("issue", func(t *testing.T) {
+		d := newDesk(t)
+		serial := d.blank(0)
+		issue := func() agent.Task {
+			founded, err := d.service.Bootstrap(t.Context(), founder(serial))
+			require.NoError(t, err)
+			task, err := d.Run(t.Context(), agent.Request{Kind: agent.Issue, Server: d.web.URL, Handle: founded.Act.Handle}, chosen(passcode))
+			require.NoError(t, err)
+			return task
+		}
+		cut(d, func() { require.NotEqual(t, agent.Done, issue().State) })
+		d.done(issue())
+		d.browser().signIn(passcode)
+	})
+}

@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,6 +19,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +51,7 @@ type desk struct {
 	master  *careid.SoftwareMaster
 	store   careid.Store
 	service *careid.Service
+	ca      *halting
 	cards   *cardhttp.Handler
 	web     *httptest.Server
 	log     *buffer
@@ -114,8 +119,9 @@ func (d *desk) startServer() {
 	d.web = httptest.NewUnstartedServer(nil)
 	url := "http://" + d.web.Listener.Addr().String()
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	d.ca = &halting{CA: pkitest.New(t, pkitest.Config{Now: d.clock.Now})}
 	d.service, err = careid.New(careid.Config{
-		Store: store, CA: pkitest.New(t, pkitest.Config{Now: d.clock.Now}), Sender: d, CardMaster: d.master,
+		Store: store, CA: d.ca, Sender: d, CardMaster: d.master,
 		Servers: []string{url}, Origins: []string{url}, Now: d.clock.Now, Log: log,
 	})
 	require.NoError(t, err)
@@ -159,6 +165,28 @@ func (d *desk) renewPage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.Error(w, err.Error(), http.StatusForbidden)
+}
+
+// halting is a CA that a test may stop before it signs.
+type halting struct {
+	careid.CA
+	stopped atomic.Bool
+}
+
+var errHalted = errors.New("the signer is away")
+
+func (h *halting) Issue(ctx context.Context, act string, subject pkix.Name, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	if h.stopped.Load() {
+		return nil, errHalted
+	}
+	return h.CA.Issue(ctx, act, subject, csrs)
+}
+
+func (h *halting) Renew(ctx context.Context, act string, old []*x509.Certificate, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	if h.stopped.Load() {
+		return nil, errHalted
+	}
+	return h.CA.Renew(ctx, act, old, csrs)
 }
 
 // gated lets a test see and cut the wire.
