@@ -30,7 +30,9 @@
 // (journal_mode WAL, synchronous FULL, BEGIN IMMEDIATE), each behind its own
 // savepoint: one that fails, panics or leaves its goroutine takes back its own
 // rows and nobody else's. If the commit itself fails, every job of the group
-// gets that error. A job that has begun runs to its end; a context that ends
+// gets that error. While another process or pool has the file, a group waits
+// half a minute for its turn, or as long as its first job's context lets it. A
+// job that has begun runs to its end; a context that ends
 // before that drops it. Jobs run one after another, so a function must not
 // wait for the network, or for another Write of the same database (that is
 // [ErrNested]).

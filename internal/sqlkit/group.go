@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ncruces/go-sqlite3"
 )
 
 // A group ends with the jobs that are waiting, with groupSize jobs or after
@@ -16,6 +18,9 @@ const (
 	groupSize = 256
 	groupTime = 50 * time.Millisecond
 )
+
+// beginTries bounds how often a group waits for busyTimeout to begin.
+const beginTries = 3
 
 var errAborted = errors.New("sqlkit: the job panicked or left its goroutine")
 
@@ -167,15 +172,22 @@ func (w *writer) group(first *job) {
 }
 
 // begin starts the transaction. Only here can the caller's context interrupt
-// the connection, while it waits for another writer of the file.
+// the connection, while it waits for another writer of the file. SQLite's
+// waiting is polling: on a machine without a free core a writer asks a few
+// times a second, and each time another may have the file. So it waits again.
 func (w *writer) begin(ctx context.Context) error {
-	_, err := w.conn.run(ctx, "BEGIN IMMEDIATE")
-	if err == nil {
-		return nil
-	}
-	_ = w.exec("ROLLBACK") // refused unless the interruption came after the start
-	if ctx.Err() != nil {
-		return ctx.Err()
+	var err error
+	for range beginTries {
+		if _, err = w.conn.run(ctx, "BEGIN IMMEDIATE"); err == nil {
+			return nil
+		}
+		_ = w.exec("ROLLBACK") // refused unless the interruption came after the start
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, sqlite3.BUSY) {
+			break
+		}
 	}
 	return fmt.Errorf("sqlkit: beginning to write: %w", err)
 }
