@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -133,8 +134,9 @@ type Service struct {
 	log       *slog.Logger
 	observe   func(context.Context, Event)
 
-	slots chan struct{} // one for each message under way
-	kept  atomic.Pointer[datedPolicy]
+	slots   chan struct{} // one for each message under way
+	hashing chan struct{} // one for each code being hashed
+	kept    atomic.Pointer[datedPolicy]
 }
 
 // New makes a Service. It does no I/O; call Resume once before serving.
@@ -161,7 +163,8 @@ func New(c Config) (*Service, error) {
 		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins),
 		book: book, binding: c.Binding, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
-		slots: make(chan struct{}, c.Queue),
+		slots:   make(chan struct{}, c.Queue),
+		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	p, err := s.policy(s.now())
 	if err != nil {

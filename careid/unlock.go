@@ -70,8 +70,15 @@ const (
 	codeSaltSize = 16
 )
 
-// hashCode is PBKDF2-HMAC-SHA-256. RFC 8018 §5.2.
-func hashCode(code, salt []byte) ([]byte, error) {
+// hashCode is PBKDF2-HMAC-SHA-256. RFC 8018 §5.2. No more of them run at once than there are processors: strangers may
+// ask for it, and what others do in the meantime, with the database's lock perhaps, must not wait for all of them.
+func (s *Service) hashCode(ctx context.Context, code, salt []byte) ([]byte, error) {
+	select {
+	case s.hashing <- struct{}{}:
+		defer func() { <-s.hashing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return pbkdf2.Key(sha256.New, string(code), salt, codeRounds, codeHashSize)
 }
 
@@ -107,7 +114,7 @@ func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarte
 	defer clear(code)
 	c := Code{Request: started.Request, Card: u.Card, Salt: make([]byte, codeSaltSize), State: CodeOpen}
 	_, _ = rand.Read(c.Salt)
-	if c.Hash, err = hashCode(code, c.Salt); err != nil { // for every caller, so that no time tells who exists
+	if c.Hash, err = s.hashCode(ctx, code, c.Salt); err != nil { // for every caller, so that no time tells who exists
 		return started, err
 	}
 	return started, s.change(ctx, "anonymous", "start unlock", u.Card, func(ctx context.Context, tx *Tx, rec *record) error {
@@ -203,7 +210,7 @@ func (s *Service) RedeemUnlock(ctx context.Context, u UnlockCode) (*Reset, error
 	if err != nil {
 		return nil, err
 	}
-	hash, err := hashCode(u.Code, code.Salt)
+	hash, err := s.hashCode(ctx, u.Code, code.Salt)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
 	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
@@ -208,7 +207,7 @@ func TestUnlockCode(t *testing.T) {
 		defer closeThird()
 		u := start(t, h, h.Nurse)
 		var mu sync.Mutex
-		good, busy := 0, 0
+		good := 0
 		rows := audited(t, h, func() {
 			var wait sync.WaitGroup
 			for i := range 100 {
@@ -220,9 +219,6 @@ func TestUnlockCode(t *testing.T) {
 					switch {
 					case err == nil:
 						good++
-					case wardkey.RuleOf(err) == "": // three writers on one file, and a slow machine
-						require.ErrorContains(t, err, "database is locked")
-						busy++
 					default:
 						refused(t, err, "unlock.code")
 					}
@@ -231,7 +227,6 @@ func TestUnlockCode(t *testing.T) {
 			wait.Wait()
 		})
 		require.Equal(t, 1, good)
-		require.Less(t, busy, 50)
 		opened := 0
 		for _, row := range rows {
 			if strings.HasPrefix(row.Detail, "reset opened") {
@@ -239,8 +234,7 @@ func TestUnlockCode(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, opened)
-		require.LessOrEqual(t, len(rows), 100-busy)
-		require.Greater(t, len(rows), 50)
+		require.Len(t, rows, 100)
 	})
 	t.Run("threat005", func(t *testing.T) {
 		h := careidtest.New(t, careidtest.Config{})
