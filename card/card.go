@@ -13,6 +13,8 @@ import (
 type Selector struct {
 	Serial string // as printed on the card: the token's serial number
 	Label  string
+
+	Manufacturer, Model string
 }
 
 // Card is one smartcard, known by its serial: it stays usable when the card is
@@ -84,7 +86,9 @@ func only(slots []Slot, sel Selector) (*Slot, error) {
 func (sel Selector) matches(t *TokenInfo) bool {
 	return t != nil && t.Serial != "" &&
 		(sel.Serial == "" || sel.Serial == t.Serial) &&
-		(sel.Label == "" || sel.Label == t.Label)
+		(sel.Label == "" || sel.Label == t.Label) &&
+		(sel.Manufacturer == "" || sel.Manufacturer == t.Manufacturer) &&
+		(sel.Model == "" || sel.Model == t.Model)
 }
 
 // Serial is the card's serial number.

@@ -41,7 +41,10 @@
 // A login belongs to the Card value that made it, though PKCS#11 keeps it for the
 // process: another Card of the same serial doesn't sign with it. The security
 // officer's work ([Card.ResetPIN], [Card.SO]) begins by logging the holder out
-// and ends with nobody logged in.
+// and ends with nobody logged in. Cards with a PUK instead are unlocked by
+// [Card.ResetPINByPUK]; which of the two a card wants can't be asked of it.
+//
+// Where [TokenInfo].PINPad is set, a nil PIN is asked for at the reader.
 //
 // # Signatures
 //
@@ -63,9 +66,8 @@
 // The module is loaded into the process (cgo). Built without cgo, Open answers
 // ErrUnsupported. It was run on Linux with SoftHSM 2.6.1, by itself and under
 // cardtest's shim; for Windows it is only built (64 bits, mingw-w64), and for
-// macOS only vetted. Not done yet: PIN pads were not tried with a reader, and
-// cards that are unlocked by a PUK in C_SetPIN instead of C_InitPIN can't be
-// unlocked.
+// macOS only vetted. PIN pads and PUKs were tried with cardtest's virtual cards
+// and not with a reader.
 //
 // Specification: PKCS#11 Cryptographic Token Interface v2.40, OASIS.
 package card

@@ -22,6 +22,7 @@ func (s *sentinel) Rule() string { return s.rule }
 var (
 	ErrUnsupported error = &sentinel{"card.unsupported", "card: not supported by this build, module or card"}
 	ErrUntrusted   error = &sentinel{"module.untrusted", "card: module can be replaced by others"}
+	ErrURI         error = &sentinel{"module.failed", "card: not a PKCS#11 URI that is taken"}
 	ErrModule      error = &sentinel{"module.failed", "card: module failed"}
 	ErrClosed      error = &sentinel{"module.closed", "card: module is closed"}
 	ErrNoCard      error = &sentinel{"card.absent", "card: no such card in any reader"}

@@ -5,6 +5,7 @@ package card
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 
 // Config says which PKCS#11 module to open.
 type Config struct {
-	// Module is the absolute path of the module (a .so, .dylib or .dll). A
-	// relative path, and a file or folder that others can write to, is refused.
+	// Module is the absolute path of the module (a .so, .dylib or .dll), or a
+	// PKCS#11 URI whose module-path names it; what else the URI says is for
+	// ParseURI. A relative path, and a file or folder that others can write to, is
+	// refused.
 	Module string
 	// Poll is the time between two looks at the readers while somebody reads
 	// Events. Default 250 ms.
@@ -66,7 +69,8 @@ var libraries = struct {
 
 // Open loads and initialises a module. Several Modules of one file in one
 // process share it. ErrUntrusted: the path is relative or others can replace
-// the file. ErrUnsupported: built without cgo. ErrModule: it can't be loaded
+// the file. ErrURI: it is a URI with a PIN, or one that says more than can be
+// kept to. ErrUnsupported: built without cgo. ErrModule: it can't be loaded
 // (with the system's own text) or initialised.
 //
 // A module that other code of this process initialised already is adopted, and
@@ -74,7 +78,15 @@ var libraries = struct {
 // honest: it runs inside this process and sees every PIN.
 func Open(c Config) (*Module, error) {
 	c = c.withDefaults()
-	path, err := trusted(c.Module)
+	path := c.Module
+	if strings.HasPrefix(path, uriScheme) {
+		u, err := ParseURI(path)
+		if err != nil {
+			return nil, err
+		}
+		path = u.Module
+	}
+	path, err := trusted(path)
 	if err != nil {
 		return nil, err
 	}

@@ -174,3 +174,20 @@ func TestContext(t *testing.T) {
 	so.Close()
 	require.Equal(t, card.PINReady, d.state())
 }
+
+func TestOpenByURI(t *testing.T) {
+	d := newDesk(t)
+	uri := "pkcs11:model=Virtual%20card;manufacturer=Wardkey;token=Wardkey%20card;serial=" + d.serial + ";id=%02?module-path=" + d.tray.Module()
+	m := open(t, uri)
+	u, err := card.ParseURI(uri)
+	require.NoError(t, err)
+	c, err := m.Card(t.Context(), u.Card)
+	require.NoError(t, err)
+	k, err := c.Key(t.Context(), u.Key)
+	require.NoError(t, err)
+	require.Equal(t, "signing", k.Label())
+	for _, other := range []card.Selector{{Model: "other"}, {Manufacturer: "other"}, {Label: "other"}, {Serial: "other"}} {
+		_, err := m.Card(t.Context(), other)
+		require.ErrorIs(t, err, card.ErrNoCard)
+	}
+}

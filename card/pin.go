@@ -245,7 +245,7 @@ func (t *token) logout() {
 // Login. This Card's login stays; without one, the current PIN is logged in for
 // the change and out again, as Login would: in a session where nobody is logged
 // in, some cards take the first PIN of C_SetPIN for a PUK. nil for both asks the
-// reader's PIN pad. The caller clears both. (PKCS#11 v2.40 §5.6, C_SetPIN)
+// reader's PIN pad. The caller clears both. (PKCS#11 v2.40 §5.5, C_SetPIN)
 func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
 	if err := c.acquire(ctx); err != nil {
 		return err

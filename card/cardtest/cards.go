@@ -25,7 +25,13 @@ type Card struct {
 type record struct {
 	Seq    uint64
 	Serial [32]byte
-	_      [24]byte
+
+	Events    uint32 // insertions and removals
+	Behaviour uint32 // changes of what follows
+	Flags     uint32
+	Slow      uint32
+	Fail      uint32
+	_         uint32
 }
 
 const recordSize = 64
@@ -79,13 +85,18 @@ func (t *Tray) read(reader int) (record, error) {
 // write puts a card into a reader, or none: first the card, then the number
 // that tells of it.
 func (t *Tray) write(reader int, r record, serial string) error {
-	raw := make([]byte, recordSize)
-	copy(raw[8:], serial)
+	r.Serial = [32]byte{}
+	copy(r.Serial[:], serial)
+	r.Events++
+	raw, err := binary.Append(nil, binary.NativeEndian, r)
+	if err != nil {
+		return err
+	}
 	at := int64(reader) * recordSize
 	if _, err := t.file.WriteAt(raw[8:], at+8); err != nil {
 		return err
 	}
-	_, err := t.file.WriteAt(binary.NativeEndian.AppendUint64(nil, r.Seq+1), at)
+	_, err = t.file.WriteAt(binary.NativeEndian.AppendUint64(nil, r.Seq+1), at)
 	return err
 }
 

@@ -32,6 +32,11 @@
 // the same one; a call that was inside the module answers CKR_DEVICE_REMOVED. A
 // card that was out is logged out, even if it was away between two calls only.
 //
+// [Tray.Behave] makes a card slow, hanging, full, read-only or failing at one
+// call, and gives it traits that other makes have: a PUK, a PIN pad, fewer
+// mechanisms. C_WaitForSlotEvent tells of insertions and removals, polled or
+// waited for.
+//
 // # What it needs
 //
 // SoftHSM 2 and a C compiler, or, where there is none, a shim built before:

@@ -152,7 +152,8 @@ func build(cc, cache, path string) error {
 	out := filepath.Join(work, "cardshim.so")
 	args := []string{
 		"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out,
-		filepath.Join(work, "shim", "cardshim.c"), filepath.Join(work, "shim", "tray.c"), "-ldl", "-lpthread",
+		filepath.Join(work, "shim", "cardshim.c"), filepath.Join(work, "shim", "tray.c"),
+		filepath.Join(work, "shim", "behaviour.c"), "-ldl", "-lpthread",
 	}
 	if said, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s: %w\n%s", ErrNoShim, cc, err, said)

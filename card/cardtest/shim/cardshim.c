@@ -5,10 +5,12 @@
  * stay locked, sessions that die with the card. Each reader has its own copy of
  * SoftHSM, initialised while a card is in and finalised when it is pulled, so
  * what a removal does here is what the module itself makes of it. */
+#define _GNU_SOURCE
 #include "tray.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -46,9 +48,11 @@ static ck_ulong by_slot(ck_ulong slot, reader **out) {
 	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
 	if (slot >= (ck_ulong)reader_count) return CKR_SLOT_ID_INVALID;
 	reader *r = *out = &readers[slot];
+	ck_ulong rv = suffer(r, running);
+	if (rv) return rv;
 	enter(r);
 	if (r->up) return CKR_OK;
-	ck_ulong rv = r->broken ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
+	rv = r->broken ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
 	pthread_rwlock_unlock(&r->lock);
 	return rv;
 }
@@ -62,10 +66,12 @@ static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 	ck_ulong i = h >> 32 & 0xff;
 	if (i >= (ck_ulong)reader_count) return CKR_SESSION_HANDLE_INVALID;
 	reader *r = *out = &readers[i];
+	ck_ulong rv = suffer(r, running);
+	if (rv) return rv;
 	enter(r);
 	*s = h & 0xffffffff;
 	if (r->up && h >> 40 == r->gen) return CKR_OK;
-	ck_ulong rv = r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
+	rv = r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
 	pthread_rwlock_unlock(&r->lock);
 	return rv;
 }
@@ -74,7 +80,9 @@ static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 	static ck_ulong name(PARAMS##n) {                        \
 		reader *r;                                           \
 		ck_ulong s, rv = by_session(h, &r, &s);              \
-		return rv ? rv : leave(r, r->in->name(ARGS##n));     \
+		if (rv) return rv;                                   \
+		rv = refuse(r, #name, (ck_ulong[]){ARGS##n});        \
+		return leave(r, rv ? rv : r->in->name(ARGS##n));     \
 	}
 OPERATION_STATE(PASS)
 PASSED_ON(PASS)
@@ -91,6 +99,8 @@ static ck_ulong C_Initialize(ck_initialize_args *args) {
 	(void)args;
 	pthread_mutex_lock(&starting);
 	ck_ulong rv = started ? CKR_CRYPTOKI_ALREADY_INITIALIZED : tray_open() ? CKR_DEVICE_ERROR : CKR_OK;
+	for (int i = 0; !rv && i < reader_count; i++)
+		readers[i].told = __atomic_load_n(&record_of(&readers[i])->events, __ATOMIC_ACQUIRE);
 	if (!rv) __atomic_store_n(&started, 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&starting);
 	return rv;
@@ -168,6 +178,8 @@ static ck_ulong C_GetTokenInfo(ck_ulong slot, ck_token_info *info) {
 	tries_unlock(r, &t);
 	if (rv) return leave(r, rv);
 	info->flags &= ~(ck_ulong)0x770000; /* SoftHSM's own idea of the counters */
+	if (behaves(r, READ_ONLY)) info->flags |= CKF_WRITE_PROTECTED;
+	if (behaves(r, PIN_PAD)) info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	if (info->flags & CKF_TOKEN_INITIALIZED) {
 		info->flags |= pin_flags(t.user, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
 		info->flags |= pin_flags(t.so, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
@@ -194,6 +206,7 @@ static ck_ulong C_OpenSession(ck_ulong slot, ck_ulong flags, void *app, void *no
 	reader *r;
 	ck_ulong s, rv = by_slot(slot, &r);
 	if (rv) return rv;
+	if (behaves(r, READ_ONLY) && flags & CKF_RW_SESSION) return leave(r, CKR_TOKEN_WRITE_PROTECTED);
 	rv = r->in->C_OpenSession(r->slot, flags, app, notify, &s);
 	if (!rv) *session = outer(r, s);
 	return leave(r, rv);
@@ -236,11 +249,22 @@ static ck_ulong finish(reader *r, tries *t, int so, ck_ulong rv) {
 	return rv;
 }
 
+/* from_pad is the PIN typed at the reader, if the caller gave none and the reader
+ * has a pad. */
+static ck_ulong from_pad(const reader *r, typed *t, ck_byte **pin, ck_ulong *len) {
+	if (*pin || !behaves(r, PIN_PAD)) return CKR_OK;
+	ck_ulong rv = pad_read(r, t);
+	if (!rv) *pin = t->pin, *len = t->len;
+	return rv;
+}
+
 static ck_ulong C_Login(ck_ulong h, ck_ulong user, ck_byte *pin, ck_ulong pin_len) {
 	reader *r;
 	tries t;
+	typed pad;
 	ck_ulong s, rv = by_session(h, &r, &s);
 	if (rv) return rv;
+	if ((rv = from_pad(r, &pad, &pin, &pin_len))) return leave(r, rv);
 	if ((rv = begin(r, &t, user == CKU_SO))) return leave(r, rv);
 	rv = r->in->C_Login(s, user, pin, pin_len);
 	ck_ulong told = finish(r, &t, user == CKU_SO, rv);
@@ -248,13 +272,42 @@ static ck_ulong C_Login(ck_ulong h, ck_ulong user, ck_byte *pin, ck_ulong pin_le
 	return leave(r, told);
 }
 
+/* hold makes the lock on a reader this thread's alone. */
+static ck_ulong hold(reader *r) {
+	pthread_rwlock_unlock(&r->lock);
+	pthread_rwlock_wrlock(&r->lock);
+	if (r->up && r->seq == current(r)) return CKR_OK;
+	pthread_rwlock_unlock(&r->lock);
+	return CKR_DEVICE_REMOVED;
+}
+
+/* by_puk is C_SetPIN of cards that take their PUK for the old PIN where nobody is
+ * logged in. The PUK is the security officer's PIN; it holds the reader alone,
+ * so that nobody else sees that login. */
+static ck_ulong by_puk(reader *r, ck_ulong s, ck_byte *puk, ck_ulong puk_len, ck_byte *pin, ck_ulong pin_len) {
+	tries t;
+	ck_ulong rv = hold(r);
+	if (rv) return rv;
+	if ((rv = begin(r, &t, 1))) return leave(r, rv);
+	rv = r->in->C_Login(s, CKU_SO, puk, puk_len);
+	if (!rv) {
+		rv = r->in->C_InitPIN(s, pin, pin_len);
+		if (!rv) t.user = 0;
+		r->in->C_Logout(s);
+	}
+	return leave(r, finish(r, &t, 1, rv));
+}
+
 static ck_ulong C_SetPIN(ck_ulong h, ck_byte *old, ck_ulong old_len, ck_byte *pin, ck_ulong pin_len) {
 	reader *r;
 	tries t;
+	typed before, after;
 	ck_session_info info;
 	ck_ulong s, rv = by_session(h, &r, &s);
 	if (rv) return rv;
 	if ((rv = r->in->C_GetSessionInfo(s, &info))) return leave(r, rv);
+	if ((rv = from_pad(r, &before, &old, &old_len)) || (rv = from_pad(r, &after, &pin, &pin_len))) return leave(r, rv);
+	if (info.state == CKS_RW_PUBLIC_SESSION && behaves(r, PUK)) return by_puk(r, s, old, old_len, pin, pin_len);
 	int so = info.state == CKS_RW_SO_FUNCTIONS;
 	if ((rv = begin(r, &t, so))) return leave(r, rv);
 	return leave(r, finish(r, &t, so, r->in->C_SetPIN(s, old, old_len, pin, pin_len)));
@@ -263,8 +316,10 @@ static ck_ulong C_SetPIN(ck_ulong h, ck_byte *old, ck_ulong old_len, ck_byte *pi
 static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
 	reader *r;
 	tries t;
+	typed pad;
 	ck_ulong s, rv = by_session(h, &r, &s);
 	if (rv) return rv;
+	if ((rv = from_pad(r, &pad, &pin, &pin_len))) return leave(r, rv);
 	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
 	rv = tries_keep(r, &t) ? CKR_DEVICE_ERROR : r->in->C_InitPIN(s, pin, pin_len);
 	if (!rv) t.user = 0, rv = tries_save(&t) ? CKR_DEVICE_ERROR : CKR_OK;
@@ -278,13 +333,7 @@ static ck_ulong C_InitToken(ck_ulong slot, ck_byte *pin, ck_ulong pin_len, ck_by
 	reader *r;
 	tries t;
 	ck_ulong rv = by_slot(slot, &r);
-	if (rv) return rv;
-	pthread_rwlock_unlock(&r->lock);
-	pthread_rwlock_wrlock(&r->lock);
-	if (!r->up || r->seq != current(r)) {
-		pthread_rwlock_unlock(&r->lock);
-		return CKR_DEVICE_REMOVED;
-	}
+	if (rv || (rv = hold(r))) return rv;
 	if ((rv = begin(r, &t, 1))) goto out;
 	rv = r->in->C_InitToken(r->slot, pin, pin_len, label);
 	if (!rv) t.user = 0;
@@ -294,9 +343,21 @@ out:
 	return leave(r, rv);
 }
 
+/* C_WaitForSlotEvent tells of each reader once what happened since it told of it
+ * last, or since C_Initialize. Who waits is woken by C_Finalize. */
 static ck_ulong C_WaitForSlotEvent(ck_ulong flags, ck_ulong *slot, void *reserved) {
-	(void)flags, (void)slot, (void)reserved;
-	return running() ? CKR_FUNCTION_NOT_SUPPORTED : CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!slot || reserved) return CKR_ARGUMENTS_BAD;
+	while (running()) {
+		for (int i = 0; i < reader_count; i++) {
+			uint32_t now = __atomic_load_n(&record_of(&readers[i])->events, __ATOMIC_ACQUIRE);
+			if (__atomic_exchange_n(&readers[i].told, now, __ATOMIC_ACQ_REL) == now) continue;
+			*slot = i;
+			return CKR_OK;
+		}
+		if (flags & CKF_DONT_BLOCK) return CKR_NO_EVENT;
+		usleep(5000);
+	}
+	return CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
 #define ENTRY(name, n) name,

@@ -62,6 +62,12 @@ uint64_t current(const reader *r) {
 	return __atomic_load_n(&records[r - readers].seq, __ATOMIC_ACQUIRE);
 }
 
+const record *record_of(const reader *r) { return &records[r - readers]; }
+
+void card_file(const reader *r, const char *name, char *path, unsigned long size) {
+	snprintf(path, size, "%s/cards/%s/%s", folder, r->serial, name);
+}
+
 /* read_record reads under the lock that the tray writes under. A new file
  * description each time, because flock is a description's. */
 static int read_record(const reader *r, record *rec) {

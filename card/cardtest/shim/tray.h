@@ -16,8 +16,16 @@ enum { MAX_READERS = 16, SERIAL_MAX = 16, TRIES = 3 };
 typedef struct {
 	uint64_t seq;
 	char serial[32]; /* "" for no card */
-	char unused[24];
+	uint32_t events;    /* counts insertions and removals */
+	uint32_t behaviour; /* counts the changes of what follows */
+	uint32_t flags;     /* HANGS, … */
+	uint32_t slow;      /* milliseconds before each call */
+	uint32_t fail;      /* this call answers CKR_DEVICE_ERROR; 0 for none */
+	uint32_t unused;
 } record;
+
+/* How a card behaves, beyond what it must. */
+enum { HANGS = 1, FULL = 2, READ_ONLY = 4, NO_DIGESTS = 8, NO_HASHING = 16, PUK = 32, PIN_PAD = 64 };
 
 /* One reader in this process. Calls hold lock for reading while they are inside
  * the module, so that a card is taken out only between them. */
@@ -31,6 +39,8 @@ typedef struct {
 	ck_ulong slot;     /* where the module shows the card */
 	ck_functions *in;  /* SoftHSM's, this reader's own copy */
 	char env[4200];    /* NAME=path of its configuration, part of the environment */
+	uint64_t calls;    /* since which change of behaviour, and how many */
+	uint32_t told;     /* the events that C_WaitForSlotEvent told of */
 } reader;
 
 extern reader readers[MAX_READERS];
@@ -42,6 +52,19 @@ int tray_open(void);
 void bring(reader *r);
 /* current is the seq in the reader's record. */
 uint64_t current(const reader *r);
+const record *record_of(const reader *r);
+/* card_file is the path of a file of the card in the reader. */
+void card_file(const reader *r, const char *name, char *path, unsigned long size);
+
+int behaves(const reader *r, uint32_t flag);
+/* suffer comes before each call, while nothing is locked: it hangs, waits, and
+ * answers what the call fails with. */
+ck_ulong suffer(reader *r, int (*running)(void));
+/* refuse is what a call that is passed on fails with. */
+ck_ulong refuse(const reader *r, const char *name, const ck_ulong *args);
+/* pad_read takes the next PIN that was typed at the reader. */
+typedef struct { ck_byte pin[256]; ck_ulong len; } typed;
+ck_ulong pad_read(const reader *r, typed *t);
 /* moved tells other processes to look again, after the card was initialised. */
 int moved(reader *r);
 /* find_token is where the module shows the card. */

@@ -23,6 +23,8 @@ typedef struct {
 	void *openSession, *closeSession, *closeAllSessions, *getSessionInfo;
 	void *getOperationState, *setOperationState;
 	ulong_t (*login)(ulong_t session, ulong_t user, byte_t *pin, ulong_t pinLen);
+	void *logoutToCancelFunction[48];
+	ulong_t (*waitForSlotEvent)(ulong_t flags, ulong_t *slot, void *reserved);
 } functions;
 #ifdef _WIN32
 #pragma pack(pop)
@@ -42,6 +44,10 @@ static inline ulong_t bridge_initPIN(functions *f, ulong_t session, byte_t *pin,
 }
 static inline ulong_t bridge_setPIN(functions *f, ulong_t session, byte_t *old, ulong_t oldLen, byte_t *new_, ulong_t newLen) {
 	return f->setPIN(session, old, oldLen, new_, newLen);
+}
+static inline ulong_t bridge_waitForSlotEvent(functions *f, ulong_t flags, ulong_t *slot) {
+	*slot = 0;
+	return f->waitForSlotEvent(flags, slot, 0);
 }
 static inline ulong_t bridge_login(functions *f, ulong_t session, ulong_t user, byte_t *pin, ulong_t n) {
 	return f->login(session, user, pin, n);

@@ -37,13 +37,16 @@ func result(name string, rv uint) error {
 	if rv == OK {
 		return nil
 	}
+	return &Error{Func: name, Code: rv, Name: Name(rv)}
+}
+
+// Name is the standard's name of a return value, or its number.
+func Name(rv uint) string {
 	text := pkcs11.Error(rv).Error()
 	if i := strings.LastIndex(text, "CKR_"); i >= 0 {
-		text = text[i:]
-	} else {
-		text = fmt.Sprintf("CK_RV 0x%X", rv)
+		return text[i:]
 	}
-	return &Error{Func: name, Code: rv, Name: text}
+	return fmt.Sprintf("CK_RV 0x%X", rv)
 }
 
 // from makes our error of one of miekg's.

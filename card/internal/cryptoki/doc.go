@@ -6,7 +6,8 @@
 // Calls that github.com/miekg/pkcs11 makes rightly go through it. A small
 // bridge of our own does the rest: loading a module with the system's own
 // error text and C_GetFunctionList's return value checked (miekg crashes on
-// the first call when a module refuses), and PINs as bytes, with NULL for a
+// the first call when a module refuses), C_WaitForSlotEvent with its return value
+// (miekg drops it), and PINs as bytes, with NULL for a
 // reader with its own PIN pad (miekg takes strings, which can't be cleared, and
 // never passes NULL).
 //

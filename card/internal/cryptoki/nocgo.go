@@ -4,9 +4,14 @@
 
 package cryptoki
 
+import "fmt"
+
 // Lib is never made without cgo; its methods are there so that package card is
 // one source for both builds.
 type Lib struct{}
+
+// Name has no names without miekg's table.
+func Name(rv uint) string { return fmt.Sprintf("CK_RV 0x%X", rv) }
 
 // Open answers ErrNoCgo.
 func Open(string) (*Lib, error) { return nil, ErrNoCgo }
@@ -14,6 +19,7 @@ func Open(string) (*Lib, error) { return nil, ErrNoCgo }
 func (*Lib) Initialize() error                                 { return ErrNoCgo }
 func (*Lib) Finalize() error                                   { return ErrNoCgo }
 func (*Lib) SlotList(bool) ([]uint, error)                     { return nil, ErrNoCgo }
+func (*Lib) WaitForSlotEvent(bool) (uint, error)               { return 0, ErrNoCgo }
 func (*Lib) SlotInfo(uint) (SlotInfo, error)                   { return SlotInfo{}, ErrNoCgo }
 func (*Lib) TokenInfo(uint) (TokenInfo, error)                 { return TokenInfo{}, ErrNoCgo }
 func (*Lib) OpenSession(slot, flags uint) (Session, error)     { return 0, ErrNoCgo }

@@ -31,6 +31,20 @@ func functionList(path string) (functions, error) {
 	return list, nil
 }
 
+// WaitForSlotEvent is C_WaitForSlotEvent: the slot where something happened.
+// Without block the module answers CKR_NO_EVENT when nothing did; with it, the
+// call can only be ended by Finalize.
+func (l *Lib) WaitForSlotEvent(block bool) (uint, error) {
+	const dontBlock = 1
+	var slot C.ulong_t
+	flags := C.ulong_t(dontBlock)
+	if block {
+		flags = 0
+	}
+	rv := C.bridge_waitForSlotEvent(l.list, flags, &slot)
+	return uint(slot), result("C_WaitForSlotEvent", uint(rv))
+}
+
 // pinBytes is where a PIN lies, for the time of one call; nil is NULL, which
 // asks the reader's own PIN pad.
 func pinBytes(pin []byte) (*C.byte_t, C.ulong_t) {
