@@ -21,7 +21,8 @@
 // # What is on a card
 //
 // The words MUST and MUST NOT are those of RFC 2119. Each point is enforced on
-// what comes back from the signer, byte for byte, before it is committed.
+// what comes back from the signer before it is committed: names, key and extensions
+// byte for byte.
 //
 // Every certificate:
 //   - MUST be X.509 version 3, with a serial number of 128 random bits that is
@@ -90,6 +91,6 @@
 //   - Keys that share a factor with another key, or come from a known bad
 //     generator other than ROCA's, are not recognised.
 //   - One profile and one issuing CA are served below a Base.
-//   - Nothing is signed before what was signed already (ErrClock). After a clock
-//     that stood in the future and signed, issuing waits until that date.
+//   - Nothing is signed before what was signed already (ErrClock). After a clock that
+//     stood in the future, issuing, lists and OCSP wait until that date.
 package pki

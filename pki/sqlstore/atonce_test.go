@@ -18,8 +18,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
+	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
 	"github.com/wardkey-sdk/wardkey/pki/stepca"
 )
 
@@ -37,7 +39,7 @@ type crowd struct {
 	revoked  map[string]bool // serials that were confirmed as revoked for good
 }
 
-func newCrowd(t *testing.T) *crowd {
+func newCrowd(t *testing.T, open func() *sqlstore.Ledger) *crowd {
 	c := &crowd{
 		t: t, clock: pkitest.NewClock(today), name: pkix.Name{CommonName: "Amina Osei", SerialNumber: "555000000017"},
 		returned: map[string]string{}, revoked: map[string]bool{},
@@ -47,9 +49,8 @@ func newCrowd(t *testing.T) *crowd {
 	require.NoError(t, err)
 	profile, err := pki.NewProfile(pki.ProfileConfig{Base: "http://pki.example.org", UPNSuffix: "care.example.org", Shards: 2})
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "ledger.db")
 	for range 3 {
-		ca, err := pki.New(pki.Config{Signer: c.authority, Chain: c.authority.Chain(), Ledger: openAt(t, path), Profile: profile, Now: c.clock.Now})
+		ca, err := pki.New(pki.Config{Signer: c.authority, Chain: c.authority.Chain(), Ledger: open(), Profile: profile, Now: c.clock.Now})
 		require.NoError(t, err)
 		c.servers = append(c.servers, ca)
 	}
@@ -92,12 +93,28 @@ func (c *crowd) revoke(cert *x509.Certificate, reason int) {
 	}
 }
 
-// Three servers on one SQLite file issue, renew, revoke, hold, release and
+// Three servers on one ledger issue, renew, revoke, hold, release and
 // publish at once, the same acts and different ones. Each act has one answer, a
 // lineage at most one pair that may be renewed, no confirmed revocation is lost,
 // list numbers are used once, and the audit holds.
 func TestManyServersAtOnce(t *testing.T) {
-	c := newCrowd(t)
+	t.Run("sqlite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		manyServers(newCrowd(t, func() *sqlstore.Ledger { return openAt(t, path) }))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		db := postgrestest.Open(t)
+		manyServers(newCrowd(t, func() *sqlstore.Ledger {
+			ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, ledger.Close()) })
+			return ledger
+		}))
+	})
+}
+
+func manyServers(c *crowd) {
+	t := c.t
 	const lineages = 6
 	requests := map[string][]*x509.CertificateRequest{}
 	for l := range lineages {

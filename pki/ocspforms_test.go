@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ocsp"
+)
+
+type ocspID struct {
+	Hash      pkix.AlgorithmIdentifier
+	Name, Key []byte
+	Serial    *big.Int
+}
+
+type ocspAsked struct {
+	ID         ocspID
+	Extensions []pkix.Extension `asn1:"optional,explicit,tag:0"`
+}
+
+type ocspForm struct {
+	TBS struct {
+		Version    int           `asn1:"optional,explicit,tag:0"`
+		Requestor  asn1.RawValue `asn1:"optional,explicit,tag:1"`
+		List       []ocspAsked
+		Extensions []pkix.Extension `asn1:"optional,explicit,tag:2"`
+	}
+}
+
+// form is a request about certificates, to be bent.
+func (h *house) form(certs ...*x509.Certificate) *ocspForm {
+	h.t.Helper()
+	f := &ocspForm{}
+	for _, cert := range certs {
+		der, err := ocsp.CreateRequest(cert, h.Chain()[0], &ocsp.RequestOptions{Hash: crypto.SHA256})
+		require.NoError(h.t, err)
+		var one ocspForm
+		_, err = asn1.Unmarshal(der, &one)
+		require.NoError(h.t, err)
+		f.TBS.List = append(f.TBS.List, one.TBS.List...)
+	}
+	return f
+}
+
+func TestOCSPForms(t *testing.T) {
+	h := newHouse(t)
+	pair := h.issue("first")
+	certificate, other := pair[0], pair[1]
+	nonce := pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}, Value: append([]byte{4, 32}, make([]byte, 32)...)}
+	for name, c := range map[string]struct {
+		bend func(*ocspForm)
+		want []byte // nil: a good answer
+	}{
+		"plain":           {func(*ocspForm) {}, nil},
+		"nonce":           {func(f *ocspForm) { f.TBS.Extensions = []pkix.Extension{nonce} }, nil},
+		"request's own":   {func(f *ocspForm) { f.TBS.List[0].Extensions = []pkix.Extension{nonce} }, nil},
+		"thirty":          {func(f *ocspForm) { f.TBS.List = slices.Repeat(f.TBS.List, 30) }, ocsp.MalformedRequestErrorResponse},
+		"two":             {func(f *ocspForm) { f.TBS.List = h.form(certificate, other).TBS.List }, ocsp.MalformedRequestErrorResponse},
+		"the same twice":  {func(f *ocspForm) { f.TBS.List = h.form(certificate, certificate).TBS.List }, ocsp.MalformedRequestErrorResponse},
+		"none":            {func(f *ocspForm) { f.TBS.List = nil }, ocsp.MalformedRequestErrorResponse},
+		"no serial":       {func(f *ocspForm) { f.TBS.List[0].ID.Serial = new(big.Int) }, ocsp.MalformedRequestErrorResponse},
+		"negative serial": {func(f *ocspForm) { f.TBS.List[0].ID.Serial = big.NewInt(-1) }, ocsp.MalformedRequestErrorResponse},
+		"huge": {func(f *ocspForm) {
+			nonce := nonce
+			nonce.Value = append([]byte{4, 0x82, 0x10, 0}, make([]byte, 4096)...)
+			f.TBS.Extensions = []pkix.Extension{nonce}
+		}, ocsp.MalformedRequestErrorResponse},
+		"MD5": {func(f *ocspForm) { f.TBS.List[0].ID.Hash.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5} }, ocsp.UnauthorizedErrorResponse},
+		"SHA-512": {func(f *ocspForm) {
+			f.TBS.List[0].ID.Hash.Algorithm = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}
+		}, ocsp.UnauthorizedErrorResponse},
+		"name":   {func(f *ocspForm) { f.TBS.List[0].ID.Name[0] ^= 1 }, ocsp.UnauthorizedErrorResponse},
+		"key":    {func(f *ocspForm) { f.TBS.List[0].ID.Key[0] ^= 1 }, ocsp.UnauthorizedErrorResponse},
+		"no key": {func(f *ocspForm) { f.TBS.List[0].ID.Key = nil }, ocsp.UnauthorizedErrorResponse},
+		"key as name": {func(f *ocspForm) {
+			id := &f.TBS.List[0].ID
+			id.Name, id.Key = id.Key, id.Name
+		}, ocsp.UnauthorizedErrorResponse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := h.form(certificate)
+			c.bend(f)
+			der, err := asn1.Marshal(*f)
+			require.NoError(t, err)
+			got := h.ask(der)
+			if c.want != nil {
+				require.Equal(t, c.want, got)
+				return
+			}
+			answer, err := ocsp.ParseResponseForCert(got, certificate, h.Chain()[0])
+			require.NoError(t, err)
+			require.Equal(t, ocsp.Good, answer.Status)
+		})
+	}
+}
+
+// The same request in every spelling that clients use in a path.
+func TestOCSPPaths(t *testing.T) {
+	h := newHouse(t)
+	certificate := h.issue("first")[0]
+	var text string
+	var der []byte
+	for n := range 2000 { // one whose base64 has / and +
+		f := h.form(certificate)
+		value := make([]byte, n%12+1)
+		_, err := rand.Read(value)
+		require.NoError(t, err)
+		f.TBS.List[0].Extensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: value}}
+		der, err = asn1.Marshal(*f)
+		require.NoError(t, err)
+		if text = base64.StdEncoding.EncodeToString(der); strings.Contains(text, "/") && strings.Contains(text, "+") && strings.HasSuffix(text, "=") {
+			break
+		}
+	}
+	require.Regexp(t, `/.*=$`, text)
+	mux := http.NewServeMux()
+	mux.Handle("/deep/down/ocsp/", h.OCSPHandler())
+	mux.Handle("/stripped/", http.StripPrefix("/stripped/", h.OCSPHandler()))
+	fetch := func(path string) []byte {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Body.Bytes()
+	}
+	everything := ""
+	for _, c := range []byte(text) {
+		everything += "%" + string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15])
+	}
+	for _, prefix := range []string{"/deep/down/ocsp/", "/stripped/"} {
+		for name, spelling := range map[string]string{
+			"raw": text, "path": url.PathEscape(text), "query": url.QueryEscape(text), "everything": everything,
+		} {
+			answer, err := ocsp.ParseResponseForCert(fetch(prefix+spelling), certificate, h.Chain()[0])
+			require.NoError(t, err, "%s%s", prefix, name)
+			require.Equal(t, ocsp.Good, answer.Status)
+		}
+		for _, bad := range []string{"", "x", "AAAA", text[:20], text + "AAAA", strings.Repeat("A/", 4000), "%00", strings.Repeat("MAA", 3000)} {
+			require.True(t, bytes.Equal(ocsp.MalformedRequestErrorResponse, fetch(prefix+bad)), "%.20q", bad)
+		}
+	}
+}
