@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
@@ -199,19 +200,17 @@ func newest(all []careid.Certificate, use careid.KeyUse) (careid.Certificate, bo
 // elapsed says a stretch of time in the two words that matter.
 func elapsed(d time.Duration) string {
 	days := int(d / (24 * time.Hour))
-	hours := int(d/time.Hour) % 24
-	minutes := int(d/time.Minute) % 60
-	switch {
-	case days >= 365:
-		return plural(days/365, "year") + " " + plural(days%365, "day")
-	case days > 0:
-		return plural(days, "day") + " " + plural(hours, "hour")
-	case hours > 0:
-		return plural(hours, "hour") + " " + plural(minutes, "minute")
-	case minutes > 0:
-		return plural(minutes, "minute")
+	parts := []struct {
+		n    int
+		word string
+	}{{days / 365, "year"}, {days % 365, "day"}, {int(d/time.Hour) % 24, "hour"}, {int(d/time.Minute) % 60, "minute"}}
+	var words []string
+	for _, p := range parts {
+		if p.n > 0 && len(words) < 2 {
+			words = append(words, plural(p.n, p.word))
+		}
 	}
-	return ""
+	return strings.Join(words, " ")
 }
 
 func plural(n int, word string) string {
