@@ -133,7 +133,7 @@ func (t *task) newestSOPIN() ([]byte, error) {
 // takeOver brings an initialised card to the newest of the act's SO PINs,
 // whichever of them it has.
 func (a *Agent) takeOver(ctx context.Context, c *card.Card, t *task, newest []byte) error {
-	so, _, opened, err := loginSO(ctx, c, t.key, t.view.SOPINs)
+	so, _, opened, err := loginSO(ctx, c, t.key, &t.view.SOPINs)
 	if err != nil {
 		return err
 	}
@@ -147,11 +147,13 @@ func (a *Agent) takeOver(ctx context.Context, c *card.Card, t *task, newest []by
 
 // loginSO logs the security officer in with the first candidate, then the
 // other: at most one wrong try, which the right one makes good. Both are opened
-// before any is tried, so that a server's mistake costs none. The caller closes
-// the session and clears the PIN.
-func loginSO(ctx context.Context, c *card.Card, key *agentKey, candidates []sealedSOPIN) (*card.SOSession, int64, []byte, error) {
+// before any is tried, so that a server's mistake costs none, and the first is
+// dropped once it was wrong, so that going on after a cut costs no second try.
+// The caller closes the session and clears the PIN.
+func loginSO(ctx context.Context, c *card.Card, key *agentKey, list *[]sealedSOPIN) (*card.SOSession, int64, []byte, error) {
 	err := error(errSOPIN)
-	candidates = candidates[:min(len(candidates), 2)] // the protocol knows two; a third try could be the card's last
+	*list = (*list)[:min(len(*list), 2)] // the protocol knows two; a third try could be the card's last
+	candidates := *list
 	pins := make([][]byte, len(candidates))
 	opened := -1
 	defer func() {
@@ -174,6 +176,9 @@ func loginSO(ctx context.Context, c *card.Card, key *agentKey, candidates []seal
 		}
 		if !errors.Is(err, card.ErrWrongSOPIN) {
 			break
+		}
+		if i == 0 && len(candidates) == 2 {
+			*list = candidates[1:]
 		}
 	}
 	return nil, 0, nil, err

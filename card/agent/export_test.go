@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
+
+	"github.com/wardkey-sdk/wardkey/card"
 )
 
 // SignProof signs the claims of a vector, given as JSON.
@@ -43,6 +45,28 @@ func Sees(ctx context.Context, n int, ask func() bool) (yes int) {
 		}
 	}
 	return yes
+}
+
+// LoginSO tries the PINs as an act's candidates, and returns how many are left to
+// be tried another time.
+func LoginSO(ctx context.Context, c *card.Card, pins ...string) (left int, err error) {
+	key, err := newAgentKey()
+	if err != nil {
+		return 0, err
+	}
+	var list []sealedSOPIN
+	for i, pin := range pins {
+		sealed, err := hpke.Seal(key.private.PublicKey(), hpke.HKDFSHA256(), hpke.AES128GCM(), []byte(soPINInfo), []byte(pin))
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, sealedSOPIN{Generation: int64(i + 1), Sealed: sealed})
+	}
+	so, _, _, err := loginSO(ctx, c, key, &list)
+	if err == nil {
+		so.Close()
+	}
+	return len(list), err
 }
 
 // ReadForm reads a form and clears it, after a copy was taken as strings.

@@ -255,6 +255,22 @@ func TestLyingCandidates(t *testing.T) {
 	})
 }
 
+// A candidate that was wrong is not tried again, also where the card was pulled
+// before the other was tried.
+func TestWrongCandidateIsDropped(t *testing.T) {
+	d := newDesk(t, nil)
+	c, err := d.module.Card(t.Context(), card.Selector{Serial: d.personalised(0)})
+	require.NoError(t, err)
+	t.Run("threat013", func(t *testing.T) {
+		left, err := agent.LoginSO(t.Context(), c, "11111111", "22222222", "33333333")
+		require.ErrorIs(t, err, card.ErrWrongSOPIN)
+		require.Equal(t, 1, left)
+		left, err = agent.LoginSO(t.Context(), c, "87654321", "11111111")
+		require.ErrorIs(t, err, card.ErrSOFinalTry, "and the last try is not dared")
+		require.Equal(t, 2, left)
+	})
+}
+
 // What a sign-in finishes on the way never holds it up for longer than a person
 // is patient.
 func TestSignInBesideASilentAct(t *testing.T) {

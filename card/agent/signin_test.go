@@ -197,7 +197,17 @@ func TestEvents(t *testing.T) {
 			got <- e.Name + string(e.Data)
 		}
 	}()
-	time.Sleep(100 * time.Millisecond)
+	// Until the stream is there, a cancelled task tells nobody.
+	require.Eventually(t, func() bool {
+		o, err := d.Start(t.Context(), agent.Request{Kind: agent.Passcode})
+		require.NoError(t, err)
+		require.NoError(t, d.Cancel(t.Context(), o.ID))
+		time.Sleep(30 * time.Millisecond)
+		return len(got) > 0
+	}, 5*time.Second, time.Millisecond)
+	for len(got) > 0 {
+		<-got
+	}
 	next := func() string {
 		select {
 		case e := <-got:
@@ -206,7 +216,7 @@ func TestEvents(t *testing.T) {
 			return "nothing"
 		}
 	}
-	serial := d.personalised(1)
+	d.personalised(1)
 	require.Equal(t, `inserted{"reader":1}`, next())
 	task, err := d.Run(t.Context(), d.signin(), typed("123456"))
 	require.NoError(t, err)
@@ -215,7 +225,6 @@ func TestEvents(t *testing.T) {
 	require.NoError(t, d.tray.Remove(1))
 	require.Equal(t, `removed{"reader":1,"signedIn":true}`, next())
 	require.NotContains(t, d.log.String(), "origin refused")
-	_ = serial
 	d.stop()
 	for range got { // the stream ends with the agent
 	}

@@ -137,7 +137,7 @@ func (a *Agent) reset(ctx context.Context, c *card.Card, t *task, passcode []byt
 // resetCard does steps 2 to 5 of the reset act. The card's calls and the
 // server's are in one SO session, so nothing else touches the card between.
 func (a *Agent) resetCard(ctx context.Context, c *card.Card, t *task, passcode []byte) error {
-	so, generation, opened, err := loginSO(ctx, c, t.key, t.unlock.candidates)
+	so, generation, opened, err := loginSO(ctx, c, t.key, &t.unlock.candidates)
 	if err != nil {
 		return err
 	}
