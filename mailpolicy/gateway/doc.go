@@ -42,5 +42,6 @@
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message
-// that comes round again by its own Received line.
+// that comes round again by its own Received line. A sender that ends TLS in
+// good form in the middle of its last chunk (BDAT) is believed to have sent all.
 package gateway

@@ -13,8 +13,8 @@
 // Config.GCM, AuthEnvelopedData with AES-256-GCM, which holds the message in
 // memory. CBC hides a message but does not show that it was altered on the way
 // (the Efail attacks), GCM does; CBC is the default because mail programs of
-// some years ago read nothing else. Each
-// recipient gets the content key under their own:
+// some years ago read nothing else. Each recipient gets the content key under
+// their own:
 //
 //   - RSA keys by RSAES-OAEP with SHA-256 for the hash and the mask. Config.RSA15
 //     chooses RSAES-PKCS1-v1_5 instead, for clients that know no OAEP. OAEP is
@@ -33,7 +33,9 @@
 // "[...]" for the subject. OuterSubject puts [secure] before it: a reply from a
 // program that knows only the outer subject then still asks for encryption, and
 // nothing of the real one is told. A program without RFC 9788 shows the reader
-// that outer subject; the real one is at the head of the decrypted part.
+// that outer subject; the real one is at the head of the decrypted part. What
+// stays outside stays as it was written: a name beside an address in To is read
+// by everyone on the way.
 //
 // # Who it is written for
 //
