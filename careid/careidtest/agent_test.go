@@ -215,6 +215,7 @@ func TestAgentRemoval(t *testing.T) {
 	serial := d.issued()
 	pull := func() { require.NoError(t, d.tray.Remove(0)) }
 	back := func() { require.NoError(t, d.tray.Insert(0, serial)) }
+	noticed := d.noticer()
 
 	t.Run("threat034", func(t *testing.T) {
 		// Pulled at each step of a sign-in, the card signs nobody in.
@@ -226,7 +227,7 @@ func TestAgentRemoval(t *testing.T) {
 				if path == at.path && before == at.before {
 					d.setGate(nil)
 					pull()
-					time.Sleep(150 * time.Millisecond)
+					noticed()
 				}
 				return true
 			})
@@ -244,8 +245,20 @@ func TestAgentRemoval(t *testing.T) {
 			task, err := d.Run(ctx, b.ticket("/signin"), typed(passcode))
 			require.NoError(t, err)
 			d.done(task)
+			heard := make(chan struct{})
+			d.setGate(func(path string, before bool) bool {
+				if path == "removed" && !before {
+					d.setGate(nil)
+					close(heard)
+				}
+				return true
+			})
 			pull()
-			time.Sleep(500 * time.Millisecond)
+			select {
+			case <-heard:
+			case <-time.After(2 * time.Second):
+				t.Error("the server did not hear of a removal within two seconds")
+			}
 			status, _ := b.redeem(task.Result, "")
 			back()
 			require.NotEqual(t, 200, status)

@@ -248,6 +248,42 @@ func (d *desk) startAgent(origin string) {
 	d.Client = &agent.Client{Base: d.agent.URL, Origin: origin}
 }
 
+// noticer listens to the agent and returns what waits for it to have seen one more
+// removal. Two seconds are the bound for that.
+func (d *desk) noticer() (noticed func()) {
+	seen := make(chan string, 256)
+	go func() {
+		defer close(seen)
+		for e, err := range d.Client.Events(d.t.Context()) {
+			if err != nil {
+				return
+			}
+			seen <- e.Name
+		}
+	}()
+	require.Eventually(d.t, func() bool { // the stream is there once it tells of a task
+		o, err := d.Start(d.t.Context(), agent.Request{Kind: agent.Passcode})
+		require.NoError(d.t, err)
+		require.NoError(d.t, d.Cancel(d.t.Context(), o.ID))
+		time.Sleep(20 * time.Millisecond)
+		return len(seen) > 0
+	}, 5*time.Second, time.Millisecond)
+	return func() {
+		late := time.After(2 * time.Second)
+		for {
+			select {
+			case name, more := <-seen:
+				if name == "removed" || !more {
+					return
+				}
+			case <-late:
+				d.t.Error("the agent did not notice a removal within two seconds")
+				return
+			}
+		}
+	}
+}
+
 func (d *desk) stopAgent() {
 	d.kill()
 	<-d.ended
