@@ -120,7 +120,7 @@ func (s *Service) settleRevocations(ctx context.Context, card string) error {
 const sweep = 500
 
 // Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops spent nonces
-// and results, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it
+// results and handles, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it
 // stands beside an error too when the CA alone could not be told something.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
 func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
@@ -157,7 +157,7 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 		}
 	}
 	if spent {
-		if err := s.store.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.Proofs.Purge(ctx, tx.Wall) }); err != nil {
+		if err := s.store.Write(ctx, s.purge); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -167,6 +167,18 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 		return err
 	})
 	return next, errors.Join(unsettled, err)
+}
+
+// purge drops nonces, results, presences and handles that can't be used any more.
+func (s *Service) purge(ctx context.Context, tx *Tx) error {
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return err
+	}
+	if err := tx.Acts.DropHandles(ctx, tx.Now.Add(-max(policy.HandleLife, policy.CodeFromStart))); err != nil {
+		return err
+	}
+	return tx.Proofs.Purge(ctx, tx.Wall)
 }
 
 // VerifyAudit reads the whole chain of this room and returns how many rows it has; its error names the first bad one.

@@ -100,6 +100,8 @@ type Acts interface {
 	UpdateAct(ctx context.Context, a Act, from ActState) (bool, error)
 	AddHandle(ctx context.Context, h Handle) error
 	Handle(ctx context.Context, hash []byte) (Handle, error)
+	// DropHandles drops those made at or before t.
+	DropHandles(ctx context.Context, t time.Time) error
 }
 
 // Handle is a one-time secret's row: of an act, or, with Act "", of an anonymous unlock.

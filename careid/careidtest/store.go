@@ -224,6 +224,12 @@ func (t *storeTest) acts() {
 		require.Equal(t, h, kept)
 		_, err = tx.Acts.Handle(ctx, []byte("x"))
 		require.ErrorIs(t, err, careid.ErrNotFound)
+		require.NoError(t, tx.Acts.DropHandles(ctx, t.at.Add(-time.Second)))
+		_, err = tx.Acts.Handle(ctx, []byte("h"))
+		require.NoError(t, err)
+		require.NoError(t, tx.Acts.DropHandles(ctx, t.at))
+		_, err = tx.Acts.Handle(ctx, []byte("h"))
+		require.ErrorIs(t, err, careid.ErrNotFound)
 	})
 }
 

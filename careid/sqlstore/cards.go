@@ -4,6 +4,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
 )
@@ -148,6 +149,11 @@ func (a acts) ActsIn(ctx context.Context, state careid.ActState) ([]careid.Act, 
 
 func (a acts) AddHandle(ctx context.Context, h careid.Handle) error {
 	return a.added(ctx, insertHandle, h.Hash, h.Act, h.Bind, unix(h.At))
+}
+
+func (a acts) DropHandles(ctx context.Context, t time.Time) error {
+	_, err := a.changed(ctx, "DELETE FROM careid_handle WHERE at <= $1", unix(t))
+	return err
 }
 
 func (a acts) Handle(ctx context.Context, hash []byte) (careid.Handle, error) {
