@@ -51,7 +51,8 @@ func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x
 	if err != nil {
 		return nil, err
 	}
-	asked := fingerprint([]byte(ActIssue), name, requests[0].der, requests[1].der)
+	// The profile may be another when the act is asked for again.
+	asked := fingerprint([]byte(ActIssue), []byte(subject.CommonName), []byte(subject.SerialNumber), requests[0].der, requests[1].der)
 	defer ca.acts.lock(id)()
 	act := Act{
 		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: asked, Subject: name,

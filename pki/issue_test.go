@@ -267,6 +267,17 @@ func TestActs(t *testing.T) {
 		require.Equal(t, first[0].Raw, again[0].Raw)
 		require.Equal(t, first[1].Raw, again[1].Raw)
 	})
+	t.Run("repeated under another profile", func(t *testing.T) {
+		csrs := requests(t)
+		before, err := h.Issue(t.Context(), "profile", person(), csrs)
+		require.NoError(t, err)
+		again := h.reopen(func(c *pki.Config) {
+			c.Profile = profile(t, pki.ProfileConfig{Organization: "Renamed Trust", Years: 2})
+		})
+		after, err := again.Issue(t.Context(), "profile", person(), csrs)
+		require.NoError(t, err)
+		require.Equal(t, before[0].Raw, after[0].Raw)
+	})
 	t.Run("conflict", func(t *testing.T) {
 		other := person()
 		other.CommonName = "Amina Other"

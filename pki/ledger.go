@@ -133,10 +133,10 @@ type Ledger interface {
 
 	// CommitAct makes the certificates of a Pending act Good, or, for ActRenew
 	// when no pair of the generation before is left without a Revoked
-	// certificate, closes it as CloseAct does. act is as OpenAct
-	// or PendingActs returned it, with the DER of each record filled in. If it
-	// is not Pending in the ledger any more, it is returned as it stands there:
-	// the first commit wins. ErrUnknownAct when there is none, as with CloseAct.
+	// certificate, closes it as CloseAct does. act is as OpenAct or PendingActs
+	// returned it, with the DER of each record filled in. If it is not Pending in
+	// the ledger any more, it is returned as it stands there: the first commit
+	// wins. ErrUnknownAct when there is none, as with CloseAct.
 	CommitAct(ctx context.Context, act Act, at time.Time) (Act, error)
 
 	// CloseAct gives up a Pending act: its serials become Revoked with reason 5

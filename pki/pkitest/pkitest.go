@@ -33,14 +33,14 @@ import (
 // State is a state that a pair of certificates can be in.
 type State int
 
-// The states. The zero value is refused.
+// The states. The zero value is none of them.
 const (
 	Good        State = iota + 1 // issued today
-	RenewalOpen                  // ends in 30 days
+	RenewalOpen                  // ends in 30 days, or in half of a shorter window
 	Expired                      // ended yesterday or before
 	Held                         // issued today and on hold
 	Revoked                      // issued today and revoked, key compromise
-	Superseded                   // ends in 30 days and was renewed
+	Superseded                   // as RenewalOpen, and was renewed
 	Foreign                      // like Good, but of another authority with the same names
 )
 
@@ -65,6 +65,9 @@ func (c Config) withDefaults() (Config, *Clock) {
 	}
 	if c.Profile.UPNSuffix == "" {
 		c.Profile.UPNSuffix = "care.example.org"
+	}
+	if c.Profile.Years == 0 {
+		c.Profile.Years = 3
 	}
 	if c.Now == nil {
 		c.Now = clock.Now
@@ -111,7 +114,7 @@ type CA struct {
 	Ledger pki.Ledger
 
 	mu    sync.Mutex
-	users int
+	made  int // users and renewals, for their numbers
 	pairs map[State]Pair
 }
 
@@ -165,7 +168,7 @@ func Open(c Config) (*CA, error) {
 		return nil, err
 	}
 	ca := &CA{CA: core, Clock: clock, Authority: authority, Ledger: c.Ledger, pairs: map[State]Pair{}}
-	if err := ca.populate(ctx, past, c.Now()); err != nil {
+	if err := ca.populate(ctx, past, c.Now(), c.Profile.Years); err != nil {
 		return nil, err
 	}
 	if ca.pairs[Foreign], err = foreign(ctx, profile, c.Now()); err != nil {
@@ -178,7 +181,8 @@ func Open(c Config) (*CA, error) {
 // Close gives back what the authority holds.
 func (ca *CA) Close() error { return ca.Authority.Close() }
 
-// Pair returns the pair of a state as it was made when the authority was built.
+// Pair returns the pair of a state as it was made when the authority was built,
+// and an empty one for what is no state.
 func (ca *CA) Pair(s State) Pair {
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
@@ -187,7 +191,7 @@ func (ca *CA) Pair(s State) Pair {
 
 // populate makes the pairs, the oldest first, since an authority's calendar
 // doesn't go back.
-func (ca *CA) populate(ctx context.Context, past *Clock, today time.Time) error {
+func (ca *CA) populate(ctx context.Context, past *Clock, today time.Time, years int) error {
 	var err error
 	issueAt := func(at time.Time, states ...State) {
 		past.Set(at)
@@ -198,7 +202,7 @@ func (ca *CA) populate(ctx context.Context, past *Clock, today time.Time) error 
 		}
 	}
 	issueAt(past.Now(), Expired)
-	issueAt(today.AddDate(-3, 0, 30), RenewalOpen, Superseded)
+	issueAt(ca.ending(today, years), RenewalOpen, Superseded)
 	issueAt(today, Good, Held, Revoked)
 	if err != nil {
 		return err
@@ -212,6 +216,12 @@ func (ca *CA) populate(ctx context.Context, past *Clock, today time.Time) error 
 		errs = append(errs, ca.Revoke(ctx, cert, 1, today))
 	}
 	return errors.Join(errs...)
+}
+
+// ending is when a pair was issued that can be renewed today.
+func (ca *CA) ending(today time.Time, years int) time.Time {
+	opens, closes := ca.Profile().Window(today)
+	return today.Add(min(30*24*time.Hour, closes.Sub(opens)/2)).AddDate(-years, 0, 0)
 }
 
 // foreign makes a pair of an authority that shares the names but not the key.
@@ -228,12 +238,16 @@ func foreign(ctx context.Context, profile pki.Profile, at time.Time) (Pair, erro
 	return (&CA{CA: core}).NewPair(ctx)
 }
 
+func (ca *CA) next() int {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	ca.made++
+	return ca.made
+}
+
 // NewPair makes a pair for a person who doesn't exist yet.
 func (ca *CA) NewPair(ctx context.Context) (Pair, error) {
-	ca.mu.Lock()
-	ca.users++
-	id := fmt.Sprintf("%012d", 550000000000+ca.users)
-	ca.mu.Unlock()
+	id := fmt.Sprintf("%012d", 550000000000+ca.next())
 	keys, csrs, err := Requests()
 	if err != nil {
 		return Pair{}, err
@@ -242,13 +256,14 @@ func (ca *CA) NewPair(ctx context.Context) (Pair, error) {
 	return Pair{UserID: id, Certificates: certs, Keys: keys}, err
 }
 
-// RenewPair makes the next pair of a lineage with new keys.
+// RenewPair makes the next pair of a lineage with new keys, under an act of its
+// own each time.
 func (ca *CA) RenewPair(ctx context.Context, old Pair) (Pair, error) {
 	keys, csrs, err := Requests()
 	if err != nil {
 		return Pair{}, err
 	}
-	certs, err := ca.Renew(ctx, fmt.Sprintf("pkitest-renew-%x", old.Certificates[0].SerialNumber), old.Certificates, csrs)
+	certs, err := ca.Renew(ctx, fmt.Sprintf("pkitest-renew-%d", ca.next()), old.Certificates, csrs)
 	return Pair{UserID: old.UserID, Certificates: certs, Keys: keys}, err
 }
 

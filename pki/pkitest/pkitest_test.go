@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,23 @@ func TestStates(t *testing.T) {
 	require.NoError(t, err)
 	_, err = ca.Renew(t.Context(), "again", old.Certificates, csrs)
 	require.ErrorIs(t, err, pki.ErrSuperseded)
+}
+
+// The states hold for every profile.
+func TestStatesOfProfiles(t *testing.T) {
+	for _, c := range []pki.ProfileConfig{{Years: 1}, {Years: 2, RenewalWindow: 7 * 24 * time.Hour}, {Years: 1, RenewalWindow: 72 * time.Hour}} {
+		for _, today := range []time.Time{
+			time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(2027, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+		} {
+			ca := pkitest.New(t, pkitest.Config{Profile: c, Now: func() time.Time { return today }})
+			require.NoError(t, ca.Verify(t.Context(), ca.Pair(pkitest.RenewalOpen).Certificates[0]))
+			require.ErrorIs(t, ca.Verify(t.Context(), ca.Pair(pkitest.Expired).Certificates[0]), pki.ErrExpired)
+			_, err := ca.RenewPair(t.Context(), ca.Pair(pkitest.RenewalOpen))
+			require.NoError(t, err)
+			_, err = ca.RenewPair(t.Context(), ca.Pair(pkitest.Superseded))
+			require.ErrorIs(t, err, pki.ErrSuperseded)
+		}
+	}
 }
 
 func Example() {
