@@ -37,6 +37,7 @@ type Policy struct {
 	CodeFromSent   time.Duration
 	CodeTries      int // of one code
 	CardTries      int // of one card in any 24 hours
+	CardCap        int // of one card in a row, before only the Registration Authority helps
 	ResendGap      time.Duration
 	ResendHour     int // codes to one person in any hour
 	ResetLife      time.Duration
@@ -82,6 +83,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.CodeFromSent, "unlock.life.sent")
 	number(&p.CodeTries, "unlock.code.tries")
 	number(&p.CardTries, "unlock.card.tries")
+	number(&p.CardCap, "unlock.card.cap")
 	duration(&p.ResendGap, "unlock.resend.gap")
 	number(&p.ResendHour, "unlock.resend.hour")
 	duration(&p.ResetLife, "unlock.reset.life")

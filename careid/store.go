@@ -170,6 +170,9 @@ type Unlocks interface {
 	CountTry(ctx context.Context, request, card string, limit int, now time.Time) (bool, error)
 	// CountCardTry counts one try of a card, unless there are limit of them since t.
 	CountCardTry(ctx context.Context, card string, limit int, since, now time.Time) (bool, error)
+	// CardTries is how many tries of a card there were since t and since the last code was sent to the profile that
+	// was used for it.
+	CardTries(ctx context.Context, card, profile string, since time.Time) (int, error)
 	UseCode(ctx context.Context, request string) (bool, error)
 	// EndCodes supersedes every open code that was sent to a profile.
 	EndCodes(ctx context.Context, profile string) error

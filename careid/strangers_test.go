@@ -86,3 +86,59 @@ func spent(t *testing.T, h *careidtest.Hospital) (is bool) {
 	}))
 	return is
 }
+
+func TestExhausted(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	serial := h.Nurse.Card.Serial
+	t.Run("threat001", func(t *testing.T) {
+		// A hundred tries in a row, ten a day: from then on only the Registration Authority opens this card.
+		for i := range 95 {
+			h.Clock.Add(3 * time.Hour)
+			_, err := h.DB.Exec("INSERT INTO careid_try (card, at) VALUES (?, ?)", serial, h.Clock.Now().Unix())
+			require.NoError(t, err, i)
+		}
+		h.Clock.Add(24 * time.Hour)
+		u := start(t, h, h.Nurse)
+		h.Clock.Add(time.Second)
+		for range 4 {
+			refused(t, redeem(h, serial, u, wrong(u.Code)), "unlock.code")
+		}
+		h.Clock.Add(time.Minute)
+		last := start(t, h, h.Nurse)
+		h.Clock.Add(time.Second)
+		refused(t, redeem(h, serial, last, wrong(last.Code)), "unlock.code")
+		rows := audited(t, h, func() { refused(t, redeem(h, serial, last, last.Code), "unlock.code") })
+		require.Equal(t, "refused unlock.code: too many tries since the last unlock", rows[0].Detail)
+		h.Clock.Add(48 * time.Hour)
+		handle, err := h.Service.OpenUnlock(ctx, []byte("c"))
+		require.NoError(t, err)
+		_, err = h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: serial, Channel: careid.ByEmail})
+		no := refused(t, err, "unlock.exhausted")
+		require.Equal(t, "ra-agent", no.Fixer)
+		signIn(t, h, h.Nurse.Card) // the passcode is not concerned
+	})
+	t.Run("the Registration Authority ends it by issuing the card anew", func(t *testing.T) {
+		nurse := reissue(t, h, h.Nurse, h.Nurse.Profile, false)
+		h.Clock.Add(time.Second)
+		u := start(t, h, nurse)
+		require.NoError(t, redeem(h, serial, u, u.Code))
+	})
+	t.Run("an unlock ends it too", func(t *testing.T) {
+		for range 99 {
+			h.Clock.Add(3 * time.Hour)
+			_, err := h.DB.Exec("INSERT INTO careid_try (card, at) VALUES (?, ?)", h.Sponsor.Card.Serial, h.Clock.Now().Unix())
+			require.NoError(t, err)
+		}
+		h.Clock.Add(24 * time.Hour)
+		for range 2 {
+			h.Clock.Add(time.Hour)
+			u := start(t, h, h.Sponsor)
+			h.Clock.Add(time.Second)
+			reset, err := h.Redeem(ctx, h.Sponsor, u)
+			require.NoError(t, err)
+			require.NoError(t, h.Reset(ctx, h.Sponsor, u, reset))
+			require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
+		}
+	})
+}

@@ -100,7 +100,8 @@ func newCode(digits int) ([]byte, error) {
 // word that it is locked is not asked for: a code is worth nothing without the card in the reader.
 //
 // Refusals, to be hidden from strangers: unlock.handle, unlock.card, card.…, profile.closed, cert.expired (before
-// anything about the lock), contact.none, unlock.limit with RetryAt. The UnlockStarted is filled in beside them.
+// anything about the lock), contact.none, unlock.exhausted, unlock.limit with RetryAt. The UnlockStarted is filled in
+// beside them.
 func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarted, error) {
 	started := &UnlockStarted{Request: newID()}
 	policy, err := s.policy(s.now())
@@ -123,9 +124,16 @@ func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarte
 		if err != nil {
 			return err
 		}
-		_, holder, err := s.unlockable(ctx, tx, u.Card)
+		card, holder, err := s.unlockable(ctx, tx, u.Card)
 		if err != nil {
 			return err
+		}
+		over, err := exhausted(ctx, tx, policy, card)
+		if err != nil {
+			return err
+		}
+		if over {
+			return s.no("unlock.exhausted")
 		}
 		to := map[Channel]string{ByEmail: holder.Email, ByText: holder.Mobile}[u.Channel]
 		if to == "" {
@@ -179,6 +187,13 @@ func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, 
 		return Card{}, Profile{}, s.no("contact.none", "what", "e-mail address or mobile number")
 	}
 	return card, holder, nil
+}
+
+// exhausted says whether so many codes were tried on a card, since its issue or its last unlock, that only the
+// Registration Authority may go on.
+func exhausted(ctx context.Context, tx *Tx, p Policy, c Card) (bool, error) {
+	n, err := tx.Unlocks.CardTries(ctx, c.Serial, c.Profile, c.IssuedAt)
+	return n >= p.CardCap, err
 }
 
 // resendLimit holds back a flood of codes to one person. It runs on the calendar, as the codes do.
@@ -248,6 +263,14 @@ func (s *Service) countTry(ctx context.Context, u UnlockCode) (Code, reason, err
 		case found.Card != u.Card:
 			why = "another card"
 			return nil
+		}
+		card, err := tx.Cards.Card(ctx, u.Card)
+		if err != nil {
+			return err
+		}
+		if over, err := exhausted(ctx, tx, policy, card); err != nil || over {
+			why = "too many tries since the last unlock"
+			return err
 		}
 		// The code first: tries of a dead one must not use up the card's, which its holder needs.
 		counted, err := tx.Unlocks.CountTry(ctx, u.Request, u.Card, policy.CodeTries, tx.Now)

@@ -58,6 +58,16 @@ func (t *storeTest) codes() {
 		t.ok(tx.Unlocks.CountCardTry(ctx, "c2", 1, t.at.Add(-day), t.at))
 		t.not(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at.Add(-time.Second), t.at.Add(day-time.Second)))
 		t.ok(tx.Unlocks.CountCardTry(ctx, "c1", 1, t.at, t.at.Add(day)))
+
+		tries := func(card, profile string, since time.Time) int {
+			n, err := tx.Unlocks.CardTries(ctx, card, profile, since)
+			require.NoError(t, err)
+			return n
+		}
+		require.Equal(t, 2, tries("c1", "000000000002", t.at.Add(-day)))
+		require.Equal(t, 1, tries("c1", "000000000002", t.at))
+		require.Equal(t, 1, tries("c1", "000000000001", t.at.Add(-day)), "r2 was used, and sent at the time of the first")
+		require.Equal(t, 1, tries("c2", "000000000001", t.at.Add(-day)))
 	})
 }
 

@@ -65,6 +65,9 @@ const (
 	countCardTry = `INSERT INTO careid_try (card, at) SELECT CAST($1 AS TEXT), CAST($4 AS BIGINT)
 		WHERE (SELECT COUNT(*) FROM careid_try WHERE card = $1 AND at > $3) < $2`
 
+	cardTries = `SELECT COUNT(*) FROM careid_try WHERE card = $1 AND at > $3 AND at >
+		(SELECT COALESCE(MAX(sent_at), 0) FROM careid_code WHERE profile = $2 AND card = $1 AND state = 'used')`
+
 	endResets   = `UPDATE careid_reset SET state = 'ended' WHERE card = $1 AND state IN ('open', 'opened')`
 	insertReset = `INSERT INTO careid_reset (token, card, profile, request, agent_key, state, opened, next, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`

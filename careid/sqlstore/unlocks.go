@@ -45,6 +45,11 @@ func (u unlocks) CountCardTry(ctx context.Context, card string, limit int, since
 	return u.changed(ctx, countCardTry, card, limit, unix(since), unix(now))
 }
 
+func (u unlocks) CardTries(ctx context.Context, card, profile string, since time.Time) (int, error) {
+	scan := func(row scanner) (n int, err error) { err = row.Scan(&n); return n, err }
+	return one(ctx, u.queries, scan, cardTries, card, profile, unix(since))
+}
+
 func (u unlocks) UseCode(ctx context.Context, request string) (bool, error) {
 	return u.changed(ctx, "UPDATE careid_code SET state = 'used' WHERE request = $1 AND state = 'open'", request)
 }
