@@ -3,12 +3,14 @@
 package agent_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,10 +87,11 @@ func TestFormOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		require.Eventually(t, func() bool {
-			task, err := d.Task(t.Context(), opened.ID)
-			return err == nil && task.State == agent.Done
-		}, 2*time.Second, 10*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		task, err := d.Await(ctx, opened.ID)
+		require.NoError(t, err)
+		require.Equal(t, agent.Done, task.State)
 		require.Equal(t, 1, d.server.called("answer "))
 	})
 }
@@ -154,6 +157,7 @@ func TestPageForPeople(t *testing.T) {
 		require.Contains(t, resp.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 		require.Contains(t, body, "<code>"+name+"</code>")
 		require.NotContains(t, body, "<form")
+		require.Equal(t, "same-origin", resp.Header.Get("Cross-Origin-Resource-Policy"), "no page of elsewhere may embed it")
 	}
 	resp, body := d.ask(t, http.MethodGet, "/v1/tasks/AAAAAAAAAAAAAAAAAAAAAA/page", "")
 	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), "a program")
@@ -186,6 +190,25 @@ func TestPageForPeople(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, body, `<a href="`+at.Path+`">`)
 	})
+}
+
+// A task is over after its twenty minutes, whoever still shows its form.
+func TestStaleTask(t *testing.T) {
+	var later atomic.Int64
+	d := newDesk(t, func(c *agent.Config) {
+		c.Wall = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	serial := d.personalised(0)
+	opened, err := d.Start(t.Context(), d.signin())
+	require.NoError(t, err)
+	form := d.shown(t, opened, typed("654321"))
+	later.Store(int64(20*time.Minute + time.Second))
+	resp, body := d.post(t, opened, form)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	require.Contains(t, body, "task.unknown")
+	require.Equal(t, card.PINReady, d.pinOf(t, serial))
+	_, err = d.Task(t.Context(), opened.ID)
+	require.ErrorContains(t, err, "task.unknown")
 }
 
 // A card in use is not emptied unawares.
