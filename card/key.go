@@ -237,6 +237,7 @@ func (s contextSigner) Public() crypto.PublicKey { return s.key.public }
 func (s contextSigner) SignMessage(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.key.SignMessageContext(s.ctx, message, opts)
 }
+
 func (s contextSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.key.SignContext(s.ctx, digest, opts)
 }

@@ -37,6 +37,14 @@
 // mechanisms. C_WaitForSlotEvent tells of insertions and removals, polled or
 // waited for.
 //
+// # Any module
+//
+// [TestModule] holds a PKCS#11 module, a vendor's or a tray's, to what the
+// standard says of a card: sessions and logins, keys, PINs and locks, removal. It
+// was run on the virtual cards, and on SoftHSM by itself, which departs from it in
+// that it never locks and lets everybody log out. `go run ./examples/cardcheck`
+// does the same on a command line.
+//
 // # What it needs
 //
 // SoftHSM 2 and a C compiler, or, where there is none, a shim built before:

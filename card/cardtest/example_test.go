@@ -9,10 +9,24 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"testing"
 
 	"github.com/wardkey-sdk/wardkey/card"
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
 )
+
+// A vendor's middleware, with a robot that pulls the card, in the vendor's tests.
+func ExampleTestModule() {
+	var t *testing.T // the test's own
+	var robot struct{ Pull, PutBack func() error }
+	cardtest.TestModule(t, cardtest.Module{
+		Path: "/opt/acme/libacme-p11.so", Serial: "A0012345",
+		PIN: []byte(os.Getenv("CARD_PIN")), SOPIN: []byte(os.Getenv("CARD_SOPIN")),
+		Destructive: true,
+		Remove:      robot.Pull, Insert: robot.PutBack,
+		Departures: map[string]string{"final-try-is-told": "the card's own system hides it; see the data sheet"},
+	})
+}
 
 // A test needs a locked card. Tests call New(t, …) instead of Open.
 func Example() {

@@ -88,7 +88,17 @@ OPERATION_STATE(PASS)
 PASSED_ON(PASS)
 LEGACY(PASS)
 PASS(C_CloseSession, 1)
-PASS(C_Logout, 1)
+
+/* C_Logout is passed on to who is logged in; SoftHSM lets others log out too. */
+static ck_ulong C_Logout(ck_ulong h) {
+	reader *r;
+	ck_session_info info;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	if (!(rv = r->in->C_GetSessionInfo(s, &info)))
+		rv = info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION ? CKR_USER_NOT_LOGGED_IN : r->in->C_Logout(s);
+	return leave(r, rv);
+}
 
 static void pad(ck_byte *to, size_t n, const char *text) {
 	memset(to, ' ', n);
