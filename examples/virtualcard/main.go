@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Virtualcard makes a virtual smartcard that any program with PKCS#11 can use:
+// Command virtualcard makes a virtual smartcard that any program with PKCS#11 can use:
 //
 //	go run ./examples/virtualcard -dir ~/.wardkey-card
 //
