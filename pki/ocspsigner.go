@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,8 +44,9 @@ func (id *identity) holds(now time.Time) bool {
 }
 
 type identitySlot struct {
-	mu      sync.Mutex
-	current *identity
+	current atomic.Pointer[identity]
+
+	mu      sync.Mutex // one renewal at a time
 	draft   *draft
 	failed  error // why the draft isn't signed
 	retryAt time.Time
@@ -63,19 +65,28 @@ type draft struct {
 // certificate. A request that is given up doesn't interrupt it.
 func (rs *responder) identity(ctx context.Context, now time.Time) (*identity, error) {
 	s := &rs.slot
-	s.mu.Lock()
+	if current := s.current.Load(); current.serves(now) {
+		return current, nil
+	} else if !s.mu.TryLock() {
+		if current.holds(now) {
+			return current, nil // nobody waits for a slow signer without need
+		}
+		s.mu.Lock()
+	}
 	defer s.mu.Unlock()
-	if s.current.serves(now) {
-		return s.current, nil
+	current := s.current.Load()
+	if current.serves(now) {
+		return current, nil
 	}
 	fresh, err := s.renew(context.WithoutCancel(ctx), rs.ca, now)
 	switch {
 	case err == nil:
-		s.current = fresh
-	case !s.current.holds(now):
-		return nil, err
+		s.current.Store(fresh)
+		return fresh, nil
+	case current.holds(now):
+		return current, nil
 	}
-	return s.current, nil
+	return nil, err
 }
 
 // renew has a draft signed, a new one if there is none for this time.

@@ -103,6 +103,33 @@ func TestOCSPOutage(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, acts)
 	})
+	t.Run("a slow signer holds up nobody", func(t *testing.T) {
+		slow := &hooked{Signer: h.authority, before: func(*x509.Certificate) {}}
+		other := h.reopen(func(c *pki.Config) { c.Signer = slow })
+		require.Equal(t, ocsp.Good, other.ocspStatus(cert))
+		began, release := make(chan struct{}), make(chan struct{})
+		slow.before = func(*x509.Certificate) {
+			close(began)
+			<-release
+		}
+		h.clock.Add(16 * 24 * time.Hour) // past half of the responder's life
+		done := make(chan error)
+		go func() {
+			_, err := other.Due(t.Context())
+			done <- err
+		}()
+		<-began
+		answered := make(chan int)
+		go func() { answered <- other.ocspStatus(cert) }()
+		select {
+		case status := <-answered:
+			require.Equal(t, ocsp.Good, status)
+		case <-time.After(10 * time.Second):
+			t.Error("waits for the signer")
+		}
+		close(release)
+		require.NoError(t, <-done)
+	})
 	t.Run("the last certificate serves to its end", func(t *testing.T) {
 		signer := h.failing(1 << 30)
 		other := h.reopen(func(c *pki.Config) { c.Signer = signer })
