@@ -166,3 +166,24 @@ func TestAddresses(t *testing.T) {
 		require.NoError(t, h.Service.Unlink(ctx, nurse, "ASHA.PATEL@nhs.net"))
 	})
 }
+
+func TestFirstCard(t *testing.T) {
+	// The blank card of the first RA manager breaks at the desk: nobody else could open an act for another one.
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	require.NoError(t, h.Service.CloseProfile(ctx, actor(t, h, h.RAAgent, careid.RAAgent), h.RAManager.Profile.ID))
+	broken, good := h.Blank(), h.Blank()
+	founder := careid.Founder{Given: "Nora", Family: "Second", Organisation: careidtest.Organisation, Email: "nora@nhs.net", Card: broken.Serial}
+	first, err := h.Service.Bootstrap(ctx, founder)
+	require.NoError(t, err)
+	founder.Card = good.Serial
+	again, err := h.Service.Bootstrap(ctx, founder)
+	require.NoError(t, err)
+	require.Equal(t, first.Profile, again.Profile)
+	refused(t, second(h.Service.OpenHandle(ctx, first.Act.Handle, nil)), "act.unknown")
+	require.NoError(t, h.Personalise(ctx, good, again.Act.Handle))
+	signIn(t, h, good)
+	founder.Card = h.Blank().Serial
+	_, err = h.Service.Bootstrap(ctx, founder)
+	refused(t, err, "bootstrap.done")
+}

@@ -226,9 +226,8 @@ func (s *Service) addAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 	case err == nil && (open.Kind != act.Kind || open.Profile != act.Profile):
 		return Act{}, s.no("act.open", "kind", string(open.Kind))
 	case err == nil && act.Expired && !open.Expired && open.State == ActOpen:
-		open.State = ActAbandoning
-		if done, err := tx.Acts.UpdateAct(ctx, open, ActOpen); err != nil || !done {
-			return Act{}, orConflict(err)
+		if err := s.giveUp(ctx, tx, open); err != nil {
+			return Act{}, err
 		}
 		if act, err = newAct(ctx, tx, act); err != nil {
 			return Act{}, err
@@ -285,23 +284,28 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 		if _, err := s.authorize(ctx, tx, a, action, when, p); err != nil {
 			return err
 		}
-		from := act.State
-		if from != ActOpen && from != ActIssued {
-			return s.no("act.state", "state", string(from))
+		if act.State != ActOpen && act.State != ActIssued {
+			return s.no("act.state", "state", string(act.State))
 		}
-		if act.Kind == Issue {
-			if _, err := tx.Cards.UpdateCard(ctx, Card{Serial: act.Card, Profile: act.Profile, State: CardCleared}, CardOrdered); err != nil {
-				return err
-			}
-		}
-		act.State = ActAbandoning
-		if done, err := tx.Acts.UpdateAct(ctx, act, from); err != nil || !done {
-			return orConflict(err)
-		}
-		return s.markRevoked(ctx, tx, act.Card, act.ID, cessationOfOperation)
+		return s.giveUp(ctx, tx, act)
 	})
 	if err != nil {
 		return err
 	}
 	return s.settle(ctx, act.Card)
+}
+
+// giveUp decides that an open act ends without effect; settle tells the CA.
+func (s *Service) giveUp(ctx context.Context, tx *Tx, act Act) error {
+	if act.Kind == Issue {
+		if _, err := tx.Cards.UpdateCard(ctx, Card{Serial: act.Card, Profile: act.Profile, State: CardCleared}, CardOrdered); err != nil {
+			return err
+		}
+	}
+	from := act.State
+	act.State = ActAbandoning
+	if done, err := tx.Acts.UpdateAct(ctx, act, from); err != nil || !done {
+		return orConflict(err)
+	}
+	return s.markRevoked(ctx, tx, act.Card, act.ID, cessationOfOperation)
 }

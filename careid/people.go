@@ -11,13 +11,16 @@ import (
 	"time"
 )
 
+// bootstrap is who acts, in the audit and as an act's actor, when there is nobody yet.
+const bootstrap = "bootstrap"
+
 // Bootstrap makes the first RA manager of the whole service: profile, role, and an open act to issue the first card,
 // which nobody could open otherwise. It is meant for a command on the server, not for a page. It is refused with
-// bootstrap.done once there is an RA manager; only while that first card is not confirmed, the same call again gives
-// a new handle for the same act.
+// bootstrap.done while there is an RA manager. Only while that first card is not confirmed, the same call again gives
+// a new handle for the same act, and with another card gives that act up for one on the other card.
 func (s *Service) Bootstrap(ctx context.Context, f Founder) (*Founded, error) {
 	var done Founded
-	err := s.change(ctx, "bootstrap", "bootstrap", f.Card, func(ctx context.Context, tx *Tx, rec *record) error {
+	err := s.change(ctx, bootstrap, "bootstrap", f.Card, func(ctx context.Context, tx *Tx, rec *record) error {
 		grants, err := tx.People.Grants(ctx, "", tx.Now)
 		if err != nil {
 			return err
@@ -49,34 +52,66 @@ func (s *Service) bootstrapFirst(ctx context.Context, tx *Tx, f Founder) (Founde
 	if err != nil {
 		return Founded{}, err
 	}
-	grant := Grant{Profile: profile.ID, Role: RAManager, Organisation: f.Organisation, From: tx.Now, By: "bootstrap"}
+	grant := Grant{Profile: profile.ID, Role: RAManager, Organisation: f.Organisation, From: tx.Now, By: bootstrap}
 	if err := tx.People.AddGrant(ctx, grant); err != nil {
 		return Founded{}, err
 	}
 	if err := s.readyForIssue(ctx, tx, f.Card, profile.ID); err != nil {
 		return Founded{}, err
 	}
-	act := Act{Kind: Issue, Card: f.Card, Profile: profile.ID, Actor: "bootstrap", Role: RAManager, Organisation: f.Organisation, Evidence: Evidence{Kind: Attested, Document: "at the server"}}
-	act, err = s.addAct(ctx, tx, act)
+	act, err := s.addAct(ctx, tx, f.act(profile))
 	return Founded{Profile: profile, Act: act}, err
 }
 
-// bootstrapAgain lets a first card that was never confirmed be tried again.
+// act is the issue of the first card.
+func (f Founder) act(p Profile) Act {
+	return Act{
+		Kind: Issue, Card: f.Card, Profile: p.ID, Actor: bootstrap, Role: RAManager, Organisation: f.Organisation,
+		Evidence: Evidence{Kind: Attested, Document: "at the server"},
+	}
+}
+
+// bootstrapAgain lets a first card that was never confirmed be tried again, or another one in its place.
 func (s *Service) bootstrapAgain(ctx context.Context, tx *Tx, f Founder, g Grant) (Founded, error) {
 	profile, err := tx.People.Profile(ctx, g.Profile)
 	if err != nil {
 		return Founded{}, err
 	}
-	act, err := tx.Acts.OpenActOf(ctx, f.Card)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	act, found, err := bootstrapAct(ctx, tx, profile.ID)
+	if err != nil {
 		return Founded{}, err
 	}
-	if err != nil || act.Actor != "bootstrap" || act.Profile != profile.ID ||
-		profile.Given != f.Given || profile.Family != f.Family || profile.Organisation != f.Organisation {
+	if !found || profile.Given != f.Given || profile.Family != f.Family || profile.Organisation != f.Organisation {
 		return Founded{}, s.no("bootstrap.done")
+	}
+	if act.Card != f.Card {
+		if err := s.giveUp(ctx, tx, act); err != nil {
+			return Founded{}, err
+		}
+		if err := s.readyForIssue(ctx, tx, f.Card, profile.ID); err != nil {
+			return Founded{}, err
+		}
+		if act, err = newAct(ctx, tx, f.act(profile)); err != nil {
+			return Founded{}, err
+		}
 	}
 	act.Handle, err = s.addHandle(ctx, tx, act.ID)
 	return Founded{Profile: profile, Act: act}, err
+}
+
+// bootstrapAct finds the act that Bootstrap opened for a person, if it is open still.
+func bootstrapAct(ctx context.Context, tx *Tx, profile string) (Act, bool, error) {
+	cards, err := tx.Cards.CardsOf(ctx, profile)
+	for _, c := range cards {
+		act, err := tx.Acts.OpenActOf(ctx, c.Serial)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return Act{}, false, err
+		}
+		if err == nil && act.Actor == bootstrap && act.Profile == profile {
+			return act, true, nil
+		}
+	}
+	return Act{}, false, err
 }
 
 // newProfile checks what is given and opens a profile under a user id that nobody has.
