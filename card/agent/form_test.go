@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -274,4 +275,37 @@ func (s *spy) Read(p []byte) (int, error) {
 	s.rest = s.rest[n:]
 	s.lent = append(s.lent, p[:n])
 	return n, nil
+}
+
+// Who only looks at a page, in another tab, makes no form get lost.
+func TestFormBesideOtherTabs(t *testing.T) {
+	d := newDesk(t, nil)
+	d.personalised(0)
+	opened, err := d.Start(t.Context(), agent.Request{Kind: agent.Passcode})
+	require.NoError(t, err)
+	at, err := url.Parse(opened.Page)
+	require.NoError(t, err)
+	looking, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	for range 4 {
+		all.Go(func() {
+			for looking.Err() == nil {
+				r, err := http.NewRequestWithContext(looking, http.MethodGet, d.http.URL+at.Path, nil)
+				if err != nil {
+					t.Error(err)
+				}
+				if resp, err := d.http.Client().Do(r); err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+			}
+		})
+	}
+	for i := range 30 {
+		form := d.shown(t, opened, map[string]string{"passcode": "123456", "newPasscode": "1", "newPasscode2": "2"})
+		require.Equal(t, strconv.Itoa(i), form.Get("form"), "the form before was taken")
+		d.post(t, opened, form)
+	}
 }

@@ -109,20 +109,25 @@ func (a *Agent) getPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Agent) show(w http.ResponseWriter, r *http.Request, t *task) {
-	free := t.one.TryLock() // else a step is under way
-	if free {
-		defer t.one.Unlock()
-	}
+	free := t.one.TryRLock() // else a step is under way
+	t.mu.Lock()
+	form := t.taken
+	t.mu.Unlock()
 	now := t.snapshot()
 	p := page{
 		Origin: t.origin, Server: t.request.Server, Refusal: now.Refusal,
-		Done: now.State == Done, Working: !free, Over: now.State == Refused,
+		Done: now.State == Done, Working: now.State == Working, Over: now.State == Refused,
 		Action: r.URL.Path, CSRF: t.csrf, Step: now.Step, fields: fieldsOf(now.Step),
 	}
 	p.Title, p.Button, p.DoneLine = words(t.request.Kind)
-	if free && now.State == Waiting {
-		p.Form = t.taken
-		a.describe(r, t, &p)
+	if now.State == Waiting {
+		p.Form, p.Working = form, !free
+	}
+	if free {
+		if now.State == Waiting {
+			a.describe(r, t, &p)
+		}
+		t.one.RUnlock()
 	}
 	write(w, http.StatusOK, p)
 }
@@ -154,7 +159,7 @@ func write(w http.ResponseWriter, status int, p page) {
 }
 
 // describe adds what the person should know of the card before typing; t.one is
-// held.
+// held for reading.
 func (a *Agent) describe(r *http.Request, t *task, p *page) {
 	if t.view != nil {
 		p.Holder = t.view.Holder

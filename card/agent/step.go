@@ -5,7 +5,6 @@ package agent
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/card"
@@ -14,26 +13,23 @@ import (
 // step takes a posted form one step on. What goes wrong with the card or the
 // server is told on the page and in the task.
 func (a *Agent) step(t *task, f form) {
-	if !t.one.TryLock() {
-		return
+	step := string(f["step"])
+	if !t.claim(step, string(f["form"])) {
+		return // the page shows where the task is
 	}
+	t.one.Lock()
 	defer t.one.Unlock()
-	now := t.snapshot()
-	if now.State != Waiting || string(f["step"]) != now.Step || string(f["form"]) != strconv.Itoa(t.taken) {
-		return // an earlier form, or the same once more: the page shows where the task is
-	}
-	t.taken++
 	t.shown = string(f["card"])
-	a.move(t, Working, now.Step, nil)
+	a.move(t, Working, step, nil)
 	ctx, cancel := a.working()
 	defer cancel()
-	next, err := a.do(ctx, t, now.Step, f)
+	next, err := a.do(ctx, t, step, f)
 	var refusal *wardkey.Refusal
 	if err != nil {
 		refusal = a.refusal(err)
 		a.config.Log.Info("refused", "kind", t.request.Kind, "rule", refusal.Rule, "card", t.serial, "cause", err)
 		if next == "" && mendable(refusal.Rule) {
-			next = now.Step
+			next = step
 		}
 	}
 	switch {

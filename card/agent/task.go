@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -98,17 +99,17 @@ type task struct {
 	request  Request
 	created  time.Time
 
-	// one is held by the step that runs.
-	one sync.Mutex
+	// one is held by the step that runs, and for reading while a page is made.
+	one sync.RWMutex
 
 	mu      sync.Mutex // guards what follows
+	taken   int        // how many forms were taken; each shows the number, and counts once
 	state   State
 	step    string
 	result  string
 	refusal *wardkey.Refusal
 
 	// Of the step that runs, under one.
-	taken   int    // how many forms were taken; each shows the number, and counts once
 	shown   string // the card that was in the reader when the form was shown, "" for none
 	serial  string // the card that this task is about, once it is known
 	key     *agentKey
@@ -263,21 +264,36 @@ func (a *Agent) move(t *task, state State, step string, refusal *wardkey.Refusal
 	a.events.send(t.origin, "task", map[string]string{"task": t.id, "state": string(state), "step": step})
 }
 
-func (t *task) finished() bool {
-	s := t.snapshot().State
-	return s == Done || s == Refused
+// claim takes the task for the form of a step, which must be the one that is
+// shown now: an earlier one, or the same once more, changes nothing.
+func (t *task) claim(step, form string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state != Waiting || t.step != step || strconv.Itoa(t.taken) != form {
+		return false
+	}
+	t.state = Working
+	t.taken++
+	return true
 }
 
 // cancel stops a task that waits. One that has begun to change a card can't be
 // stopped, only finished.
 func (a *Agent) cancel(t *task) error {
-	if !t.one.TryLock() {
-		return a.rules.Refuse("task.busy")
+	t.mu.Lock()
+	before := t.state
+	if before == Waiting {
+		t.state = Working
 	}
-	defer t.one.Unlock()
-	if t.finished() {
+	t.mu.Unlock()
+	switch before {
+	case Working:
+		return a.rules.Refuse("task.busy")
+	case Done, Refused:
 		return nil
 	}
+	t.one.Lock()
+	defer t.one.Unlock()
 	t.forget()
 	a.move(t, Refused, "", a.rules.Refuse("task.cancelled"))
 	return nil
