@@ -95,7 +95,7 @@ func (s *Service) Card(ctx context.Context, a Actor, serial string) (*Card, erro
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var p Profile
 		var err error
-		if c, p, err = s.cardOf(ctx, tx, serial); err != nil {
+		if c, p, err = s.cardOf(ctx, tx, a, serial); err != nil {
 			return err
 		}
 		if _, err = s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
@@ -114,7 +114,7 @@ func (s *Service) Card(ctx context.Context, a Actor, serial string) (*Card, erro
 func (s *Service) Cards(ctx context.Context, a Actor, profile string) ([]Card, error) {
 	var cards []Card
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func seen(ctx context.Context, tx *Tx, c Card) (Card, error) {
 func (s *Service) Certificates(ctx context.Context, a Actor, serial string) ([]Certificate, error) {
 	var certs []Certificate
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		_, p, err := s.cardOf(ctx, tx, serial)
+		_, p, err := s.cardOf(ctx, tx, a, serial)
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (s *Service) Orders(ctx context.Context, a Actor) ([]Order, error) {
 func (s *Service) ReportLost(ctx context.Context, a Actor, serial string) (*Order, error) {
 	order := Order{ID: newID(), Replaces: serial}
 	err := s.change(ctx, a.name(), "report lost", serial, func(ctx context.Context, tx *Tx, rec *record) error {
-		c, p, err := s.cardOf(ctx, tx, serial)
+		c, p, err := s.cardOf(ctx, tx, a, serial)
 		if err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (s *Service) ReturnCard(ctx context.Context, a Actor, serial string) error 
 
 func (s *Service) retire(ctx context.Context, a Actor, name string, action Action, serial string, to CardState) error {
 	err := s.change(ctx, a.name(), name, serial, func(ctx context.Context, tx *Tx, rec *record) error {
-		c, p, err := s.cardOf(ctx, tx, serial)
+		c, p, err := s.cardOf(ctx, tx, a, serial)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ func (s *Service) Confirm(ctx context.Context, handle string, jws string) error 
 	if jws != "" {
 		var err error
 		if proven, err = s.verifyProof(jws); err != nil {
+			s.log.InfoContext(ctx, "careid: proof refused", "rule", wardkey.RuleOf(err))
 			return err
 		}
 		if caErr = s.ca.Verify(ctx, proven.certificate); caErr != nil && wardkey.RuleOf(caErr) == "" {

@@ -187,3 +187,53 @@ func TestFirstCard(t *testing.T) {
 	_, err = h.Service.Bootstrap(ctx, founder)
 	refused(t, err, "bootstrap.done")
 }
+
+func TestSameShape(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	const far = "000000000042"
+	require.NoError(t, h.Store.Write(ctx, func(ctx context.Context, tx *careid.Tx) error {
+		if err := tx.People.AddProfile(ctx, careid.Profile{ID: far, Given: "Far", Family: "Away", Organisation: "RXX", State: careid.ProfileOpen}); err != nil {
+			return err
+		}
+		return tx.Cards.AddCard(ctx, careid.Card{Serial: "42", Profile: far, State: careid.CardActive, NotAfter: h.Clock.Now().AddDate(1, 0, 0)})
+	}))
+	stale := actor(t, h, h.RAAgent, careid.RAAgent)
+	h.Wall.Add(time.Minute)
+	actors := map[string]careid.Actor{
+		"manager": actor(t, h, h.RAManager, careid.RAManager), "sponsor": actor(t, h, h.Sponsor, careid.Sponsor),
+		"holder": actor(t, h, h.Nurse, careid.Holder), "stale": stale, "nobody": {},
+	}
+	t.Run("threat063", func(t *testing.T) {
+		// What is another organisation's looks like what is not there, to everybody.
+		for name, a := range actors {
+			for what, try := range map[string]func(profile, card string) error{
+				"profile":  func(p, _ string) error { return second(h.Service.Profile(ctx, a, p)) },
+				"cards":    func(p, _ string) error { return second(h.Service.Cards(ctx, a, p)) },
+				"links":    func(p, _ string) error { return second(h.Service.Links(ctx, a, p)) },
+				"card":     func(_, c string) error { return second(h.Service.Card(ctx, a, c)) },
+				"certs":    func(_, c string) error { return second(h.Service.Certificates(ctx, a, c)) },
+				"cancel":   func(_, c string) error { return h.Service.CancelCard(ctx, a, c) },
+				"lost":     func(_, c string) error { return second(h.Service.ReportLost(ctx, a, c)) },
+				"return":   func(_, c string) error { return h.Service.ReturnCard(ctx, a, c) },
+				"contact":  func(p, _ string) error { return h.Service.SetContact(ctx, a, p, careid.Contact{}) },
+				"close":    func(p, _ string) error { return h.Service.CloseProfile(ctx, a, p) },
+				"grant":    func(p, _ string) error { return h.Service.GrantRole(ctx, a, p, careid.Sponsor) },
+				"end role": func(p, _ string) error { return h.Service.EndRole(ctx, a, p, careid.Sponsor) },
+				"issue": func(p, _ string) error {
+					return second(h.Service.OpenAct(ctx, a, careid.ActRequest{Kind: careid.Issue, Card: "77", Profile: p, Evidence: attested}))
+				},
+				"renew": func(_, c string) error {
+					return second(h.Service.OpenAct(ctx, a, careid.ActRequest{Kind: careid.Renew, Card: c, Evidence: attested}))
+				},
+				"clear": func(_, c string) error {
+					return second(h.Service.OpenAct(ctx, a, careid.ActRequest{Kind: careid.Clear, Card: c}))
+				},
+			} {
+				there, absent := try(far, "42"), try("000000000043", "43")
+				require.Error(t, there, "%s as %s", what, name)
+				require.Equal(t, absent.Error(), there.Error(), "%s as %s", what, name)
+			}
+		}
+	})
+}

@@ -46,13 +46,15 @@
 // [Service.OpenUnlock], [Service.StartUnlock] and [Service.RedeemUnlock] lead from a code to a reset act, in which
 // [Service.ResetOpened] and [Service.ResetConfirm] move the card from one security officer PIN to the next. PINs
 // derive from a [CardMaster] and leave only sealed to the agent's key. The workstation that does a reset holds that
-// one card's PIN in memory during the act.
+// one card's PIN in memory during the act. A code has five tries, a card ten in 24 hours and a hundred in a row; then
+// the Registration Authority clears the card and issues it again.
 //
 // # Refusals, rules, audit
 //
 // Every "no" is a *wardkey.Refusal of the rulebook ([Rules]), reached by errors.As through any wrapping; every number
 // is a dated, cited value in it ([PolicyAt]). Each change appends one line to a hash chain in its own transaction, and
-// each refused change one line that names the rule ([Service.VerifyAudit]). No passcode, code, key or token is kept in
+// each refused change one line that names the rule ([Service.VerifyAudit]); a proof whose form, signature or audience
+// does not hold is logged alone, since nothing it says of itself is known. No passcode, code, key or token is kept in
 // clear anywhere, nor written to the log or the audit. Messages leave after the commit and live in memory only: a
 // code that a crash loses is asked for again.
 //

@@ -226,7 +226,7 @@ func (s *Service) Unlink(ctx context.Context, a Actor, address string) error {
 func (s *Service) Links(ctx context.Context, a Actor, profile string) ([]Link, error) {
 	var links []Link
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, err
 }
 
 func (s *Service) openIssue(ctx context.Context, tx *Tx, a Actor, r ActRequest) (Act, error) {
-	p, err := s.person(ctx, tx, r.Profile)
+	p, err := s.person(ctx, tx, a, r.Profile)
 	if err != nil {
 		return Act{}, err
 	}
@@ -124,7 +124,7 @@ func term(p Policy, notAfter, t time.Time) Term {
 }
 
 func (s *Service) openRenew(ctx context.Context, tx *Tx, a Actor, r ActRequest) (Act, error) {
-	c, p, err := s.cardOf(ctx, tx, r.Card)
+	c, p, err := s.cardOf(ctx, tx, a, r.Card)
 	if err != nil {
 		return Act{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Service) openRenew(ctx context.Context, tx *Tx, a Actor, r ActRequest) 
 
 // openService opens a repair of a card in use, or the clearing of any card: clearing takes one in use out of it first.
 func (s *Service) openService(ctx context.Context, tx *Tx, rec *record, a Actor, r ActRequest) (Act, error) {
-	c, p, err := s.cardOf(ctx, tx, r.Card)
+	c, p, err := s.cardOf(ctx, tx, a, r.Card)
 	if err != nil {
 		return Act{}, err
 	}
@@ -273,7 +273,7 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 			return err
 		}
 		rec.Subject, rec.Detail = act.Card, "act "+act.ID
-		p, err := s.person(ctx, tx, act.Profile)
+		p, err := s.person(ctx, tx, a, act.Profile)
 		if err != nil {
 			return err
 		}

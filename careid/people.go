@@ -207,7 +207,7 @@ func (s *Service) GrantRole(ctx context.Context, a Actor, profile string, role R
 		if _, err := ParseRole(string(role)); err != nil || role == Holder {
 			return s.no("role.unknown", "role", auditText(string(role)))
 		}
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (s *Service) GrantRole(ctx context.Context, a Actor, profile string, role R
 func (s *Service) EndRole(ctx context.Context, a Actor, profile string, role Role) error {
 	return s.change(ctx, a.name(), "end role", profile, func(ctx context.Context, tx *Tx, rec *record) error {
 		rec.Detail = auditText(string(role))
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (s *Service) Profile(ctx context.Context, a Actor, id string) (*Profile, er
 	var p Profile
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
-		if p, err = s.person(ctx, tx, id); err != nil {
+		if p, err = s.person(ctx, tx, a, id); err != nil {
 			return err
 		}
 		_, err = s.authorize(ctx, tx, a, ActionView, AnyTerm, p)
@@ -283,7 +283,7 @@ func (a Actor) self() Profile { return Profile{ID: a.profile, Organisation: a.or
 // unlock codes that were sent before are dead.
 func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Contact) error {
 	return s.change(ctx, a.name(), "change contact", profile, func(ctx context.Context, tx *Tx, rec *record) error {
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}
@@ -327,7 +327,7 @@ func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Con
 func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) error {
 	var cards []Card
 	err := s.change(ctx, a.name(), "close profile", profile, func(ctx context.Context, tx *Tx, rec *record) error {
-		p, err := s.person(ctx, tx, profile)
+		p, err := s.person(ctx, tx, a, profile)
 		if err != nil {
 			return err
 		}

@@ -110,17 +110,18 @@ func (s *Service) authorize(ctx context.Context, tx *Tx, a Actor, action Action,
 	if a.session == nil && a.operator == "" {
 		return Permission{}, s.no("session.none")
 	}
-	if a.operator == "" {
-		if err := s.stands(ctx, tx, a); err != nil {
-			return Permission{}, err
-		}
+	if a.operator != "" {
+		return s.permission(a, action, term) // no row is the operator's
+	}
+	if err := s.stands(ctx, tx, a); err != nil {
+		return Permission{}, err
 	}
 	row, err := s.permission(a, action, term)
-	switch {
-	case err != nil:
-		return Permission{}, err
+	switch { // what is another's is told before what the role may not: no role learns what is there
 	case a.role == Holder && person.ID != a.profile, a.role != Holder && person.Organisation != a.organisation:
 		return Permission{}, s.no("org.scope")
+	case err != nil:
+		return Permission{}, err
 	case a.role != Holder && person.ID == a.profile && action != ActionView:
 		return Permission{}, s.no("own.record")
 	}
@@ -152,24 +153,34 @@ func (s *Service) stands(ctx context.Context, tx *Tx, a Actor) error {
 }
 
 // person reads a profile; one that is not there is refused like one of another organisation.
-func (s *Service) person(ctx context.Context, tx *Tx, id string) (Profile, error) {
+func (s *Service) person(ctx context.Context, tx *Tx, a Actor, id string) (Profile, error) {
 	p, err := tx.People.Profile(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return Profile{}, s.no("org.scope")
+		return Profile{}, s.absent(ctx, tx, a)
 	}
 	return p, err
 }
 
+// absent is what authorize would say about something of another organisation.
+func (s *Service) absent(ctx context.Context, tx *Tx, a Actor) error {
+	if a.operator == "" {
+		if err := s.stands(ctx, tx, a); err != nil {
+			return err
+		}
+	}
+	return s.no("org.scope")
+}
+
 // cardOf reads a card and its holder, refused alike.
-func (s *Service) cardOf(ctx context.Context, tx *Tx, serial string) (Card, Profile, error) {
+func (s *Service) cardOf(ctx context.Context, tx *Tx, a Actor, serial string) (Card, Profile, error) {
 	c, err := tx.Cards.Card(ctx, serial)
 	if errors.Is(err, ErrNotFound) {
-		return Card{}, Profile{}, s.no("org.scope")
+		return Card{}, Profile{}, s.absent(ctx, tx, a)
 	}
 	if err != nil {
 		return Card{}, Profile{}, err
 	}
-	p, err := s.person(ctx, tx, c.Profile)
+	p, err := s.person(ctx, tx, a, c.Profile)
 	return c, p, err
 }
 
