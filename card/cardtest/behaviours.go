@@ -12,7 +12,7 @@ import (
 // behaviours are all, in the order in which they are asked: what leaves the card
 // as it was comes first.
 func behaviours() []behaviour {
-	return slices.Concat(tokenBehaviours(), sessionBehaviours(), keyBehaviours(), pinBehaviours(), removalBehaviours())
+	return slices.Concat(tokenBehaviours(), sessionBehaviours(), keyBehaviours(), tlsBehaviours(), pinBehaviours(), removalBehaviours())
 }
 
 // Return values that only the suite asks for.

@@ -196,6 +196,8 @@ func (p *probe) withCard(do func(context.Context, *card.Card) error) error {
 	ctx := context.Background()
 	c, err := m.Card(ctx, card.Selector{Serial: p.Serial})
 	if err == nil {
+		// Keys may want the PIN for each signature.
+		c.PromptWith(func(context.Context, card.Prompt) ([]byte, error) { return bytes.Clone(p.PIN), nil })
 		err = do(ctx, c)
 	}
 	return errors.Join(err, m.Close())
