@@ -310,3 +310,31 @@ func TestPrompterThatFails(t *testing.T) {
 	require.ErrorIs(t, signs(t.Context(), d.key(d.card, 1)), gone)
 	require.Equal(t, make([]byte, len(goodPIN)), given, "cleared all the same")
 }
+
+// Between the question and the answer the card is pulled, or another one is put
+// in its place: the PIN goes to neither.
+func TestPulledDuringThePrompt(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	k := d.key(d.card, 1)
+	spoof, err := d.tray.Personalised(1, cardtest.Personal{})
+	require.NoError(t, err)
+	d.remove(1)
+	asked := 0
+	d.card.PromptWith(func(context.Context, card.Prompt) ([]byte, error) {
+		asked++
+		d.remove(0)
+		if asked == 2 {
+			d.insert(0, spoof)
+		}
+		return bytes.Clone(wrongPIN), nil
+	})
+	require.ErrorIs(t, signs(ctx, k), card.ErrRemoved)
+	d.insert(0, d.serial)
+	require.Equal(t, card.PINReady, d.state(), "nothing was sent")
+	require.ErrorIs(t, signs(ctx, k), card.ErrRemoved)
+	info, err := d.find(spoof).Info(ctx)
+	require.NoError(t, err)
+	require.Equal(t, card.PINReady, info.PIN, "nor to the other card")
+	require.Equal(t, 2, asked)
+}
