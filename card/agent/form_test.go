@@ -121,15 +121,18 @@ func TestSwappedCard(t *testing.T) {
 		})
 	}
 	t.Run("a card that comes after the form is taken", func(t *testing.T) {
-		require.NoError(t, d.tray.Remove(0))
-		opened, err := d.Start(t.Context(), d.signin())
+		reader := 1 // empty, and the card is one that was never pulled
+		o := d.signin()
+		o.Reader = &reader
+		opened, err := d.Start(t.Context(), o)
 		require.NoError(t, err)
 		form := d.shown(t, opened, typed("123456"))
-		require.NoError(t, d.tray.Insert(0, his))
+		require.Empty(t, form.Get("card"))
+		d.personalised(1)
 		d.post(t, opened, form)
 		task, err := d.Task(t.Context(), opened.ID)
 		require.NoError(t, err)
-		require.Equal(t, agent.Done, task.State)
+		require.Equal(t, agent.Done, task.State, d.log)
 	})
 }
 
