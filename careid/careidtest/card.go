@@ -139,7 +139,7 @@ func (h *Hospital) Personalise(ctx context.Context, c *Card, handle string) erro
 		return err
 	}
 	if len(view.SOPINs) > 0 {
-		if c.SOPIN, err = Open1(key, view.SOPINs[0]); err != nil {
+		if c.SOPIN, err = OpenSOPIN(key, view.SOPINs[0]); err != nil {
 			return err
 		}
 	}
@@ -182,8 +182,8 @@ func (h *Hospital) Renew(ctx context.Context, c *Card) error {
 	return h.Personalise(ctx, c, act.Handle)
 }
 
-// Open1 opens one sealed SO PIN, as an agent does.
-func Open1(key *ecdh.PrivateKey, sealed careid.SealedSOPIN) ([]byte, error) {
+// OpenSOPIN opens one sealed SO PIN, as an agent does.
+func OpenSOPIN(key *ecdh.PrivateKey, sealed careid.SealedSOPIN) ([]byte, error) {
 	private, err := hpke.NewDHKEMPrivateKey(key)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (h *Hospital) Redeem(ctx context.Context, p Person, u *Unlocking) (*careid.
 // Reset does an agent's part of a reset, up to the confirmation.
 func (h *Hospital) Reset(ctx context.Context, p Person, u *Unlocking, r *careid.Reset) error {
 	for _, candidate := range r.Candidates {
-		pin, err := Open1(u.Key, candidate)
+		pin, err := OpenSOPIN(u.Key, candidate)
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (h *Hospital) Reset(ctx context.Context, p Person, u *Unlocking, r *careid.
 		if err != nil {
 			return err
 		}
-		p.Card.SOPIN, err = Open1(u.Key, next)
+		p.Card.SOPIN, err = OpenSOPIN(u.Key, next)
 		return err
 	}
 	return ErrCard
