@@ -282,7 +282,7 @@ func TestCommand(t *testing.T) {
 	})
 	t.Run("only this machine is served", func(t *testing.T) {
 		for _, address := range []string{"0.0.0.0:8460", ":8460", "192.0.2.1:1", "nonsense"} {
-			status, told := tell("-dir", t.TempDir(), "-addr", address)
+			status, told := tell("-dir", t.TempDir(), "-addr", address, "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-smtp", "127.0.0.1:0")
 			require.Equal(t, 1, status)
 			require.Contains(t, told, "-addr")
 		}

@@ -21,11 +21,20 @@ func (b *Browser) Renew(ctx context.Context, reader int, passcode string) error 
 	return err
 }
 
-// Workstation is what the page of a browser reports of the computer: the
-// browser, such as "edge", and whether the agent answers. Empty is unknown.
+// Workstation is what the page of a browser reports of the computer. Empty is
+// unknown.
 type Workstation struct {
-	Browser              string
-	CredentialManagement string // yes or no
+	Browser              string // such as "edge"
+	CredentialManagement string // yes or no: whether the agent answers
+	Private              string // yes or no: a private window
+	ClockSkew            string // whole minutes that its clock is ahead
+}
+
+func (w Workstation) declared(address string) map[string]string {
+	return map[string]string{
+		"address": address, "browser": w.Browser, "credentialManagement": w.CredentialManagement,
+		"private": w.Private, "clockSkew": w.ClockSkew,
+	}
 }
 
 // LinkPreflight lists everything that keeps a mail account from being linked;
@@ -34,16 +43,17 @@ func (b *Browser) LinkPreflight(ctx context.Context, address string, w Workstati
 	var out struct {
 		Missing wardkey.Refusals `json:"missing"`
 	}
-	query := url.Values{"address": {address}, "browser": {w.Browser}, "credentialManagement": {w.CredentialManagement}}
+	query := url.Values{}
+	for name, value := range w.declared(address) {
+		query.Set(name, value)
+	}
 	err := b.web(ctx, http.MethodGet, "/my/link?"+query.Encode(), nil, &out)
 	return out.Missing, err
 }
 
 // Link links the card of this session to a mail account.
 func (b *Browser) Link(ctx context.Context, address string, w Workstation) error {
-	return b.web(ctx, http.MethodPost, "/my/link", map[string]string{
-		"address": address, "browser": w.Browser, "credentialManagement": w.CredentialManagement,
-	}, nil)
+	return b.web(ctx, http.MethodPost, "/my/link", w.declared(address), nil)
 }
 
 // Unlink ends the link.

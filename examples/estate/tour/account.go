@@ -29,8 +29,8 @@ type mailUser struct {
 
 // Two workstations as their browsers' pages report them.
 func workstations() (fit, unfit hospital.Workstation) {
-	return hospital.Workstation{Browser: "edge", CredentialManagement: "yes"},
-		hospital.Workstation{Browser: "firefox", CredentialManagement: "no"}
+	return hospital.Workstation{Browser: "edge", CredentialManagement: "yes", Private: "no", ClockSkew: "0"},
+		hospital.Workstation{Browser: "firefox", CredentialManagement: "no", Private: "yes", ClockSkew: "-30"}
 }
 
 // linking is step 11. The nurse is signed in with the card, and in the same
@@ -71,7 +71,7 @@ func missingAtOnce(ctx context.Context, b *hospital.Browser, address string) err
 	if err != nil {
 		return must("the preflight answers", err)
 	}
-	if err := sameRules(missing, "mail.aup", "device.credmgmt", "browser.unsupported"); err != nil {
+	if err := sameRules(missing, "mail.aup", "device.credmgmt", "browser.unsupported", "browser.private", "device.clock"); err != nil {
 		return err
 	}
 	for _, no := range missing {
@@ -82,7 +82,7 @@ func missingAtOnce(ctx context.Context, b *hospital.Browser, address string) err
 	if missing, err = b.LinkPreflight(ctx, "nobody.there@nhs.net", unfit); err != nil {
 		return must("the preflight answers", err)
 	}
-	return sameRules(missing, "mail.inactive", "device.credmgmt", "browser.unsupported")
+	return sameRules(missing, "mail.inactive", "device.credmgmt", "browser.unsupported", "browser.private", "device.clock")
 }
 
 // sameRules fails unless a preflight refused by exactly these rules.

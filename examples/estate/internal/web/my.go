@@ -4,6 +4,7 @@ package web
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,14 +193,20 @@ func (s *Site) ownContacts(w http.ResponseWriter, r *http.Request) (answer, erro
 
 // linkRequest is the address with what the page declares of the workstation.
 type linkRequest struct {
-	Address, Browser     string
-	CredentialManagement careid.Known
+	Address, Browser              string
+	CredentialManagement, Private careid.Known
+	ClockSkew                     string // minutes that the machine's clock is ahead; "" unknown
 }
 
 func (l linkRequest) request() careid.LinkRequest {
-	return careid.LinkRequest{Address: l.Address, Workstation: careid.Workstation{
-		Client: "browser", Browser: l.Browser, CredentialManagement: l.CredentialManagement,
-	}}
+	w := careid.Workstation{
+		Client: "browser", Browser: l.Browser, CredentialManagement: l.CredentialManagement, Private: l.Private,
+	}
+	if minutes, err := strconv.Atoi(l.ClockSkew); err == nil {
+		skew := time.Duration(minutes) * time.Minute
+		w.ClockSkew = &skew
+	}
+	return careid.LinkRequest{Address: l.Address, Workstation: w}
 }
 
 // preflight tells every condition that is missing at once.
@@ -209,7 +216,10 @@ func (s *Site) preflight(_ http.ResponseWriter, r *http.Request) (answer, error)
 		return answer{}, err
 	}
 	q := r.URL.Query()
-	in := linkRequest{q.Get("address"), q.Get("browser"), careid.Known(q.Get("credentialManagement"))}
+	in := linkRequest{
+		Address: q.Get("address"), Browser: q.Get("browser"), ClockSkew: q.Get("clockSkew"),
+		CredentialManagement: careid.Known(q.Get("credentialManagement")), Private: careid.Known(q.Get("private")),
+	}
 	missing, err := s.rooms.Care.LinkPreflight(r.Context(), me, in.request())
 	if err != nil {
 		return answer{}, err
