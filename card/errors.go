@@ -38,14 +38,14 @@ var (
 	ErrWrongPIN    error = &sentinel{"passcode.wrong", "card: wrong PIN"}
 	ErrLocked      error = &sentinel{"card.locked", "card: PIN is locked"}
 	ErrFinalTry    error = &sentinel{"passcode.final", "card: one try is left before the card locks"}
-	ErrPINLength   error = &sentinel{"passcode.length", "card: PIN is too short or too long"}
+	ErrPINLength   error = &sentinel{"passcode.length", "card: PIN is too short, too long or was cleared"}
 	ErrPINInvalid  error = &sentinel{"passcode.invalid", "card: PIN has characters that the card doesn't take"}
 	ErrPINNotSet   error = &sentinel{"passcode.unset", "card: PIN was never set"}
 	ErrPINExpired  error = &sentinel{"passcode.expired", "card: PIN must be changed first"}
 	ErrWrongSOPIN  error = &sentinel{"sopin.wrong", "card: wrong SO PIN"}
 	ErrSOLocked    error = &sentinel{"sopin.locked", "card: SO PIN is locked; this card can't be unlocked"}
 	ErrSOFinalTry  error = &sentinel{"sopin.final", "card: one try of the SO PIN is left"}
-	ErrSOPINLength error = &sentinel{"sopin.length", "card: SO PIN is too short or too long"}
+	ErrSOPINLength error = &sentinel{"sopin.length", "card: SO PIN is too short, too long or was cleared"}
 	ErrDigest      error = &sentinel{"digest.invalid", "card: digest doesn't fit its hash"}
 	ErrFailed      error = &sentinel{"card.failed", "card: card failed"}
 )

@@ -5,6 +5,7 @@ package card
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
@@ -26,9 +27,10 @@ type Prompt struct {
 	Once bool
 }
 
-// Prompter asks the person for the PIN. The SDK clears what it returns. It is
-// called without any lock and may take as long as ctx allows; one at a time is
-// asked for a Card. nil without an error means the reader's own PIN pad.
+// Prompter asks the person for the PIN. The SDK clears what it returns, so it
+// must return a fresh slice each time. It is called without any lock and may take
+// as long as ctx allows; one at a time is asked for a Card. nil without an error
+// means the reader's own PIN pad.
 type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
 
 // PromptWith sets who is asked when an operation needs a login that the Card
@@ -172,12 +174,13 @@ func triesLeft(role Role, s PINState, o LoginOptions) error {
 }
 
 // pinFits is the length check of the card, done before it costs a try. nil fits
-// where there is a PIN pad.
+// where there is a PIN pad. No PIN has a zero byte: it is what is left of a slice
+// that was cleared and is given again by mistake.
 func pinFits(info *TokenInfo, pin []byte) bool {
 	if pin == nil {
 		return info.PINPad
 	}
-	return len(pin) > 0 && len(pin) >= info.MinPIN && (info.MaxPIN == 0 || len(pin) <= info.MaxPIN)
+	return len(pin) > 0 && !slices.Contains(pin, 0) && len(pin) >= info.MinPIN && (info.MaxPIN == 0 || len(pin) <= info.MaxPIN)
 }
 
 // refused makes the error of a refused PIN. Cards differ in what they answer to
@@ -240,7 +243,7 @@ func (t *token) logout() {
 }
 
 // ChangePIN sets another PIN, shown the current one. The lengths of both are
-// checked before (ErrPINLength); a card with one try left answers ErrFinalTry,
+// checked before (ErrPINLength, which a zero byte is too); a card with one try left answers ErrFinalTry,
 // and a right Login makes it good again. ErrWrongPIN and ErrLocked are as for
 // Login. This Card's login stays; without one, the current PIN is logged in for
 // the change and out again, as Login would: in a session where nobody is logged

@@ -48,13 +48,14 @@ func TestPINLocks(t *testing.T) {
 	})
 	t.Run("lengths cost no try", func(t *testing.T) {
 		d := newDesk(t)
-		for _, pin := range []string{"", "1", strings.Repeat("1", 300)} {
+		for _, pin := range []string{"", "1", strings.Repeat("1", 300), "\x00\x00\x00\x00\x00\x00", "12345\x00"} {
 			err := d.card.Login(t.Context(), []byte(pin), card.LoginOptions{})
 			require.ErrorIs(t, err, card.ErrPINLength)
 			require.Equal(t, "passcode.length", rule(err))
 			require.ErrorIs(t, d.card.ChangePIN(t.Context(), []byte(pin), otherPIN), card.ErrPINLength)
 			require.ErrorIs(t, d.card.ChangePIN(t.Context(), goodPIN, []byte(pin)), card.ErrPINLength)
 			require.ErrorIs(t, d.card.ResetPIN(t.Context(), soPIN, []byte(pin)), card.ErrPINLength)
+			require.ErrorIs(t, d.card.ResetPIN(t.Context(), []byte(pin), otherPIN), card.ErrSOPINLength)
 		}
 		require.ErrorIs(t, d.card.Login(t.Context(), nil, card.LoginOptions{}), card.ErrPINLength, "no PIN pad here")
 		require.Equal(t, card.PINReady, d.state())

@@ -2,7 +2,10 @@
 
 package card
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // ResetPINByPUK sets the holder's PIN and makes a locked card usable on cards
 // that have a PUK instead of a security officer: C_SetPIN where nobody is logged
@@ -31,7 +34,7 @@ func (c *Card) ResetPINByPUK(ctx context.Context, puk, next []byte) error {
 	if !pinFits(info, next) || (puk == nil) != (next == nil) {
 		return ErrPINLength
 	}
-	if puk != nil && len(puk) == 0 {
+	if puk != nil && (len(puk) == 0 || slices.Contains(puk, 0)) {
 		return ErrSOPINLength
 	}
 	err = t.settle(t.lib.lib.SetPIN(t.session, puk, next))
