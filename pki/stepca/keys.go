@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.step.sm/crypto/pemutil"
 )
@@ -50,7 +51,9 @@ func (h Held) Key(context.Context, string) (crypto.Signer, error) {
 type Files struct {
 	Dir string
 	// Passphrase is called once for each key that is read or made, and its
-	// result is cleared after use. At least 12 bytes are asked of a new one.
+	// result is cleared after use: return a fresh copy each time. One with a
+	// zero byte is refused, since that is what a cleared slice holds. At least
+	// 12 bytes are asked of a new one.
 	Passphrase func() ([]byte, error)
 }
 
@@ -66,6 +69,9 @@ func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
 		return nil, fmt.Errorf("stepca: passphrase: %w", err)
 	}
 	defer clear(passphrase)
+	if slices.Contains(passphrase, 0) {
+		return nil, errors.New("stepca: the passphrase has a zero byte: it is cleared after use, so Passphrase must return a fresh copy each time")
+	}
 	path := filepath.Join(f.Dir, name+".key")
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

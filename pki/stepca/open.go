@@ -31,7 +31,8 @@ type Config struct {
 	// made when absent. "" keeps the certificates in memory, with new keys
 	// unless there are sources.
 	Dir string
-	// Passphrase opens the keys in Dir. Needed unless both keys have a source.
+	// Passphrase opens the keys that are kept in Dir; see Files. It is called
+	// once for each and must return a fresh copy each time.
 	Passphrase func() ([]byte, error)
 	// RootKey and IssuingKey are where the keys live, two different ones. Default:
 	// Files in Dir, or Memory without Dir.

@@ -86,6 +86,11 @@ func TestFiles(t *testing.T) {
 			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 		}
 	})
+	t.Run("a passphrase that was cleared", func(t *testing.T) {
+		same := []byte("given out twice by mistake")
+		_, err := stepca.Open(t.Context(), stepca.Config{Dir: t.TempDir(), Passphrase: func() ([]byte, error) { return same, nil }, Now: now})
+		require.ErrorContains(t, err, "fresh copy")
+	})
 	t.Run("wrong passphrase", func(t *testing.T) {
 		wrong := config
 		wrong.Passphrase = func() ([]byte, error) { return []byte("something else entirely"), nil }
