@@ -87,8 +87,11 @@ func digest(hash crypto.Hash, data []byte) []byte {
 }
 
 // OCSPHandler answers OCSP requests, by POST and by GET with the base64 request
-// at the end of the path, wherever it is mounted. Mount it where "//" in a path
-// is not cleaned away, or expect clients to escape the slashes of the base64.
+// at the end of the path. On a ServeMux it needs two patterns, "/ocsp" for POST
+// and "/ocsp/" for GET: with the second alone a POST to the address in the
+// certificates is redirected, which OCSP clients don't follow. Mount it where
+// "//" in a path is not cleaned away, or expect clients to escape the slashes of
+// the base64.
 //
 // Answers are signed by a delegated certificate with id-pkix-ocsp-nocheck and
 // are good from now for OCSPLife. One never says good about a serial number that

@@ -78,7 +78,7 @@ func tell(keys *bufio.Reader, what string) error {
 // run prints a line for each behaviour as it is found.
 func run(out io.Writer, m cardtest.Module, junit string) error {
 	if len(m.PIN) == 0 {
-		return errors.New("CARD_PIN is empty")
+		return errors.New("CARD_PIN is empty: PINs come from the environment, CARD_PIN and with -destructive CARD_SOPIN too")
 	}
 	if m.Destructive && len(m.SOPIN) == 0 {
 		return errors.New("-destructive unlocks the card with CARD_SOPIN, which is empty")
