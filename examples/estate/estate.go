@@ -40,6 +40,7 @@ type estate struct {
 	log       *slog.Logger
 	servers   []*http.Server
 	inbox     net.Listener
+	lock      *os.File
 	running   sync.WaitGroup
 	stopDue   context.CancelFunc
 }
@@ -50,11 +51,15 @@ func start(ctx context.Context, c config) (*estate, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	fresh, err := prepareFolder(c.dir)
+	lock, err := lockFolder(c.dir)
 	if err != nil {
 		return nil, err
 	}
-	e := &estate{log: c.log}
+	e := &estate{log: c.log, lock: lock}
+	fresh, err := prepareFolder(c.dir)
+	if err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
 	if err := e.open(ctx, c); err != nil {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
@@ -70,12 +75,31 @@ func start(ctx context.Context, c config) (*estate, error) {
 	return e, nil
 }
 
+// lockFolder makes the folder and takes it for this process: an estate that
+// another one is making must not be taken for one that was cut short.
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the estate's folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the estate's folder: %w", err)
+	}
+	taken, err := lockFile(f)
+	switch {
+	case taken:
+		err = fmt.Errorf("the estate in %s is open in another process: stop that, or choose another folder with -dir", dir)
+	case err != nil:
+		err = fmt.Errorf("locking the estate's folder: %w", err)
+	default:
+		return f, nil
+	}
+	return nil, errors.Join(err, f.Close())
+}
+
 // prepareFolder says whether this is a first start. What an earlier one left
 // half made is removed: by name, and only beside its mark.
 func prepareFolder(dir string) (fresh bool, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, fmt.Errorf("the estate's folder: %w", err)
-	}
 	mark := filepath.Join(dir, firstStart)
 	if _, err := os.Stat(mark); err == nil {
 		for _, name := range []string{
@@ -220,5 +244,5 @@ func (e *estate) stop(ctx context.Context) error {
 		errs = append(errs, server.Close()) // nobody waits for an answer of rooms that are closed
 	}
 	e.running.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.lock.Close())...) // now the folder is free
 }
