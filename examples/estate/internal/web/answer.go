@@ -3,12 +3,15 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -142,7 +145,11 @@ func (s *Site) read(w http.ResponseWriter, r *http.Request, into any) error {
 			return s.rules.Refuse("request.invalid").Because(err)
 		}
 		clear(data)
-		if data, err = json.Marshal(nested(form)); err != nil {
+		object, err := nested(form)
+		if err != nil {
+			return s.rules.Refuse("request.invalid").Because(err)
+		}
+		if data, err = json.Marshal(object); err != nil {
 			return s.rules.Refuse("request.invalid").Because(err)
 		}
 	} else if len(data) > 0 && kind != "application/json" {
@@ -151,29 +158,41 @@ func (s *Site) read(w http.ResponseWriter, r *http.Request, into any) error {
 	if len(data) == 0 {
 		return nil
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
+	if err := decoder.Decode(into); err != nil || decoder.More() {
 		return s.rules.Refuse("request.invalid").Because(errors.New("the body has another form")) // its text may hold a secret
 	}
 	return nil
 }
 
+// maxDepth is how far a field's name goes inward: "documents.0.kind" is 3. The
+// bound keeps a long name of dots from becoming half a million objects.
+const maxDepth = 3
+
+var errForm = errors.New("web: the names of the form's fields don't fit together")
+
 // nested makes a form's dotted names into objects and lists. Empty fields are
 // left out.
-func nested(form url.Values) map[string]any {
+func nested(form url.Values) (map[string]any, error) {
 	root := map[string]any{}
-	for name, values := range form {
+	for _, name := range slices.Sorted(maps.Keys(form)) { // "a" before "a.b"
+		values := form[name]
 		if len(values) == 0 || values[0] == "" {
 			continue
+		}
+		if strings.Count(name, ".") >= maxDepth {
+			return nil, errForm
 		}
 		at := root
 		parts := strings.Split(name, ".")
 		for _, part := range parts[:len(parts)-1] {
+			if at[part] == nil {
+				at[part] = map[string]any{}
+			}
 			inner, ok := at[part].(map[string]any)
 			if !ok {
-				inner = map[string]any{}
-				at[part] = inner
+				return nil, errForm
 			}
 			at = inner
 		}
@@ -184,7 +203,7 @@ func nested(form url.Values) map[string]any {
 		at[parts[len(parts)-1]] = value
 	}
 	listed(root)
-	return root
+	return root, nil
 }
 
 // listed turns objects whose members are 0, 1, 2 … into lists.

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey"
+)
+
+func TestRead(t *testing.T) {
+	rules, err := wardkey.ParseRulebook(rulesJSON)
+	require.NoError(t, err)
+	s := &Site{rules: rules}
+	type body struct {
+		Name      string
+		Ready     bool
+		Documents []struct{ Kind, Number string }
+	}
+	read := func(kind, text string) (in body, err error) {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+		r.Header.Set("Content-Type", kind)
+		return in, s.read(httptest.NewRecorder(), r, &in)
+	}
+	const form, object = "application/x-www-form-urlencoded", "application/json"
+
+	in, err := read(form, url.Values{
+		"name": {"Bell"}, "ready": {"true"}, "documents.0.kind": {"passport"}, "documents.0.number": {"1"}, "documents.1.kind": {"bill"}, "documents.2.kind": {""},
+	}.Encode())
+	require.NoError(t, err)
+	require.Equal(t, "Bell", in.Name)
+	require.True(t, in.Ready)
+	require.Len(t, in.Documents, 2)
+	require.Equal(t, "1", in.Documents[0].Number)
+	require.Equal(t, "bill", in.Documents[1].Kind)
+	_, err = read("", "")
+	require.NoError(t, err, "an empty body leaves everything as it is")
+
+	for name, bad := range map[string][2]string{
+		"names without end":       {form, strings.Repeat("a.", maxBody/2-2) + "a=1"},
+		"one level too many":      {form, "documents.0.kind.more=1"},
+		"a field that is two":     {form, "documents=1&documents.0.kind=passport"},
+		"a field nobody asks for": {form, "admin=true"},
+		"too long":                {form, "name=" + strings.Repeat("a", maxBody)},
+		"another kind":            {"text/plain", `{"name":"Bell"}`},
+		"no kind":                 {"", `{"name":"Bell"}`},
+		"two objects":             {object, `{"name":"Bell"}{"name":"Frost"}`},
+		"half an object":          {object, `{"name":"Bell"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := read(bad[0], bad[1])
+			require.Equal(t, "request.invalid", wardkey.RuleOf(err))
+			require.NotContains(t, err.Error(), "Bell", "what was sent may be a secret")
+		})
+	}
+}
