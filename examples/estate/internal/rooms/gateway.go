@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +53,7 @@ func (r *Rooms) openGateway(context.Context) error {
 	if err := g.load(); err != nil {
 		return err
 	}
-	current, err := g.build()
+	current, err := g.build(g.known)
 	if err != nil {
 		return err
 	}
@@ -93,10 +94,10 @@ func (g *Gateway) load() error {
 	return nil
 }
 
-// build makes a gateway that trusts what the directory holds now.
-func (g *Gateway) build() (*gateway.Gateway, error) {
+// build makes a gateway that knows and trusts these recipients.
+func (g *Gateway) build(known gateway.Certificates) (*gateway.Gateway, error) {
 	roots := x509.NewCertPool()
-	for _, c := range g.known {
+	for _, c := range known {
 		roots.AddCert(c)
 	}
 	encrypter, err := smime.New(smime.Config{Roots: roots, Now: g.now})
@@ -104,7 +105,7 @@ func (g *Gateway) build() (*gateway.Gateway, error) {
 		return nil, err
 	}
 	config := g.config
-	config.Encrypter, config.Directory = encrypter, g.known
+	config.Encrypter, config.Directory = encrypter, known
 	return gateway.New(config)
 }
 
@@ -123,7 +124,7 @@ func (g *Gateway) serve(l net.Listener) {
 }
 
 // Add keeps a recipient's certificate. The gateway begins anew with it on the
-// same address; messages under way are finished first.
+// same address; messages under way are given gatewayPatience to be finished.
 func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, error) {
 	c, err := parseCertificate([]byte(text))
 	if err != nil {
@@ -136,20 +137,26 @@ func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, erro
 	if g.closed {
 		return nil, errors.New("estate: the mail gateway is stopped")
 	}
+	if slices.ContainsFunc(g.known, c.Equal) {
+		return c, nil
+	}
+	known := append(slices.Clone(g.known), c)
+	next, err := g.build(known)
+	if err != nil {
+		return nil, err
+	}
 	if err := replaceFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})); err != nil {
 		return nil, err
 	}
-	g.known = append(g.known, c)
-	next, err := g.build()
-	if err != nil || g.listen == nil {
+	g.known = known
+	if g.listen == nil {
 		g.current = next
-		return c, err
+		return c, nil
 	}
 	address := g.listen.Addr().String()
-	if err := g.current.Shutdown(ctx); err != nil {
-		return nil, fmt.Errorf("estate: the mail gateway: %w", err)
+	if err := g.end(ctx); err != nil {
+		g.config.Log.Warn("a mail conversation goes on with the earlier gateway", "cause", err)
 	}
-	g.serving.Wait()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("estate: the mail gateway: %w", err)
@@ -174,15 +181,25 @@ func (g *Gateway) shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if err := g.current.Shutdown(ctx); err != nil && g.listen != nil {
-		err = errors.Join(err, g.current.Close())
-		g.serving.Wait()
+	if err := g.end(ctx); err != nil && g.listen != nil {
 		return err
 	}
-	g.serving.Wait()
 	return nil
+}
+
+// gatewayPatience is how long a conversation may go on with a gateway that
+// ends; somebody who only holds the line doesn't hold up the mail.
+const gatewayPatience = 3 * time.Second
+
+// end frees the address and waits for conversations with the current gateway.
+// One that goes on longer keeps that gateway until it ends by itself or by its
+// time-out. g.mu is held.
+func (g *Gateway) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, gatewayPatience)
+	defer cancel()
+	err := g.current.Shutdown(ctx)
+	g.serving.Wait()
+	return err
 }
 
 func parseCertificate(text []byte) (*x509.Certificate, error) {
