@@ -118,11 +118,27 @@ func (d *Desk) end() error {
 }
 
 // Close ends the agents, and with them the sessions of cards that are signed in.
-func (d *Desk) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.end()
+// A card module that doesn't come back, as when somebody took its folder away,
+// is left behind after closePatience.
+func (d *Desk) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closePatience)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		ended <- d.end()
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return errors.New("estate: the workstations did not end in time, and are left behind")
+	}
 }
+
+// closePatience leaves the other rooms the rest of the program's time to close.
+const closePatience = 5 * time.Second
 
 // Restart closes the agents and the tray and opens them again. The cards stay
 // as and where they are.

@@ -219,7 +219,7 @@ func (r *Rooms) openDesk(context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.closes(r.Desk.Close)
+	r.close = append(r.close, r.Desk.Close)
 	return nil
 }
 
