@@ -173,5 +173,5 @@ func (b *Browser) RenewFor(ctx context.Context, serial string, p Presence) error
 
 // ReportLost reports a card as lost.
 func (b *Browser) ReportLost(ctx context.Context, serial string) error {
-	return b.web(ctx, http.MethodPost, "/desk/cards/"+serial+"/lost", map[string]string{"reason": "lost"}, nil)
+	return b.web(ctx, http.MethodPost, "/desk/cards/"+serial+"/lost", nil, nil)
 }

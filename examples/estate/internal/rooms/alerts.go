@@ -42,10 +42,3 @@ func (a *Alerts) Of(session string) []careid.Alert {
 	defer a.mu.Unlock()
 	return slices.Clone(a.bySession[session])
 }
-
-// Forget drops them once the card is renewed.
-func (a *Alerts) Forget(session string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.bySession, session)
-}

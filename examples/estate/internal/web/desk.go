@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 )
@@ -61,6 +62,9 @@ func (s *Site) desk(_ http.ResponseWriter, r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	if p.Orders, err = care.Orders(ctx, actor); err != nil {
+		if wardkey.RuleOf(err) == "" {
+			return answer{}, err
+		}
 		p.Orders = nil // a sponsor isn't told of orders
 	}
 	p.CanCheck, p.CanApprove = may(actor, careid.ActionCheck), may(actor, careid.ActionApprove)
@@ -319,22 +323,18 @@ func (s *Site) presence(w http.ResponseWriter, r *http.Request) (answer, error) 
 	return answer{body: named(s.rooms.Cards.PresenceTicket(r, &careid.Act{ID: in.Act}))}, nil
 }
 
-func (s *Site) lost(w http.ResponseWriter, r *http.Request) (answer, error) {
-	return s.takeOut(w, r, func(ctx context.Context, a careid.Actor, serial string) error {
+func (s *Site) lost(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	return s.takeOut(r, func(ctx context.Context, a careid.Actor, serial string) error {
 		_, err := s.rooms.Care.ReportLost(ctx, a, serial)
 		return err
 	})
 }
 
-func (s *Site) cancel(w http.ResponseWriter, r *http.Request) (answer, error) {
-	return s.takeOut(w, r, s.rooms.Care.CancelCard)
+func (s *Site) cancel(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	return s.takeOut(r, s.rooms.Care.CancelCard)
 }
 
-func (s *Site) takeOut(w http.ResponseWriter, r *http.Request, do func(context.Context, careid.Actor, string) error) (answer, error) {
-	var in struct{ Reason string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
-	}
+func (s *Site) takeOut(r *http.Request, do func(context.Context, careid.Actor, string) error) (answer, error) {
 	actor, err := s.deskActor(r)
 	if err != nil {
 		return answer{}, err

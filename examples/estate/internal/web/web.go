@@ -3,7 +3,7 @@
 // Package web is what the estate shows: its pages, the JSON beside them, and
 // the rooms' own handlers under one address.
 //
-//	site, err := web.New(web.Config{Estate: rooms, …})
+//	site, err := web.New(web.Config{Rooms: rooms, Log: log})
 //	http.Serve(listener, site)
 //
 // Every address serves a person and a program: whoever asks for text/html gets
