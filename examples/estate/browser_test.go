@@ -90,6 +90,15 @@ func (h hand) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(h.t, chromedp.Do(h.ctx, steps...))
 }
 
+// open goes to a page, again where a navigation that was still under way, of a
+// form just sent, aborts it.
+func (h hand) open(url string) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		return chromedp.Do(h.ctx, chromedp.Navigate(url)) == nil
+	}, 15*time.Second, 50*time.Millisecond, "the page %s", url)
+}
+
 func (h hand) text(selector string) string {
 	h.t.Helper()
 	s, err := chromedp.Run(h.ctx, chromedp.Text(selector))
@@ -109,7 +118,8 @@ func (h hand) shows(words string) {
 // insert puts a card into a reader on the front page.
 func (h hand) insert(reader, serial string) {
 	h.t.Helper()
-	h.do(chromedp.Navigate(h.e.addresses.Web), chromedp.SetValue("#card"+reader, serial),
+	h.open(h.e.addresses.Web)
+	h.do(chromedp.SetValue("#card"+reader, serial),
 		chromedp.Click(`form[action="/api/readers/`+reader+`"] button`), chromedp.WaitVisible(`form[action="/api/readers/`+reader+`/out"]`))
 }
 
@@ -140,7 +150,8 @@ func TestDeskByHand(t *testing.T) {
 	h.atAgent("11-manager", map[string]string{"passcode": passcode})
 	arrive(t, h.ctx, "/my")
 
-	h.do(chromedp.Navigate(e.addresses.Web), chromedp.Click(`form[action="/api/cards"] button`))
+	h.open(e.addresses.Web)
+	h.do(chromedp.Click(`form[action="/api/cards"] button`))
 	var blank string
 	require.Eventually(t, func() bool {
 		for _, c := range p.state().Cards {
@@ -152,7 +163,8 @@ func TestDeskByHand(t *testing.T) {
 	}, 5*time.Second, 50*time.Millisecond, "a blank card")
 	h.insert("2", blank)
 
-	h.do(chromedp.Navigate(e.addresses.Web+"/desk"), chromedp.WaitVisible("#people"))
+	h.open(e.addresses.Web + "/desk")
+	h.do(chromedp.WaitVisible("#people"))
 	require.Contains(t, h.text(".lead"), "RA manager at RWK01")
 	picture(t, h.ctx, "12-desk")
 	h.do(chromedp.Click(chromedp.Search(`//a[text()="Amara Bell"]`)), chromedp.WaitVisible("#issue"))
@@ -170,7 +182,8 @@ func TestDeskByHand(t *testing.T) {
 
 	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".state.lost"))
 
-	h.do(chromedp.Navigate(e.addresses.Web+"/desk"), chromedp.SendKeys("#given", "Noah"), chromedp.SendKeys("#family", "Frost"),
+	h.open(e.addresses.Web + "/desk")
+	h.do(chromedp.SendKeys("#given", "Noah"), chromedp.SendKeys("#family", "Frost"),
 		chromedp.SendKeys("#email", "noah.frost@nhs.net"), chromedp.Click(`button[formaction="/desk/profiles"]`), chromedp.WaitVisible(".refusal"))
 	require.Contains(t, h.text(".refusal"), "profile.apply")
 	picture(t, h.ctx, "17-refusal")
@@ -194,7 +207,8 @@ func TestBrowser(t *testing.T) {
 
 	h := hand{t, ctx, e}
 
-	h.do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible("#reader1"))
+	h.open(e.addresses.Web)
+	h.do(chromedp.WaitVisible("#reader1"))
 	t.Run("row031", func(t *testing.T) {
 		require.Contains(t, h.text(".notice"), "for professionals")
 		require.Contains(t, h.text(".notice"), "Not affiliated with or approved by the NHS")
@@ -222,7 +236,8 @@ func TestBrowser(t *testing.T) {
 	picture(t, ctx, "6-card-pulled")
 
 	for path, name := range map[string]string{"/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit"} {
-		h.do(chromedp.Navigate(e.addresses.Web+path), chromedp.WaitVisible("h1"))
+		h.open(e.addresses.Web + path)
+		h.do(chromedp.WaitVisible("h1"))
 		picture(t, ctx, name)
 	}
 }

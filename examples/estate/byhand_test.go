@@ -57,7 +57,8 @@ func TestHolderByHand(t *testing.T) {
 	h.shows("card.locked")
 	picture(t, h.ctx, "21-locked")
 
-	h.do(chromedp.Navigate(e.addresses.Web), chromedp.WaitVisible(".state.locked"), chromedp.Click(`a[href="/unlock?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	h.open(e.addresses.Web)
+	h.do(chromedp.WaitVisible(".state.locked"), chromedp.Click(`a[href="/unlock?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
 	before := len(e.rooms.Inbox.Messages(inbox))
 	h.do(chromedp.Click("#go"))
 	agent.ctx = window(t, h.ctx, e.addresses.Agent)
@@ -71,7 +72,8 @@ func TestHolderByHand(t *testing.T) {
 	h.do(chromedp.Click(`input[name="to"] + button`))
 	require.Eventually(t, func() bool { return e.rooms.Clock.Ahead() > 0 }, 10*time.Second, 50*time.Millisecond, "the calendar moves")
 	h.do(chromedp.WaitReady(`input[name="add"], select[name="add"]`))
-	h.do(chromedp.Navigate(e.addresses.Web), chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
+	h.open(e.addresses.Web)
+	h.do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
 	require.NotEqual(t, passcode, fresh)
 	h.atAgent("23-new-passcode", map[string]string{"passcode": fresh})
 	arrive(t, h.ctx, "/my")
@@ -95,13 +97,15 @@ func TestMailByHand(t *testing.T) {
 	const address, password, secret = "amara.bell@nhs.net", "seven-herons-at-dusk", "The potassium is 3.1."
 	lines := strings.Split(strings.TrimSpace(h.newest("+447700900104", 0)), "\n")
 
-	h.do(chromedp.Navigate(e.addresses.Web+"/mail"), chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
+	h.open(e.addresses.Web + "/mail")
+	h.do(chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
 		chromedp.Click(`form[action="/mail/signin"] button`), chromedp.WaitVisible("#password"))
 	picture(t, h.ctx, "30-first-sign-in")
 	h.do(chromedp.SendKeys("#body", "Too early."), chromedp.Click(`form[action="/mail/send"] button`), chromedp.WaitVisible(".refusal"))
 	require.Contains(t, h.text(".refusal"), "mail.aup.pending")
 
-	h.do(chromedp.Navigate(e.addresses.Web+"/mail"), chromedp.SendKeys("#password", password), chromedp.Click(`form[action="/mail/password"] button`),
+	h.open(e.addresses.Web + "/mail")
+	h.do(chromedp.SendKeys("#password", password), chromedp.Click(`form[action="/mail/password"] button`),
 		chromedp.WaitNotPresent("#password"), chromedp.WaitVisible("#q0"))
 	for field, value := range map[string]string{
 		"q0": "First ward?", "a0": "Lister", "q1": "First bicycle?", "a1": "turquoise", "q2": "First street?", "a2": "Mill Lane",
@@ -116,7 +120,8 @@ func TestMailByHand(t *testing.T) {
 	all := e.rooms.Inbox.Messages(rooms.OutsideAddress)
 	require.Len(t, all, 1)
 	require.NotContains(t, string(all[0].Raw), secret)
-	h.do(chromedp.Navigate(e.addresses.Web+"/inbox"), chromedp.Click(`tbody a`), chromedp.WaitVisible("pre.raw"))
+	h.open(e.addresses.Web + "/inbox")
+	h.do(chromedp.Click(`tbody a`), chromedp.WaitVisible("pre.raw"))
 	command := strings.Fields(h.text(".told pre.raw"))
 	picture(t, h.ctx, "31-encrypted")
 	require.Equal(t, "openssl", command[0])

@@ -226,7 +226,7 @@ func (e *estate) keepDue() {
 }
 
 // stop ends the estate so that nothing is lost: the agents first, while the
-// web still answers them, then the rooms, then the addresses.
+// web still answers them, then the addresses, then the rooms.
 func (e *estate) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -235,14 +235,29 @@ func (e *estate) stop(ctx context.Context) error {
 	}
 	var errs []error
 	if e.rooms != nil {
+		errs = append(errs, e.rooms.Desk.Close(ctx)) // what the agents still have to tell is answered
+	}
+	errs = append(errs, e.hangUp(ctx))
+	if e.rooms != nil {
 		errs = append(errs, e.rooms.Close(ctx))
 		if e.inbox != nil {
 			errs = append(errs, e.rooms.Inbox.Close(ctx))
 		}
 	}
-	for _, server := range e.servers {
-		errs = append(errs, server.Close()) // nobody waits for an answer of rooms that are closed
-	}
 	e.running.Wait()
 	return errors.Join(append(errs, e.lock.Close())...) // now the folder is free
+}
+
+// hangUp ends the servers before the rooms that they ask. Requests under way get
+// a second to end; streams of events never would.
+func (e *estate) hangUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var errs []error
+	for _, server := range e.servers {
+		if server.Shutdown(ctx) != nil {
+			errs = append(errs, server.Close())
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -246,9 +246,8 @@ func (r *Rooms) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the agents first, so that sessions of cards end, then lets
-// messages leave, then gives back the database. It should be called while the
-// addresses still answer.
+// Close ends the agents first, if Desk.Close has not, then lets messages leave,
+// then gives back the database: nothing may ask the rooms any more.
 func (r *Rooms) Close(ctx context.Context) error {
 	var errs []error
 	for _, end := range slices.Backward(r.close) {
