@@ -68,7 +68,9 @@ type Recipient struct {
 
 // Decision is Decide's answer.
 type Decision struct {
-	// Verdict is the strictest of the recipients'.
+	// Verdict is the strictest of the recipients'. With Encrypt, some of them may
+	// be at Pass: only those at Encrypt need a certificate, and each copy goes by
+	// its own recipient's verdict. With Hold nothing goes, to nobody.
 	Verdict Verdict
 	// Profile is the list that ruled.
 	Profile Profile

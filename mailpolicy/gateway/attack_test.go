@@ -130,6 +130,25 @@ func TestRevokedRecipient(t *testing.T) {
 	})
 }
 
+// What can't be encrypted for good is refused for good: the sender's system
+// doesn't try it again for days.
+func TestWhatCannotBeEncrypted(t *testing.T) {
+	var certs gateway.Certificates
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
+	require.NoError(t, err)
+	id, err := ca.Issue(mailtest.Spec{Email: gp})
+	require.NoError(t, err)
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), GCM: true, MaxGCMBytes: 1 << 20})
+	require.NoError(t, err)
+	r := startRelay(t, func(c *gateway.Config) { c.Directory, c.Encrypter = &certs, e })
+	certs = gateway.Certificates{id.Certificate}
+	to := []string{"a@nhs.net", gp}
+	require.Regexp(t, "^550 5.7.1 .*mail.secure.header", r.send("home@nhs.net", to, "Content-Type: text/plain\r\nContent-Type: text/html\r\n"+mailTo("[secure] x", gp)))
+	require.Regexp(t, "^552 5.3.4 .*1 MB.*mail.size", r.send("home@nhs.net", to, mailTo("[secure] x", gp)+strings.Repeat("more and more\r\n", 100_000)))
+	require.Empty(t, r.inbox.Mails())
+	require.Regexp(t, "^250", r.send("home@nhs.net", to, mailTo("[secure] x", gp)))
+}
+
 // Neither copy, in clear or not, names whom To and Cc do not name, however the
 // sender's system wrote it down.
 func TestHiddenRecipients(t *testing.T) {

@@ -42,9 +42,6 @@ func (t *transaction) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	}
 	checked := &wire{r: r, left: limit, tooLarge: tooLarge(limit)}
 	header, body, err := smime.ReadHeader(checked)
-	if errors.Is(err, smime.ErrHeader) {
-		return relayed{}, formFault("its header has no end, or is too long")
-	}
 	if err != nil {
 		return relayed{}, err
 	}

@@ -8,9 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-// ErrTooLong says that a message is longer than Config.MaxGCMBytes.
+// ErrTooLong says that a message is longer than Config.MaxGCMBytes. It is the
+// cause of a Refusal (mail.size).
 var ErrTooLong = errors.New("smime: the message is too long for AES-GCM")
 
 // authEnvelopedData is id-ct-authEnvelopedData (RFC 5083 §2.1).
@@ -54,7 +58,7 @@ func (a *authEnvelope) Write(p []byte) (int, error) {
 		a.err = errClosed
 		return 0, a.err
 	case len(p) > a.limit-len(a.buf):
-		a.err = ErrTooLong
+		a.err = mailpolicy.Rules().Refuse("mail.size", "megabytes", strconv.Itoa(a.limit>>20)).Because(ErrTooLong)
 		return 0, a.err
 	}
 	a.grow(len(p) + tagBytes)

@@ -29,7 +29,7 @@ type Config struct {
 	// GCM writes AuthEnvelopedData with AES-256-GCM, which shows whoever opens
 	// it that it was not altered, for recipients whose programs read that. The
 	// message is held in memory until its end, up to MaxGCMBytes (default 48
-	// MiB, above which ErrTooLong).
+	// MiB, above which mail.size and ErrTooLong).
 	GCM         bool
 	MaxGCMBytes int
 	// Now is the calendar by which certificates are in date. Default time.Now.
@@ -64,11 +64,15 @@ type Recipient struct {
 	Certificate *x509.Certificate
 }
 
-// ErrNoRecipient says that there is nobody to encrypt for.
+// ErrNoRecipient says that there is nobody to encrypt for. It is the caller's
+// mistake and no Refusal: Decide refuses a message without recipients, and one
+// whose copies all pass needs no encrypting.
 var ErrNoRecipient = errors.New("smime: no recipient")
 
-// ErrHeader says that a message's header can't be read: a line that is no
-// field or holds a CR, LF or NUL of its own, more than one Content-Type, or more than MaxHeaderBytes of it.
+// ErrHeader says that a message's header can't be read. It is the cause of a
+// Refusal: mail.form where it is longer than MaxHeaderBytes or has no end;
+// mail.secure.header where a line is no field or holds a CR, LF or NUL of its
+// own, or where there is more than one Content-Type.
 var ErrHeader = errors.New("smime: the message's header can't be read")
 
 // MaxHeaderBytes bounds the header of a message to Encrypt.
@@ -77,7 +81,8 @@ const MaxHeaderBytes = 256 << 10
 // Encrypt reads a whole message (header, empty line, body, lines ending in
 // CRLF) and writes it encrypted for all the recipients. Every certificate is
 // checked before the first byte is written; the Refusal of the first that fails
-// is returned. What was written before any other error is no message and must
+// is returned (see Check), as are the Refusals behind ErrHeader and ErrTooLong;
+// ErrNoRecipient and the errors of the reader and the writer are none. What was written before any other error is no message and must
 // be thrown away.
 func (e *Encrypter) Encrypt(ctx context.Context, w io.Writer, message io.Reader, to []Recipient) error {
 	header, rest, err := ReadHeader(message)

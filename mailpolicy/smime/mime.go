@@ -10,6 +10,9 @@ import (
 	"io"
 	"mime"
 	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // OuterSubject is the subject that everyone on the way may read. The package
@@ -37,8 +40,8 @@ const outerMIME = "MIME-Version: 1.0\r\n" +
 	"\r\n"
 
 // ReadHeader reads a message's header block with its empty line, and returns a
-// reader for what follows. ErrHeader says that there was no end to it within
-// MaxHeaderBytes.
+// reader for what follows. A header without an end, or without one within
+// MaxHeaderBytes, is a Refusal (mail.form) and ErrHeader.
 func ReadHeader(message io.Reader) (header []byte, rest io.Reader, err error) {
 	r := bufio.NewReaderSize(message, chunk)
 	for len(header) <= MaxHeaderBytes {
@@ -46,7 +49,7 @@ func ReadHeader(message io.Reader) (header []byte, rest io.Reader, err error) {
 		header = append(header, line...)
 		switch {
 		case err == io.EOF:
-			return nil, nil, ErrHeader
+			return nil, nil, formFault("its header has no end")
 		case err != nil && err != bufio.ErrBufferFull:
 			return nil, nil, err
 		}
@@ -54,7 +57,16 @@ func ReadHeader(message io.Reader) (header []byte, rest io.Reader, err error) {
 			return header, r, nil
 		}
 	}
-	return nil, nil, ErrHeader
+	return nil, nil, formFault(fmt.Sprintf("its header is longer than %d kB", MaxHeaderBytes>>10))
+}
+
+func formFault(why string) *wardkey.Refusal {
+	return mailpolicy.Rules().Refuse("mail.form", "why", why).Because(ErrHeader)
+}
+
+// headerFault is for a header that two readers can take for two.
+func headerFault() *wardkey.Refusal {
+	return mailpolicy.Rules().Refuse("mail.secure.header").Because(ErrHeader)
 }
 
 // field is one header field: its name in lower case, and all its lines, which
@@ -70,26 +82,26 @@ func splitFields(header []byte) ([]field, error) {
 	for pos := 0; pos < len(header); {
 		end := bytes.Index(header[pos:], []byte("\r\n"))
 		if end < 0 {
-			return nil, ErrHeader
+			return nil, headerFault()
 		}
 		line, next := header[pos:pos+end], pos+end+2
 		switch {
 		case bytes.ContainsAny(line, "\r\n\x00"):
-			return nil, ErrHeader // one reader's line is another's two
+			return nil, headerFault() // one reader's line is another's two
 		case len(line) == 0:
 			if next < len(header) {
-				return nil, ErrHeader
+				return nil, headerFault()
 			}
 			return fields, nil
 		case line[0] == ' ' || line[0] == '\t':
 			if len(fields) == 0 {
-				return nil, ErrHeader
+				return nil, headerFault()
 			}
 			fields[len(fields)-1].raw = header[start:next]
 		default:
 			name, ok := fieldName(line)
 			if !ok {
-				return nil, ErrHeader
+				return nil, headerFault()
 			}
 			start = pos
 			fields = append(fields, field{name: name, raw: header[start:next]})
@@ -137,7 +149,7 @@ func protect(header []byte, authenticated bool) (outer, inner []byte, err error)
 		in.Write(f.raw)
 	}
 	if typed > 1 {
-		return nil, nil, ErrHeader
+		return nil, nil, headerFault()
 	}
 	show([]byte("Subject: " + OuterSubject + "\r\n"))
 	kind := "enveloped-data"

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,7 @@ func TestAlteredGCM(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.Write(content(1001))
 	require.ErrorIs(t, err, smime.ErrTooLong)
+	require.Equal(t, "mail.size", wardkey.RuleOf(err))
 	require.ErrorIs(t, w.Close(), smime.ErrTooLong)
 	var b bytes.Buffer
 	require.NoError(t, e.Encrypt(t.Context(), &b, strings.NewReader("Subject: [secure] x\r\n\r\nhello\r\n"), []smime.Recipient{to}))
@@ -325,7 +327,13 @@ func TestHeadersThatCannotBeRead(t *testing.T) {
 		"endless": strings.Repeat("X-A: b\r\n", smime.MaxHeaderBytes/7), "one endless line": "Subject: " + strings.Repeat("x", smime.MaxHeaderBytes) + "\r\n\r\n",
 	} {
 		var b bytes.Buffer
-		require.ErrorIs(t, e.Encrypt(t.Context(), &b, strings.NewReader(m), to), smime.ErrHeader, name)
+		err := e.Encrypt(t.Context(), &b, strings.NewReader(m), to)
+		require.ErrorIs(t, err, smime.ErrHeader, name)
+		var no *wardkey.Refusal
+		require.ErrorAs(t, err, &no, name)
+		endless := slices.Contains([]string{"no end", "empty", "endless", "one endless line"}, name)
+		require.Equal(t, map[bool]string{true: "mail.form", false: "mail.secure.header"}[endless], no.Rule, name)
+		require.NotContains(t, no.Public, "{", name)
 		require.Zero(t, b.Len(), name)
 	}
 	broken := errors.New("broken")
