@@ -18,6 +18,10 @@ has_softhsm() {
 		'/usr/local/lib/softhsm/libsofthsm2.so' '/opt/homebrew/lib/softhsm/libsofthsm2.so'
 }
 has_compiler() { has cc && { [ "$(uname)" != Linux ] || [ -e /usr/include/stdlib.h ]; }; }
+has_library() { has_file "/usr/lib/*-linux-*/$1" "/usr/lib64/$1" "/usr/lib/$1"; }
+has_program() { has "$1" || [ -x "/usr/sbin/$1" ]; }
+has_nss() { [ -n "${NSS_MODULE:-}" ] || has_library libsoftokn3.so || has_library nss/libsoftokn3.so; }
+has_pkits() { [ -n "${PKITS:-}" ] || [ -d /usr/lib/python3/dist-packages/cryptography_vectors/x509/PKITS_data ]; }
 has_browser() { has chromium || has chromium-browser || has google-chrome || has google-chrome-stable; }
 has_postgres() { has initdb || has_file '/usr/lib/postgresql/*/bin/initdb'; }
 
@@ -38,6 +42,16 @@ missing() {
 	case $1 in
 	test)
 		has pkcs11-tool || echo opensc
+		has_library opensc-pkcs11.so || echo opensc-pkcs11
+		has_program pcscd || echo pcscd
+		has_library pcsc/drivers/serial/libifdvpcd.so || echo vsmartcard-vpcd
+		has_nss || echo libnss3
+		has certutil || echo libnss3-tools
+		has_program pkcsslotd || echo opencryptoki
+		has p11-kit || echo p11-kit
+		has_library pkcs11/p11-kit-client.so || echo p11-kit-modules
+		has certtool || echo gnutls-bin
+		has_pkits || echo python3-cryptography-vectors
 		has strace || echo strace
 		has_browser || chromium_package
 		has_postgres || echo postgresql
@@ -73,6 +87,14 @@ if [ "$(id -u)" -ne 0 ]; then
 	fi
 fi
 echo "setup: installing ${packages[*]}" >&2
+# Tests start the daemons that they need, apart from the machine's: none starts
+# because it was installed, unless this machine has a policy of its own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap '"${as_root[@]}" rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+	"${as_root[@]}" chmod 755 "$policy"
+fi
 "${as_root[@]}" apt-get update -q >&2
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
 

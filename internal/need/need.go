@@ -28,22 +28,29 @@ var errUnknown = errors.New("need: not a tool that tests know")
 // Tool returns the path of a program, PKCS#11 module or folder, and skips the
 // test where there is none. The names are cc, softhsm, p11-kit, pkcs11-tool,
 // nss, opencryptoki, opensc, openssl, gnutls, postgres (the folder of initdb),
-// strace, node, python3-authlib, pkits (the folder that PKITS names) and
-// browser.
+// strace, node, python3-authlib, pkits (the folder of NIST's path validation
+// suite: PKITS, or the one of Debian's python3-cryptography-vectors) and browser.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := Find(name)
+	Met(t, name, err)
+	return path
+}
+
+// Met is for what a test needs of a tool beyond its being there, a daemon that
+// runs or a permission: with an error the test is skipped, and fails if REQUIRE
+// names the tool.
+func Met(t testing.TB, name string, err error) {
+	t.Helper()
 	switch {
 	case err == nil:
-		return path
 	case errors.Is(err, errUnknown):
 		t.Fatal(err)
 	case required(name):
-		t.Fatalf("%v, and REQUIRE names it", err)
+		t.Fatalf("%v, and REQUIRE names %s", err, name)
 	default:
 		t.Skipf("skipped: %v", err)
 	}
-	return ""
 }
 
 // Examples keeps `go test` from running a package's Examples where one of the
@@ -94,7 +101,7 @@ func Find(name string) (string, error) {
 	case "nss":
 		return library(name, "NSS_MODULE", "libsoftokn3.so", "nss/libsoftokn3.so")
 	case "opencryptoki":
-		return library(name, "OPENCRYPTOKI_MODULE", "opencryptoki/libopencryptoki.so", "libopencryptoki.so")
+		return library(name, "OPENCRYPTOKI_MODULE", "opencryptoki/libopencryptoki.so", "pkcs11/libopencryptoki.so", "libopencryptoki.so")
 	case "opensc":
 		return library(name, "OPENSC_MODULE", "opensc-pkcs11.so", "pkcs11/opensc-pkcs11.so")
 	case "postgres":
@@ -164,10 +171,10 @@ func authlib() (string, error) {
 func pkits() (string, error) {
 	folder := os.Getenv("PKITS")
 	if folder == "" {
-		return "", fmt.Errorf("need: no pkits (PKITS names no folder)")
+		folder = "/usr/lib/python3/dist-packages/cryptography_vectors/x509/PKITS_data"
 	}
 	if _, err := os.Stat(filepath.Join(folder, "certs")); err != nil {
-		return "", fmt.Errorf("need: no pkits: %w", err)
+		return "", fmt.Errorf("need: no pkits (PKITS may name its folder): %w", err)
 	}
 	return folder, nil
 }

@@ -3,6 +3,7 @@
 package need_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,29 @@ func TestAVariableThatPointsNowhereIsNotPassedOver(t *testing.T) {
 	t.Setenv("SOFTHSM2_MODULE", filepath.Join(t.TempDir(), "absent.so"))
 	_, err := need.Find("softhsm")
 	require.ErrorContains(t, err, "SOFTHSM2_MODULE")
+}
+
+// A tool that is there and can't be used here is as good as absent.
+func TestMet(t *testing.T) {
+	t.Setenv("REQUIRE", "opensc")
+	need.Met(t, "opensc", nil)
+	other := &recorder{TB: t}
+	need.Met(other, "nss", errors.New("no namespaces"))
+	require.NotEmpty(t, other.skipped)
+	require.Empty(t, other.failed)
+	required := &recorder{TB: t}
+	need.Met(required, "opensc", errors.New("no namespaces"))
+	require.NotEmpty(t, required.failed)
+	require.Empty(t, required.skipped)
+}
+
+func TestPKITSIsWhereTheVariableSays(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("PKITS", folder)
+	_, err := need.Find("pkits")
+	require.ErrorContains(t, err, folder)
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "certs"), 0o700))
+	require.Equal(t, folder, need.Tool(t, "pkits"))
 }
 
 func TestNames(t *testing.T) {
