@@ -19,6 +19,11 @@ type Config struct {
 	// ParseURI. A relative path, and a file or folder that others can write to, is
 	// refused.
 	Module string
+	// InitArgs is the text that some modules want from C_Initialize in pReserved,
+	// such as NSS softokn: "configdir='sql:/home/ana/.pki/nssdb' certPrefix=''
+	// keyPrefix='' secmod='secmod.db' flags=". Most want none. Modules of one file
+	// that are open at the same time must have the same.
+	InitArgs string
 	// Poll is the time between two looks at the readers while somebody reads
 	// Events. Default 250 ms.
 	Poll time.Duration
@@ -50,6 +55,7 @@ type Module struct {
 // file share one.
 type library struct {
 	path    string
+	args    string // Config.InitArgs of the first
 	lib     *cryptoki.Lib
 	adopted bool // somebody else initialised it, and finalises it
 	users   int  // Modules; guarded by libraries
@@ -71,10 +77,11 @@ var libraries = struct {
 // process share it. ErrUntrusted: the path is relative or others can replace
 // the file. ErrURI: it is a URI with a PIN, or one that says more than can be
 // kept to. ErrUnsupported: built without cgo. ErrModule: it can't be loaded
-// (with the system's own text) or initialised.
+// (with the system's own text) or initialised, or is open already with other
+// InitArgs.
 //
-// A module that other code of this process initialised already is adopted, and
-// then never finalised by us. What Open can't prove is that the module is
+// A module that other code of this process initialised already is adopted, with
+// what that code gave it instead of InitArgs, and then never finalised by us. What Open can't prove is that the module is
 // honest: it runs inside this process and sees every PIN.
 func Open(c Config) (*Module, error) {
 	c = c.withDefaults()
@@ -94,16 +101,19 @@ func Open(c Config) (*Module, error) {
 	defer libraries.Unlock()
 	l := libraries.byPath[path]
 	if l == nil {
-		if l, err = load(path); err != nil {
+		if l, err = load(path, c.InitArgs); err != nil {
 			return nil, err
 		}
 		libraries.byPath[path] = l
+	}
+	if l.args != c.InitArgs {
+		return nil, fmt.Errorf("%w: %s is open already, with other InitArgs", ErrModule, path)
 	}
 	l.users++
 	return &Module{config: c, lib: l, closed: make(chan struct{})}, nil
 }
 
-func load(path string) (*library, error) {
+func load(path, args string) (*library, error) {
 	lib, err := cryptoki.Open(path)
 	if err != nil {
 		if err == cryptoki.ErrNoCgo {
@@ -111,8 +121,8 @@ func load(path string) (*library, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	l := &library{path: path, lib: lib, tokens: map[string]*token{}}
-	switch err := lib.Initialize(); code(err) {
+	l := &library{path: path, args: args, lib: lib, tokens: map[string]*token{}}
+	switch err := lib.Initialize(args); code(err) {
 	case cryptoki.OK:
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrModule, err)

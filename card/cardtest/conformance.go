@@ -141,7 +141,7 @@ func newProbe(m Module) (*probe, error) {
 		return nil, err
 	}
 	p := &probe{Module: m, lib: lib}
-	switch err := lib.Initialize(); codeOf(err) {
+	switch err := lib.Initialize(""); codeOf(err) {
 	case cryptoki.OK:
 		if err != nil {
 			return nil, err

@@ -22,7 +22,7 @@ func TestSlotEvents(t *testing.T) {
 	serial := ready(t, tray, 1)
 	lib, err := cryptoki.Open(tray.Module())
 	require.NoError(t, err)
-	require.NoError(t, lib.Initialize())
+	require.NoError(t, lib.Initialize(""))
 	isNone := func() {
 		t.Helper()
 		_, err := lib.WaitForSlotEvent(false)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/miekg/pkcs11"
 )
@@ -60,8 +61,18 @@ func from(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// Initialize is C_Initialize with CKF_OS_LOCKING_OK.
-func (l *Lib) Initialize() error { return from("C_Initialize", l.ctx.Initialize()) }
+// Initialize is C_Initialize with CKF_OS_LOCKING_OK, and with the text in
+// pReserved unless it is empty.
+func (l *Lib) Initialize(reserved string) error {
+	if reserved == "" {
+		return from("C_Initialize", l.ctx.Initialize())
+	}
+	if strings.Contains(reserved, "\x00") {
+		return errors.New("C_Initialize: the text for pReserved has a zero byte, where it would end")
+	}
+	text := append([]byte(reserved), 0)
+	return from("C_Initialize", l.ctx.Initialize(pkcs11.InitializeWithReserved(unsafe.Pointer(&text[0]))))
+}
 
 // Finalize is C_Finalize.
 func (l *Lib) Finalize() error { return from("C_Finalize", l.ctx.Finalize()) }

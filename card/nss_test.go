@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo
+
+package card_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/card"
+	"github.com/wardkey-sdk/wardkey/internal/need"
+)
+
+// nssConfig is a new key store of NSS softokn, whose PIN is goodPIN.
+func nssConfig(t *testing.T) card.Config {
+	t.Helper()
+	module := need.Tool(t, "nss")
+	certutil, err := exec.LookPath("certutil")
+	if err != nil {
+		t.Skip("skipped: no certutil to make a key store of NSS")
+	}
+	dir := t.TempDir()
+	password := filepath.Join(dir, "pin")
+	require.NoError(t, os.WriteFile(password, append([]byte{}, goodPIN...), 0o600))
+	out, err := exec.Command(certutil, "-N", "-d", "sql:"+dir, "-f", password).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return card.Config{Module: module, InitArgs: fmt.Sprintf("configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", dir)}
+}
+
+// NSS softokn is told where its keys are by C_Initialize.
+func TestInitArgs(t *testing.T) {
+	config := nssConfig(t)
+	m, err := card.Open(config)
+	require.NoError(t, err)
+	defer m.Close()
+	slots, err := m.Slots(t.Context())
+	require.NoError(t, err)
+	require.Len(t, slots, 2)
+	require.Equal(t, "NSS Certificate DB", slots[1].Token.Label)
+	require.Equal(t, card.PINReady, slots[1].Token.PIN)
+
+	for _, args := range []string{"", config.InitArgs + " "} {
+		_, err := card.Open(card.Config{Module: config.Module, InitArgs: args})
+		require.ErrorIs(t, err, card.ErrModule)
+		require.ErrorContains(t, err, "other InitArgs")
+	}
+	again, err := card.Open(config)
+	require.NoError(t, err, "the same args are no other")
+	require.NoError(t, again.Close())
+
+	_, err = card.Open(card.Config{Module: need.Tool(t, "softhsm"), InitArgs: "cut\x00here"})
+	require.ErrorIs(t, err, card.ErrModule)
+	require.ErrorContains(t, err, "zero byte")
+}
