@@ -30,7 +30,7 @@ const (
 func tokenBehaviours() []behaviour {
 	return []behaviour{
 		{"initialize-twice", "§5.4 C_Initialize", 0, func(p *probe) error {
-			return is(p.lib.Initialize(""), cryptoki.CryptokiAlreadyInitialized)
+			return is(p.lib.Initialize(p.InitArgs), cryptoki.CryptokiAlreadyInitialized)
 		}},
 		{"slots-with-a-card", "§5.5 C_GetSlotList", 0, func(p *probe) error {
 			all, err := p.lib.SlotList(false)

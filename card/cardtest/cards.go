@@ -6,18 +6,20 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Card is a card of the tray and where it is.
 type Card struct {
-	Serial string
-	Reader int // -1: it lies beside the readers
+	Serial string // of a wrapped module's token, as it says itself
+	Reader int    // -1: it lies beside the readers
 }
 
 // record is one reader in the file that the shim maps: see shim/tray.h. The
@@ -53,9 +55,6 @@ func (t *Tray) openReaders(count int) error {
 		t.count = max(count, int(info.Size()/recordSize))
 		return file.Truncate(int64(t.count) * recordSize)
 	})
-	if err != nil {
-		_ = file.Close()
-	}
 	return err
 }
 
@@ -102,8 +101,12 @@ func (t *Tray) write(reader int, r record, serial string) error {
 
 // Blank makes a card as it comes from the factory: it has a serial, and neither
 // SO PIN nor PIN nor label; card.Initialize is the first that is done with it.
-// It lies beside the readers.
+// It lies beside the readers. The cards of a wrapped module are made by its own
+// tools, and are an error here.
 func (t *Tray) Blank() (serial string, err error) {
+	if t.wrapped.Module != "" {
+		return "", fmt.Errorf("cardtest: cards of %s are made by its own tools", t.wrapped.Module)
+	}
 	n, err := rand.Int(rand.Reader, big.NewInt(1e10))
 	if err != nil {
 		return "", err
@@ -119,14 +122,31 @@ func (t *Tray) Blank() (serial string, err error) {
 	return serial, os.WriteFile(filepath.Join(dir, "tries"), []byte("0 0\n"), 0o600)
 }
 
-func (t *Tray) cardDir(serial string) string { return filepath.Join(t.dir, "cards", serial) }
+// cardDir is a card's folder: its serial, or, of serials with other characters than
+// letters and digits, their hexadecimal form, as shim/tray.c has it.
+func (t *Tray) cardDir(serial string) string {
+	name := serial
+	if strings.ContainsFunc(serial, func(r rune) bool { return !strings.ContainsRune(letters, r) }) {
+		name = "=" + hex.EncodeToString([]byte(serial))
+	}
+	return filepath.Join(t.dir, "cards", name)
+}
+
+const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// serialOf is the serial in a folder's name.
+func serialOf(name string) string {
+	if code, coded := strings.CutPrefix(name, "="); coded {
+		if serial, err := hex.DecodeString(code); err == nil {
+			return string(serial)
+		}
+	}
+	return name
+}
 
 // Insert puts a card into a reader. It is an error if the reader has a card, or
 // the card is in a reader.
 func (t *Tray) Insert(reader int, serial string) error {
-	if serial == "" || serial != filepath.Base(serial) {
-		return fmt.Errorf("cardtest: no card %q", serial)
-	}
 	if _, err := os.Stat(filepath.Join(t.cardDir(serial), "tries")); err != nil {
 		return fmt.Errorf("cardtest: no card %q: %w", serial, err)
 	}
@@ -186,11 +206,12 @@ func (t *Tray) Cards() ([]Card, error) {
 			where[r.card()] = i
 		}
 		for _, e := range entries {
-			reader, in := where[e.Name()]
+			serial := serialOf(e.Name())
+			reader, in := where[serial]
 			if !in {
 				reader = -1
 			}
-			cards = append(cards, Card{e.Name(), reader})
+			cards = append(cards, Card{serial, reader})
 		}
 		return nil
 	})

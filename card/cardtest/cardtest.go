@@ -37,6 +37,22 @@
 // mechanisms. C_WaitForSlotEvent tells of insertions and removals, polled or
 // waited for.
 //
+// # Cards of another module
+//
+// [Config].Wrapped puts the shim above any PKCS#11 module by its path: the tokens
+// that its own tools made are the cards, one a reader, and the shim gives what
+// the module lacks: counters that last, locks, removal, events and faults.
+//
+//	tray := cardtest.New(t, cardtest.Config{Wrapped: cardtest.Wrapped{Module: "/opt/acme/libacme-p11.so"}})
+//
+// The counters are the tray's, not the module's, and stay in its Dir; a module
+// that locks by itself is believed when it says so. Everything else is passed on,
+// also what it refuses: where a module has no C_InitPIN by the security officer, as
+// NSS's softokn, nothing unlocks the card. Such a module is loaded once, as it is,
+// so a process has one tray above it, whose Open fails while another has it; and
+// the removal of a card ends the sessions that the process has with that token by
+// other ways too.
+//
 // # Any module
 //
 // [TestModule] holds a PKCS#11 module, a vendor's or a tray's, to what the
@@ -82,12 +98,18 @@ type Config struct {
 	// and a card in a reader stays there. Several processes may hold one Dir.
 	// Open needs it; New makes one that is removed after the test.
 	Dir string
-	// Readers is the number of readers, 1 to 16. Default 2. A Dir that has more
-	// already keeps them.
+	// Readers is the number of readers, 1 to 16. Default 2, or one for each card of
+	// a wrapped module. A Dir that has more already keeps them.
 	Readers int
+	// Wrapped is the module that the cards are made of. Default SoftHSM.
+	Wrapped Wrapped
 }
 
-func (c Config) withDefaults() Config {
+// withDefaults is for a module with so many cards of its own.
+func (c Config) withDefaults(cards int) Config {
+	if c.Readers == 0 && cards > 0 {
+		c.Readers = min(cards, maxReaders)
+	}
 	if c.Readers == 0 {
 		c.Readers = 2
 	}
@@ -97,9 +119,10 @@ func (c Config) withDefaults() Config {
 // Tray is a desk with readers, and the cards that lie on it. It is safe for
 // concurrent use.
 type Tray struct {
-	dir    string
-	module string
-	count  int
+	dir     string
+	module  string
+	count   int
+	wrapped Wrapped
 
 	mu   sync.Mutex
 	file *os.File // the readers; its lock is what processes share
@@ -127,12 +150,8 @@ func New(t testing.TB, c Config) *Tray {
 // Open is a tray in Config.Dir, which is made if need be. ErrNoShim: see the
 // package comment.
 func Open(c Config) (*Tray, error) {
-	c = c.withDefaults()
 	if c.Dir == "" {
 		return nil, errors.New("cardtest: Config.Dir is empty")
-	}
-	if c.Readers < 1 || c.Readers > maxReaders {
-		return nil, fmt.Errorf("cardtest: %d readers; 1 to %d are possible", c.Readers, maxReaders)
 	}
 	// The shim finds the tray by its own real path.
 	if err := os.MkdirAll(filepath.Join(c.Dir, "cards"), 0o700); err != nil {
@@ -146,14 +165,41 @@ func Open(c Config) (*Tray, error) {
 		return nil, err
 	}
 	t := &Tray{dir: dir}
-	if err := t.openReaders(c.Readers); err != nil {
-		return nil, err
+	var serials []string
+	if c.Wrapped.Module != "" {
+		if t.wrapped, err = c.Wrapped.claim(dir); err != nil {
+			return nil, err
+		}
+		serials, err = t.wrapped.serials()
 	}
-	if t.module, err = install(dir, t.count); err != nil {
+	if err == nil {
+		err = t.lay(c.withDefaults(len(serials)).Readers, serials)
+	}
+	if err != nil {
 		_ = t.file.Close()
+		t.wrapped.release()
 		return nil, err
 	}
 	return t, nil
+}
+
+// lay puts the readers, the cards that there are already, and the module on the
+// tray.
+func (t *Tray) lay(readers int, serials []string) (err error) {
+	if readers < 1 || readers > maxReaders {
+		return fmt.Errorf("cardtest: %d readers; 1 to %d are possible", readers, maxReaders)
+	}
+	if err := t.openReaders(readers); err != nil {
+		return err
+	}
+	if err := t.belongs(t.wrapped); err != nil {
+		return err
+	}
+	if err := t.take(serials); err != nil {
+		return err
+	}
+	t.module, err = t.install()
+	return err
 }
 
 // Close ends the use of the tray by this value. The cards stay as and where they
@@ -161,7 +207,11 @@ func Open(c Config) (*Tray, error) {
 func (t *Tray) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.file.Close()
+	err := t.file.Close()
+	if err == nil { // the first time
+		t.wrapped.release()
+	}
+	return err
 }
 
 // Module is the absolute path of the tray's own PKCS#11 module, for card.Open or

@@ -17,6 +17,9 @@ import (
 type Module struct {
 	Path, Serial string
 	PIN, SOPIN   []byte
+	// InitArgs is what C_Initialize takes as reserved argument; empty is NULL. NSS's
+	// softokn needs one.
+	InitArgs string
 	// Destructive allows what changes the card: wrong PINs up to the lock, new
 	// PINs, a key pair made and deleted. What goes well ends with PIN set again; a
 	// module that fails in the middle may leave a locked card. It needs SOPIN.
@@ -141,7 +144,7 @@ func newProbe(m Module) (*probe, error) {
 		return nil, err
 	}
 	p := &probe{Module: m, lib: lib}
-	switch err := lib.Initialize(""); codeOf(err) {
+	switch err := lib.Initialize(m.InitArgs); codeOf(err) {
 	case cryptoki.OK:
 		if err != nil {
 			return nil, err

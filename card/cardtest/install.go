@@ -24,41 +24,55 @@ var source embed.FS
 // confVariable is the variable that SoftHSM takes its configuration from.
 const confVariable = "SOFTHSM2_CONF"
 
-// install puts the shim and a copy of SoftHSM for each reader into the tray, in
-// a folder named for all that they were made of, and returns the shim's path.
-// The tray's own path is part of that: of a tray that was copied elsewhere the
-// libraries must not be shared.
-func install(dir string, readers int) (string, error) {
-	shim, err := builtShim(filepath.Join(dir, "lib"))
+// install puts the shim and what it stands above into the tray, in a folder named
+// for all that it was made of, and returns the shim's path. The tray's own path is
+// part of that: of a tray that was copied elsewhere the libraries must not be
+// shared.
+func (t *Tray) install() (string, error) {
+	lib := filepath.Join(t.dir, "lib")
+	shim, err := builtShim(lib)
 	if err != nil {
 		return "", err
 	}
-	softhsm, err := need.Find("softhsm")
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+	madeOf := []string{t.dir, fmt.Sprint(t.count), t.wrapped.Module, t.wrapped.InitArgs}
+	softhsm := ""
+	if t.wrapped.Module == "" {
+		if softhsm, err = need.Find("softhsm"); err != nil {
+			return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+		}
 	}
-	shimIs, err := identity(shim)
-	if err != nil {
-		return "", err
+	for _, path := range []string{shim, softhsm} {
+		if path == "" {
+			continue
+		}
+		is, err := identity(path)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+		}
+		madeOf = append(madeOf, is)
 	}
-	softhsmIs, err := identity(softhsm)
-	if err != nil {
-		return "", err
-	}
-	name := hash(dir, shimIs, softhsmIs, fmt.Sprint(readers))
-	final := filepath.Join(dir, "lib", name)
+	name := hash(madeOf...)
+	final := filepath.Join(lib, name)
 	module := filepath.Join(final, "cardshim.so")
 	if _, err := os.Stat(module); err == nil {
 		return module, nil
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "lib"), 0o700); err != nil {
+	if err := os.MkdirAll(lib, 0o700); err != nil {
 		return "", err
 	}
-	made, err := os.MkdirTemp(filepath.Join(dir, "lib"), ".making-")
+	made, err := os.MkdirTemp(lib, ".making-")
 	if err != nil {
 		return "", err
 	}
-	if err := fill(made, name, shim, softhsm, readers); err != nil {
+	if softhsm != "" {
+		err = copies(made, name, softhsm, t.count)
+	} else {
+		err = os.WriteFile(filepath.Join(made, "wrapped"), []byte(t.wrapped.Module+"\n"+t.wrapped.InitArgs+"\n"), 0o600)
+	}
+	if err == nil {
+		err = copyFile(filepath.Join(made, "cardshim.so"), shim)
+	}
+	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(made))
 	}
 	if err := os.Rename(made, final); err != nil {
@@ -71,8 +85,9 @@ func install(dir string, readers int) (string, error) {
 	return module, nil
 }
 
-// fill writes the libraries into a folder.
-func fill(dir, name, shim, softhsm string, readers int) error {
+// copies writes a SoftHSM for each reader into a folder, each with a name of its
+// own for the variable of its configuration.
+func copies(dir, name, softhsm string, readers int) error {
 	code, err := os.ReadFile(softhsm)
 	if err != nil {
 		return err
@@ -91,11 +106,15 @@ func fill(dir, name, shim, softhsm string, readers int) error {
 			return err
 		}
 	}
-	code, err = os.ReadFile(shim)
+	return nil
+}
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "cardshim.so"), code, 0o600)
+	return os.WriteFile(to, content, 0o600)
 }
 
 // builtShim is the path of a shim: WARDKEY_CARDSHIM, or one built here from the
@@ -150,11 +169,12 @@ func build(cc, cache, path string) error {
 		return err
 	}
 	out := filepath.Join(work, "cardshim.so")
-	args := []string{
-		"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out,
-		filepath.Join(work, "shim", "cardshim.c"), filepath.Join(work, "shim", "tray.c"),
-		filepath.Join(work, "shim", "behaviour.c"), "-ldl", "-lpthread",
+	files, err := filepath.Glob(filepath.Join(work, "shim", "*.c"))
+	if err != nil {
+		return err
 	}
+	args := append([]string{"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out}, files...)
+	args = append(args, "-ldl", "-lpthread")
 	if said, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s: %w\n%s", ErrNoShim, cc, err, said)
 	}

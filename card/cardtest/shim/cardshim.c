@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A PKCS#11 module that makes smartcards of SoftHSM tokens: readers with fixed
- * slot ids that a card is in or isn't, PINs that lock at the third wrong try and
- * stay locked, sessions that die with the card. Each reader has its own copy of
- * SoftHSM, initialised while a card is in and finalised when it is pulled, so
- * what a removal does here is what the module itself makes of it. */
+ * A PKCS#11 module that makes smartcards of the tokens of another: readers with
+ * fixed slot ids that a card is in or isn't, PINs that lock at the third wrong try
+ * and stay locked, sessions that die with the card. */
 #define _GNU_SOURCE
 #include "tray.h"
 
@@ -26,7 +24,7 @@ static void enter(reader *r) {
 		if (r->seq == current(r) && r->gen) return;
 		pthread_rwlock_unlock(&r->lock);
 		pthread_rwlock_wrlock(&r->lock);
-		if (r->seq != current(r) || !r->gen) bring(r);
+		if (r->seq != current(r) || !r->gen) bring(r, running());
 		int broken = r->broken;
 		pthread_rwlock_unlock(&r->lock);
 		if (broken) { /* don't spin on a record that can't be read */
@@ -52,14 +50,10 @@ static ck_ulong by_slot(ck_ulong slot, reader **out) {
 	if (rv) return rv;
 	enter(r);
 	if (r->up) return CKR_OK;
-	rv = r->broken ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
+	rv = !running() ? CKR_CRYPTOKI_NOT_INITIALIZED : r->broken ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
 	pthread_rwlock_unlock(&r->lock);
 	return rv;
 }
-
-/* A session handle is the reader's generation, the reader, and SoftHSM's handle:
- * none comes back to life with a card that is inserted again. */
-static ck_ulong outer(reader *r, ck_ulong s) { return r->gen << 40 | (ck_ulong)(r - readers) << 32 | s; }
 
 static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
@@ -69,9 +63,8 @@ static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 	ck_ulong rv = suffer(r, running);
 	if (rv) return rv;
 	enter(r);
-	*s = h & 0xffffffff;
-	if (r->up && h >> 40 == r->gen) return CKR_OK;
-	rv = r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
+	if (r->up && session_find(r, h, s)) return CKR_OK;
+	rv = !running() ? CKR_CRYPTOKI_NOT_INITIALIZED : r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
 	pthread_rwlock_unlock(&r->lock);
 	return rv;
 }
@@ -87,7 +80,15 @@ static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 OPERATION_STATE(PASS)
 PASSED_ON(PASS)
 LEGACY(PASS)
-PASS(C_CloseSession, 1)
+
+static ck_ulong C_CloseSession(ck_ulong h) {
+	reader *r;
+	ck_ulong s, rv = by_session(h, &r, &s);
+	if (rv) return rv;
+	rv = r->in->C_CloseSession(s);
+	if (!rv) session_drop(r, h);
+	return leave(r, rv);
+}
 
 /* C_Logout is passed on to who is logged in; SoftHSM lets others log out too. */
 static ck_ulong C_Logout(ck_ulong h) {
@@ -108,7 +109,7 @@ static void pad(ck_byte *to, size_t n, const char *text) {
 static ck_ulong C_Initialize(ck_initialize_args *args) {
 	(void)args;
 	pthread_mutex_lock(&starting);
-	ck_ulong rv = started ? CKR_CRYPTOKI_ALREADY_INITIALIZED : tray_open() ? CKR_DEVICE_ERROR : CKR_OK;
+	ck_ulong rv = started ? CKR_CRYPTOKI_ALREADY_INITIALIZED : tray_open() ? CKR_DEVICE_ERROR : inner_start();
 	for (int i = 0; !rv && i < reader_count; i++)
 		readers[i].told = __atomic_load_n(&record_of(&readers[i])->events, __ATOMIC_ACQUIRE);
 	if (!rv) __atomic_store_n(&started, 1, __ATOMIC_RELEASE);
@@ -121,13 +122,13 @@ static ck_ulong C_Finalize(void *reserved) {
 	pthread_mutex_lock(&starting);
 	ck_ulong rv = started ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
 	__atomic_store_n(&started, 0, __ATOMIC_RELEASE);
+	/* All are held, so that nobody is inside a module that ends. */
 	for (int i = 0; !rv && i < reader_count; i++) {
-		reader *r = &readers[i];
-		pthread_rwlock_wrlock(&r->lock);
-		if (r->up) r->in->C_Finalize(0);
-		r->up = 0, r->gen++, r->seq = ~(uint64_t)0; /* the next call looks again */
-		pthread_rwlock_unlock(&r->lock);
+		pthread_rwlock_wrlock(&readers[i].lock);
+		bring(&readers[i], 0);
 	}
+	if (!rv) inner_end();
+	for (int i = 0; !rv && i < reader_count; i++) pthread_rwlock_unlock(&readers[i].lock);
 	pthread_mutex_unlock(&starting);
 	return rv;
 }
@@ -178,6 +179,14 @@ static ck_ulong pin_flags(int wrong, ck_ulong low, ck_ulong final, ck_ulong lock
 	return wrong >= TRIES ? locked : wrong == TRIES - 1 ? low | final : wrong > 0 ? low : 0;
 }
 
+/* own_idea are the flags of the module's own counters, which aren't believed: low
+ * and final try. That a wrapped module has locked a PIN is believed, because it is
+ * so; SoftHSM never has, and says it of tokens that aren't initialised. */
+static ck_ulong own_idea(const ck_token_info *info) {
+	ck_ulong idea = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_SO_PIN_COUNT_LOW | CKF_SO_PIN_FINAL_TRY;
+	return wraps() && info->flags & CKF_TOKEN_INITIALIZED ? idea : idea | CKF_USER_PIN_LOCKED | CKF_SO_PIN_LOCKED;
+}
+
 static ck_ulong C_GetTokenInfo(ck_ulong slot, ck_token_info *info) {
 	reader *r;
 	ck_ulong rv = by_slot(slot, &r);
@@ -187,16 +196,18 @@ static ck_ulong C_GetTokenInfo(ck_ulong slot, ck_token_info *info) {
 	rv = r->in->C_GetTokenInfo(r->slot, info);
 	tries_unlock(r, &t);
 	if (rv) return leave(r, rv);
-	info->flags &= ~(ck_ulong)0x770000; /* SoftHSM's own idea of the counters */
+	info->flags &= ~own_idea(info);
 	if (behaves(r, READ_ONLY)) info->flags |= CKF_WRITE_PROTECTED;
 	if (behaves(r, PIN_PAD)) info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	if (info->flags & CKF_TOKEN_INITIALIZED) {
 		info->flags |= pin_flags(t.user, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
 		info->flags |= pin_flags(t.so, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
 	}
-	pad(info->serial, 16, r->serial);
-	pad(info->manufacturer, 32, "Wardkey");
-	pad(info->model, 16, "Virtual card");
+	if (!wraps()) {
+		pad(info->serial, 16, r->serial);
+		pad(info->manufacturer, 32, "Wardkey");
+		pad(info->model, 16, "Virtual card");
+	}
 	return leave(r, CKR_OK);
 }
 
@@ -217,15 +228,21 @@ static ck_ulong C_OpenSession(ck_ulong slot, ck_ulong flags, void *app, void *no
 	ck_ulong s, rv = by_slot(slot, &r);
 	if (rv) return rv;
 	if (behaves(r, READ_ONLY) && flags & CKF_RW_SESSION) return leave(r, CKR_TOKEN_WRITE_PROTECTED);
-	rv = r->in->C_OpenSession(r->slot, flags, app, notify, &s);
-	if (!rv) *session = outer(r, s);
-	return leave(r, rv);
+	(void)app, (void)notify; /* a callback would be told a handle that the caller doesn't know */
+	rv = r->in->C_OpenSession(r->slot, flags, 0, 0, &s);
+	if (rv) return leave(r, rv);
+	*session = session_add(r, s);
+	if (*session) return leave(r, CKR_OK);
+	r->in->C_CloseSession(s);
+	return leave(r, CKR_HOST_MEMORY);
 }
 
 static ck_ulong C_CloseAllSessions(ck_ulong slot) {
 	reader *r;
 	ck_ulong rv = by_slot(slot, &r);
-	return rv ? rv : leave(r, r->in->C_CloseAllSessions(r->slot));
+	if (rv) return rv;
+	if (!(rv = r->in->C_CloseAllSessions(r->slot))) session_drop_all(r);
+	return leave(r, rv);
 }
 
 static ck_ulong C_GetSessionInfo(ck_ulong h, ck_session_info *info) {
@@ -248,11 +265,13 @@ static ck_ulong begin(reader *r, tries *t, int so) {
 	return rv;
 }
 
-/* finish keeps the try if the PIN was wrong, clears the count if it was right,
- * and gives the try back if the card never looked at the PIN. */
+/* finish keeps the try if the PIN was wrong, clears the count if it was right, and
+ * gives the try back if the card never looked at the PIN. A wrapped module that
+ * locks by itself is locked here too. */
 static ck_ulong finish(reader *r, tries *t, int so, ck_ulong rv) {
 	int *wrong = so ? &t->so : &t->user;
 	if (rv == CKR_OK) *wrong = 0;
+	else if (rv == CKR_PIN_LOCKED) *wrong = TRIES;
 	else if (rv != CKR_PIN_INCORRECT) --*wrong;
 	if (tries_save(t)) rv = CKR_DEVICE_ERROR;
 	tries_unlock(r, t);

@@ -27,6 +27,9 @@ typedef struct {
 /* How a card behaves, beyond what it must. */
 enum { HANGS = 1, FULL = 2, READ_ONLY = 4, NO_DIGESTS = 8, NO_HASHING = 16, PUK = 32, PIN_PAD = 64 };
 
+/* A session as the caller and as the module know it. */
+typedef struct { ck_ulong outer, inner; } session;
+
 /* One reader in this process. Calls hold lock for reading while they are inside
  * the module, so that a card is taken out only between them. */
 typedef struct {
@@ -37,8 +40,12 @@ typedef struct {
 	int broken;        /* a card is in and its module failed */
 	char serial[33];
 	ck_ulong slot;     /* where the module shows the card */
-	ck_functions *in;  /* SoftHSM's, this reader's own copy */
+	ck_functions *in;  /* SoftHSM's, this reader's own copy; or the wrapped module's */
 	char env[4200];    /* NAME=path of its configuration, part of the environment */
+	pthread_mutex_t listing; /* guards what is below, until calls */
+	session *sessions; /* those that are open */
+	size_t open, room;
+	uint32_t opened;   /* counts the sessions; part of each session handle */
 	uint64_t calls;    /* since which change of behaviour, and how many */
 	uint32_t told;     /* the events that C_WaitForSlotEvent told of */
 } reader;
@@ -48,8 +55,13 @@ extern int reader_count;
 
 /* tray_open finds the tray's folder from where the shim lies; idempotent. */
 int tray_open(void);
-/* bring makes the reader what its record says; lock is held for writing. */
-void bring(reader *r);
+/* bring makes the reader what its record says, or empties it if nobody is
+ * running; lock is held for writing. */
+void bring(reader *r, int running);
+/* tray_file is the path of a file of the tray. */
+void tray_file(const char *name, char *path, unsigned long size);
+/* library_file is the path of a file that lies beside the shim. */
+void library_file(const char *name, char *path, unsigned long size);
 /* current is the seq in the reader's record. */
 uint64_t current(const reader *r);
 const record *record_of(const reader *r);
@@ -67,8 +79,29 @@ typedef struct { ck_byte pin[256]; ck_ulong len; } typed;
 ck_ulong pad_read(const reader *r, typed *t);
 /* moved tells other processes to look again, after the card was initialised. */
 int moved(reader *r);
+
+/* What the cards are made of: a copy of SoftHSM for each reader, which is
+ * initialised while a card is in; or one module that is wrapped, whose tokens
+ * are the cards. */
+int wraps(void);
+/* inner_start and inner_end are C_Initialize and C_Finalize of the wrapped module;
+ * all readers are held for writing, and have no card at the end. */
+ck_ulong inner_start(void);
+void inner_end(void);
+/* inner_up makes the module show the reader's card, inner_down ends its sessions
+ * and its login. */
+int inner_up(reader *r);
+void inner_down(reader *r);
 /* find_token is where the module shows the card. */
 int find_token(reader *r);
+
+/* Session handles. A handle is the reader's generation, the reader, and the number
+ * of the session: none comes back to life with a card that is inserted again.
+ * session_add gives the new session's handle, or 0 without memory. */
+ck_ulong session_add(reader *r, ck_ulong inner);
+int session_find(reader *r, ck_ulong outer, ck_ulong *inner);
+void session_drop(reader *r, ck_ulong outer);
+void session_drop_all(reader *r);
 
 /* The counters of one card, locked against every thread and process between
  * tries_lock and tries_unlock. Errors are -1: then no PIN is tried.
@@ -76,7 +109,8 @@ int find_token(reader *r);
  * SoftHSM rewrites the token's own file in place at each PIN, and a process that
  * is killed meanwhile leaves half of it. So tries_keep sets a copy aside before
  * the PIN is sent, tries_unlock takes it away, and tries_lock puts back one that
- * a killed process left: the card is then as before that PIN, less the try. */
+ * a killed process left: the card is then as before that PIN, less the try. What
+ * a wrapped module keeps is its own business. */
 typedef struct { int fd, user, so, kept; } tries;
 int tries_lock(const reader *r, tries *t);
 int tries_keep(const reader *r, tries *t);
