@@ -91,7 +91,7 @@ func TestRulebook(t *testing.T) {
 		}
 		files, err := filepath.Glob("*.go")
 		require.NoError(t, err)
-		refusing := regexp.MustCompile(`\.no\("([^"]+)"`)
+		refusing := regexp.MustCompile(`(?:\.no\(|\.Refuse\(|refuseBy\(book, g, )"([^"]+)"`)
 		var text strings.Builder
 		for _, name := range files {
 			if strings.HasSuffix(name, "_test.go") {
