@@ -4,7 +4,10 @@ package card
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
+	"sync/atomic"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
@@ -15,6 +18,12 @@ type Selector struct {
 	Label  string
 
 	Manufacturer, Model string
+
+	// Certificate is of the card that holds it, or another certificate of its
+	// key, or the key. Every card that the rest of the Selector leaves is read for
+	// it, without a PIN: one that is in use is waited for. Anyone can copy a
+	// certificate; that a card has the private key shows when it signs.
+	Certificate *x509.Certificate
 }
 
 // Card is one smartcard, known by its serial: it stays usable when the card is
@@ -29,19 +38,35 @@ type Card struct {
 	module *Module
 	token  *token
 
-	asking   chan struct{} // capacity 1: one prompt at a time
+	asking   gate          // one prompt at a time
+	asked    atomic.Uint64 // prompts that were answered; written under asking
 	prompter Prompter      // guarded by asking
+	refusal  error         // of the last prompt; guarded by asking
 }
 
 // Card finds the card in the readers. ErrNoCard: none matches. ErrAmbiguous:
-// more than one does, or two have the same serial.
+// more than one does, or two have the same serial and label. A card that can't be
+// read, where no other matches, is the error: it might be the one.
 func (m *Module) Card(ctx context.Context, sel Selector) (*Card, error) {
 	if err := errors.Join(ctx.Err(), m.open()); err != nil {
 		return nil, err
 	}
-	l := m.lib
-	l.slots.Lock()
-	defer l.slots.Unlock()
+	t, err := m.lib.choose(ctx, sel)
+	if err != nil {
+		return nil, err
+	}
+	return &Card{module: m, token: t, asking: newGate()}, nil
+}
+
+// choose is the token of the one card that is meant.
+func (l *library) choose(ctx context.Context, sel Selector) (*token, error) {
+	if sel.Certificate != nil {
+		return l.holding(ctx, sel)
+	}
+	if err := l.slots.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.slots.leave()
 	slots, err := l.list()
 	if err != nil {
 		return nil, err
@@ -50,13 +75,7 @@ func (m *Module) Card(ctx context.Context, sel Selector) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := slot.Token
-	t := l.tokens[found.Serial]
-	if t == nil {
-		t = &token{lib: l, serial: found.Serial, lock: make(chan struct{}, 1)}
-		l.tokens[found.Serial] = t
-	}
-	return &Card{module: m, token: t, asking: make(chan struct{}, 1)}, nil
+	return l.token(slots, slot.Token), nil
 }
 
 // only is the one slot with such a card. A card that can't be read might be it.
@@ -81,6 +100,96 @@ func only(slots []Slot, sel Selector) (*Slot, error) {
 	return found, nil
 }
 
+// token is the card's, made if need be; slots is held. Where another card has
+// the same serial (both tokens of NSS softokn do), the label tells them apart.
+func (l *library) token(slots []Slot, info *TokenInfo) *token {
+	if t := l.known(info); t != nil {
+		return t
+	}
+	self := Selector{Serial: info.Serial}
+	for _, s := range slots {
+		if s.Token != info && self.matches(s.Token) {
+			self.Label = info.Label
+			break
+		}
+	}
+	t := &token{lib: l, self: self, lock: newGate()}
+	l.tokens = append(l.tokens, t)
+	return t
+}
+
+// holding is the token of the one card that holds the certificate's key.
+func (l *library) holding(ctx context.Context, sel Selector) (*token, error) {
+	candidates, mute, err := l.candidates(ctx, sel)
+	if err != nil {
+		return nil, err
+	}
+	var found *token
+	for _, t := range candidates {
+		switch holds, err := t.holds(ctx, sel.Certificate.PublicKey); {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, ErrRemoved), errors.Is(err, ErrBlank):
+		case err != nil:
+			mute = err
+		case holds && found != nil:
+			return nil, ErrAmbiguous
+		case holds:
+			found = t
+		}
+	}
+	if found == nil {
+		return nil, mute
+	}
+	return found, nil
+}
+
+// candidates are the tokens that match before they are read, and the error to
+// answer with if none of them is meant.
+func (l *library) candidates(ctx context.Context, sel Selector) (all []*token, mute error, err error) {
+	if err := l.slots.enter(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer l.slots.leave()
+	slots, err := l.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	mute = ErrNoCard
+	for _, s := range slots {
+		if s.Err != nil {
+			mute = s.Err
+		}
+		if sel.matches(s.Token) {
+			all = append(all, l.token(slots, s.Token))
+		}
+	}
+	return all, mute, nil
+}
+
+// holds reads whether the card shows a key. It leaves a card that nobody of this
+// process uses as it was, without a session.
+func (t *token) holds(ctx context.Context, public crypto.PublicKey) (bool, error) {
+	if err := t.acquire(ctx); err != nil {
+		return false, err
+	}
+	defer t.release()
+	if !t.open {
+		defer t.drop()
+	}
+	var all []found
+	err := t.reading(ctx, "find card", func(lib *cryptoki.Lib, s cryptoki.Session) (err error) {
+		all, err = publicKeys(ctx, lib, s)
+		return err
+	})
+	for _, k := range all {
+		if publicEqual(k.public, public) {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
 // matches never takes a token without a serial for a card: it couldn't be found
 // again. SoftHSM and others show such a token for a free place.
 func (sel Selector) matches(t *TokenInfo) bool {
@@ -92,7 +201,7 @@ func (sel Selector) matches(t *TokenInfo) bool {
 }
 
 // Serial is the card's serial number.
-func (c *Card) Serial() string { return c.token.serial }
+func (c *Card) Serial() string { return c.token.self.Serial }
 
 // Info is what the card tells without a PIN. ErrRemoved: it is in no reader.
 func (c *Card) Info(ctx context.Context) (TokenInfo, error) {
@@ -100,7 +209,7 @@ func (c *Card) Info(ctx context.Context) (TokenInfo, error) {
 		return TokenInfo{}, err
 	}
 	defer c.token.release()
-	_, info, err := c.token.find()
+	_, info, err := c.token.find(ctx)
 	if err != nil {
 		return TokenInfo{}, err
 	}
@@ -112,7 +221,14 @@ func (c *Card) acquire(ctx context.Context) error {
 	if err := c.module.open(); err != nil {
 		return err
 	}
-	return c.token.acquire(ctx)
+	if err := c.token.acquire(ctx); err != nil {
+		return err
+	}
+	if err := c.module.open(); err != nil { // closed while this waited
+		c.token.release()
+		return err
+	}
+	return nil
 }
 
 // read runs what may be repeated (finding and reading objects) on the card's
@@ -122,12 +238,12 @@ func (c *Card) read(ctx context.Context, op string, do func(*cryptoki.Lib, crypt
 		return err
 	}
 	defer c.token.release()
-	return c.token.reading(op, do)
+	return c.token.reading(ctx, op, do)
 }
 
-func (t *token) reading(op string, do func(*cryptoki.Lib, cryptoki.Session) error) error {
+func (t *token) reading(ctx context.Context, op string, do func(*cryptoki.Lib, cryptoki.Session) error) error {
 	for again := false; ; again = true {
-		if err := t.ensure(); err != nil {
+		if err := t.ensure(ctx); err != nil {
 			return err
 		}
 		err := t.settle(do(t.lib.lib, t.session))
@@ -157,7 +273,7 @@ func (c *Card) writeOnce(ctx context.Context, op string, login bool, do func(*cr
 		return err
 	}
 	defer c.token.release()
-	if _, err := c.token.look(); err != nil {
+	if _, err := c.token.look(ctx); err != nil {
 		return err
 	}
 	if login && c.token.holder != c {

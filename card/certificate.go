@@ -25,7 +25,7 @@ type Certificate struct {
 func (c *Card) Certificates(ctx context.Context) ([]Certificate, error) {
 	var all []Certificate
 	err := c.read(ctx, "certificates", func(lib *cryptoki.Lib, s cryptoki.Session) (err error) {
-		all, err = readCertificates(lib, s)
+		all, err = readCertificates(ctx, lib, s)
 		return err
 	})
 	return all, err
@@ -38,11 +38,11 @@ func (c *Card) Certificates(ctx context.Context) ([]Certificate, error) {
 // ErrMismatch: no key on this card has the certificate's public key.
 func (c *Card) StoreCertificate(ctx context.Context, cert *x509.Certificate, label string) error {
 	return c.write(ctx, "store certificate", true, func(lib *cryptoki.Lib, s cryptoki.Session) error {
-		id, err := keyOf(lib, s, cert)
+		id, err := keyOf(ctx, lib, s, cert)
 		if err != nil {
 			return err
 		}
-		all, err := readCertificates(lib, s)
+		all, err := readCertificates(ctx, lib, s)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,8 @@ func (c *Card) StoreCertificate(ctx context.Context, cert *x509.Certificate, lab
 		var older []cryptoki.Object
 		for _, c := range all {
 			switch {
-			case !bytes.Equal(c.ID, id):
+			case !bytes.Equal(c.ID, id) || !publicEqual(c.X509.PublicKey, cert.PublicKey):
+				// Another key's, or an issuer's that was put beside this key.
 			case c.X509.Equal(cert):
 				stored = true
 			default:
@@ -71,8 +72,8 @@ func (c *Card) StoreCertificate(ctx context.Context, cert *x509.Certificate, lab
 }
 
 // keyOf is the id of the private key that a certificate belongs to.
-func keyOf(lib *cryptoki.Lib, s cryptoki.Session, cert *x509.Certificate) ([]byte, error) {
-	all, err := publicKeys(lib, s)
+func keyOf(ctx context.Context, lib *cryptoki.Lib, s cryptoki.Session, cert *x509.Certificate) ([]byte, error) {
+	all, err := publicKeys(ctx, lib, s)
 	if err != nil {
 		return nil, err
 	}

@@ -64,15 +64,20 @@ func rsaPublicKey(modulus, exponent []byte) crypto.PublicKey {
 
 // signatureDER is the card's ECDSA signature as X.509 and TLS want it. By the
 // standard it is r and s, each as long as the curve's order (PKCS#11 v2.40
-// §2.3.1). Cards are known that give the DER already, which then must verify.
+// §2.3.1). Cards are known that give the DER already, or r and s shorter or longer
+// by zeros in front; these must verify.
 func signatureDER(public *ecdsa.PublicKey, digest, signature []byte) ([]byte, error) {
 	if len(signature) == 2*orderSize(public) {
 		return ecdsaDER(signature)
 	}
-	if !ecdsa.VerifyASN1(public, digest, signature) {
+	if ecdsa.VerifyASN1(public, digest, signature) {
+		return signature, nil
+	}
+	der, err := ecdsaDER(signature)
+	if err != nil || !ecdsa.VerifyASN1(public, digest, der) {
 		return nil, errEncoding
 	}
-	return signature, nil
+	return der, nil
 }
 
 // orderSize is the length of the curve's order in bytes.

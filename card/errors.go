@@ -22,7 +22,7 @@ func (s *sentinel) Rule() string { return s.rule }
 var (
 	ErrUnsupported error = &sentinel{"card.unsupported", "card: not supported by this build, module or card"}
 	ErrUntrusted   error = &sentinel{"module.untrusted", "card: module can be replaced by others"}
-	ErrURI         error = &sentinel{"module.failed", "card: not a PKCS#11 URI that is taken"}
+	ErrURI         error = &sentinel{"module.uri", "card: not a PKCS#11 URI that is taken"}
 	ErrModule      error = &sentinel{"module.failed", "card: module failed"}
 	ErrClosed      error = &sentinel{"module.closed", "card: module is closed"}
 	ErrNoCard      error = &sentinel{"card.absent", "card: no such card in any reader"}
@@ -137,6 +137,9 @@ func explain(op string, err error) error {
 	if !known {
 		means = ErrFailed
 	}
+	if gone(err) {
+		means = ErrRemoved
+	}
 	return &Error{Op: op, Func: c.Func, Code: c.Code, Name: c.Name, Err: means}
 }
 
@@ -168,9 +171,26 @@ func code(err error) uint {
 // gone says that a call failed because its card or session no longer exists: the
 // card was pulled or reset.
 func gone(err error) bool {
+	if p := (*pulled)(nil); errors.As(err, &p) {
+		return true
+	}
 	switch code(err) {
 	case cryptoki.DeviceRemoved, cryptoki.TokenNotPresent, cryptoki.TokenNotRecognized, cryptoki.SessionHandleInvalid,
 		cryptoki.SessionClosed, cryptoki.SlotIDInvalid:
+		return true
+	}
+	return false
+}
+
+// pulled is a failure whose reason turned out to be that the card was pulled.
+type pulled struct{ error }
+
+func (p *pulled) Unwrap() error { return p.error }
+
+// unspecific says that a call failed in a way that may have any reason.
+func unspecific(err error) bool {
+	switch code(err) {
+	case cryptoki.GeneralError, cryptoki.FunctionFailed, cryptoki.DeviceError:
 		return true
 	}
 	return false

@@ -3,6 +3,7 @@
 package card
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -36,13 +37,21 @@ type Event struct {
 	Serial, Label string
 }
 
-// presence is a card as one look at the readers saw it. Another number of pulls
-// means that it was away in between.
+// presence is a card as one look at the readers saw it, in one slot: a card in
+// another was out in between.
 type presence struct {
+	serial string
+	slot   uint
+}
+
+// sighting is what was seen of it. Another number of pulls means that it was
+// away in between.
+type sighting struct {
 	label string
-	slot  uint
 	pulls uint64
 }
+
+type sightings map[presence]sighting
 
 // Events tells of cards that come and go, until ctx ends or the module is
 // closed. It begins with an Inserted for each card that is in a reader.
@@ -51,14 +60,15 @@ type presence struct {
 // can't be relied on: some have none, some send stale ones. A card that was
 // pulled and put back between two looks is told as Removed and Inserted if this
 // process had a session on it, and is not noticed otherwise. A look that fails
-// changes nothing: an error is not a removal.
+// changes nothing: an error is not a removal. While the module hangs nothing is
+// told, and ctx still ends it.
 func (m *Module) Events(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
-		seen := map[string]presence{}
+		seen := sightings{}
 		tick := time.NewTicker(m.config.Poll)
 		defer tick.Stop()
 		for {
-			if now, err := m.look(seen); err == nil {
+			if now, err := m.watch(ctx, seen); err == nil {
 				for _, e := range differences(seen, now) {
 					m.config.Log.InfoContext(ctx, "card "+e.Kind.String(), "serial", e.Serial)
 					if !yield(e) {
@@ -78,28 +88,55 @@ func (m *Module) Events(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
+// watch is look, waited for no longer than the context: a module that hangs tells
+// nothing, and keeps nobody.
+func (m *Module) watch(ctx context.Context, before sightings) (sightings, error) {
+	type answer struct {
+		now sightings
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		now, err := m.look(ctx, before)
+		answers <- answer{now, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.now, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-m.closed:
+		return nil, ErrClosed
+	}
+}
+
 // look is what the readers hold now. Of a slot that can't be read, what was seen
 // there before is believed.
-func (m *Module) look(before map[string]presence) (map[string]presence, error) {
+func (m *Module) look(ctx context.Context, before sightings) (sightings, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
 	l := m.lib
-	l.slots.Lock()
+	if err := l.slots.enter(ctx); err != nil {
+		return nil, err
+	}
 	slots, err := l.list()
-	tokens := maps.Clone(l.tokens)
-	l.slots.Unlock()
+	tokens := make([]*token, len(slots))
+	for i, s := range slots {
+		tokens[i] = l.known(s.Token)
+	}
+	l.slots.leave()
 	if err != nil {
 		return nil, err
 	}
-	now := map[string]presence{}
-	for _, s := range slots {
+	now := sightings{}
+	for i, s := range slots {
 		if s.Token != nil && s.Token.Serial != "" {
-			now[s.Token.Serial] = presence{s.Token.Label, s.ID, tokens[s.Token.Serial].noticed()}
+			now[presence{s.Token.Serial, s.ID}] = sighting{s.Token.Label, tokens[i].noticed()}
 		}
-		for serial, p := range before {
+		for p, was := range before {
 			if s.Err != nil && p.slot == s.ID {
-				now[serial] = p
+				now[p] = was
 			}
 		}
 	}
@@ -112,12 +149,10 @@ func (t *token) noticed() uint64 {
 	if t == nil {
 		return 0
 	}
-	select {
-	case t.lock <- struct{}{}:
-		defer t.release()
-	default:
+	if !t.lock.try() {
 		return t.pulls.Load()
 	}
+	defer t.release()
 	if t.open {
 		if _, err := t.lib.lib.SessionState(t.session); gone(err) {
 			t.lost()
@@ -128,19 +163,23 @@ func (t *token) noticed() uint64 {
 
 // differences are the events between two looks: removals first, so that a swap
 // in one reader is told in its order; otherwise by serial.
-func differences(before, now map[string]presence) []Event {
+func differences(before, now sightings) []Event {
 	var events []Event
-	for _, serial := range slices.Sorted(maps.Keys(before)) {
-		p := before[serial]
-		if q, here := now[serial]; !here || q.pulls != p.pulls {
-			events = append(events, Event{Removed, serial, p.label})
+	for _, p := range before.sorted() {
+		if s, here := now[p]; !here || s.pulls != before[p].pulls {
+			events = append(events, Event{Removed, p.serial, before[p].label})
 		}
 	}
-	for _, serial := range slices.Sorted(maps.Keys(now)) {
-		q := now[serial]
-		if p, was := before[serial]; !was || q.pulls != p.pulls {
-			events = append(events, Event{Inserted, serial, q.label})
+	for _, p := range now.sorted() {
+		if s, was := before[p]; !was || s.pulls != now[p].pulls {
+			events = append(events, Event{Inserted, p.serial, now[p].label})
 		}
 	}
 	return events
+}
+
+func (s sightings) sorted() []presence {
+	return slices.SortedFunc(maps.Keys(s), func(a, b presence) int {
+		return cmp.Or(cmp.Compare(a.serial, b.serial), cmp.Compare(a.slot, b.slot))
+	})
 }

@@ -73,7 +73,7 @@ func (k *Key) Label() string { return k.label }
 func (c *Card) Keys(ctx context.Context) ([]*Key, error) {
 	var keys []*Key
 	err := c.read(ctx, "keys", func(lib *cryptoki.Lib, s cryptoki.Session) error {
-		all, err := publicKeys(lib, s)
+		all, err := publicKeys(ctx, lib, s)
 		keys = keys[:0]
 		for _, f := range all {
 			keys = append(keys, &Key{card: c, id: f.id, label: f.label, public: f.public})
@@ -196,7 +196,7 @@ func (spec KeySpec) private() []cryptoki.Attribute {
 // finishes one that was cut short.
 func (k *Key) Delete(ctx context.Context) error {
 	return k.card.write(ctx, "delete key", true, func(lib *cryptoki.Lib, s cryptoki.Session) error {
-		certificates, err := readCertificates(lib, s)
+		certificates, err := readCertificates(ctx, lib, s)
 		if err != nil {
 			return err
 		}

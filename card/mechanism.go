@@ -136,12 +136,34 @@ func (in *input) by(way int) (m cryptoki.Mechanism, data []byte, ok bool) {
 	return m, data, m.Type != 0
 }
 
-// finish is the signature in the form that Go wants.
+// finish is the signature in the form that Go wants: of RSA, as long as the
+// modulus, whose zeros in front some cards leave out (RFC 8017 §8.2.1).
 func (in *input) finish(signature []byte) ([]byte, error) {
-	if public, ok := in.public.(*ecdsa.PublicKey); ok {
+	switch public := in.public.(type) {
+	case *ecdsa.PublicKey:
 		return signatureDER(public, in.digest, signature)
+	case *rsa.PublicKey:
+		if missing := public.Size() - len(signature); missing > 0 {
+			signature = append(make([]byte, missing), signature...)
+		}
 	}
 	return signature, nil
+}
+
+// verifies says whether the signature is by the key that was asked for; true
+// where a hash that isn't linked into this program keeps it from being known.
+func (in *input) verifies(signature []byte) bool {
+	switch public := in.public.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(public, in.digest, signature)
+	case *rsa.PublicKey:
+		if in.scheme == plain {
+			return rsa.VerifyPKCS1v15(public, in.hash, in.digest, signature) == nil
+		}
+		options := &rsa.PSSOptions{SaltLength: in.salt, Hash: in.hash}
+		return !in.hash.Available() || rsa.VerifyPSS(public, in.hash, in.digest, signature, options) == nil
+	}
+	return false
 }
 
 // unsuited says that the card has no such mechanism for this key.

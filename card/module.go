@@ -5,6 +5,7 @@ package card
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ type Config struct {
 	// that are open at the same time must have the same.
 	InitArgs string
 	// Poll is the time between two looks at the readers while somebody reads
-	// Events. Default 250 ms.
+	// Events. Default 200 ms, so that what happens is told within 250.
 	Poll time.Duration
 	// Log tells of the insertions and removals that Events sees, by serial; never
 	// of PINs, labels or what was signed. Default silent.
@@ -34,7 +35,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Poll <= 0 {
-		c.Poll = 250 * time.Millisecond
+		c.Poll = 200 * time.Millisecond
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -46,6 +47,7 @@ func (c Config) withDefaults() Config {
 type Module struct {
 	config Config
 	lib    *library
+	place  *place
 	once   sync.Once
 	closed chan struct{}
 }
@@ -58,20 +60,38 @@ type library struct {
 	args    string // Config.InitArgs of the first
 	lib     *cryptoki.Lib
 	adopted bool // somebody else initialised it, and finalises it
-	users   int  // Modules; guarded by libraries
 
 	// slots serialises C_GetSlotList and what follows from it: some modules
 	// crash when two threads list readers.
-	slots  sync.Mutex
-	tokens map[string]*token // by serial; guarded by slots
+	slots  gate
+	tokens []*token // of the cards that were asked for; guarded by slots
 }
 
-// libraries holds the loaded modules by real path. It is state of the process
-// because theirs is: C_Initialize is once a process, whoever calls it.
-var libraries = struct {
+// place is where a module is open, or was: a module stays loaded as long as the
+// process. Each has its own lock, so that one which hangs doesn't keep others.
+type place struct {
 	sync.Mutex
-	byPath map[string]*library
-}{byPath: map[string]*library{}}
+	lib   *library // nil: closed
+	users int      // Modules
+}
+
+// places are by real path. They are state of the process because the modules' is:
+// C_Initialize is once a process, whoever calls it.
+var places = struct {
+	sync.Mutex
+	byPath map[string]*place
+}{byPath: map[string]*place{}}
+
+func placeOf(path string) *place {
+	places.Lock()
+	defer places.Unlock()
+	p := places.byPath[path]
+	if p == nil {
+		p = new(place)
+		places.byPath[path] = p
+	}
+	return p
+}
 
 // Open loads and initialises a module. Several Modules of one file in one
 // process share it. ErrUntrusted: the path is relative or others can replace
@@ -97,20 +117,19 @@ func Open(c Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	libraries.Lock()
-	defer libraries.Unlock()
-	l := libraries.byPath[path]
-	if l == nil {
-		if l, err = load(path, c.InitArgs); err != nil {
+	p := placeOf(path)
+	p.Lock()
+	defer p.Unlock()
+	if p.lib == nil {
+		if p.lib, err = load(path, c.InitArgs); err != nil {
 			return nil, err
 		}
-		libraries.byPath[path] = l
 	}
-	if l.args != c.InitArgs {
+	if p.lib.args != c.InitArgs {
 		return nil, fmt.Errorf("%w: %s is open already, with other InitArgs", ErrModule, path)
 	}
-	l.users++
-	return &Module{config: c, lib: l, closed: make(chan struct{})}, nil
+	p.users++
+	return &Module{config: c, lib: p.lib, place: p, closed: make(chan struct{})}, nil
 }
 
 func load(path, args string) (*library, error) {
@@ -121,7 +140,7 @@ func load(path, args string) (*library, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	l := &library{path: path, args: args, lib: lib, tokens: map[string]*token{}}
+	l := &library{path: path, args: args, lib: lib, slots: newGate()}
 	switch err := lib.Initialize(args); code(err) {
 	case cryptoki.OK:
 		if err != nil {
@@ -135,43 +154,58 @@ func load(path, args string) (*library, error) {
 	return l, nil
 }
 
-// Close ends the use of the module. The last Module of a file closes its
-// sessions, which logs its cards out, and finalises it if Open initialised it.
-// Cards and Keys of a closed Module answer ErrClosed. Close waits for calls and
-// SOSessions that are under way; it may be called again.
+// Close ends the use of the module, with its Cards logged out. The last Module of
+// a file closes the sessions too, and finalises it if Open initialised it. Cards
+// and Keys of a closed Module answer ErrClosed. Close waits for calls and
+// SOSessions of the file that are under way; it may be called again.
 func (m *Module) Close() error {
 	var err error
 	m.once.Do(func() {
 		close(m.closed)
-		libraries.Lock()
-		defer libraries.Unlock()
-		m.lib.users--
-		if m.lib.users > 0 {
+		m.place.Lock()
+		defer m.place.Unlock()
+		m.place.users--
+		if m.place.users > 0 {
+			m.logout()
 			return
 		}
-		delete(libraries.byPath, m.lib.path)
+		m.place.lib = nil
 		err = m.lib.end()
 	})
 	return err
 }
 
+// logout ends the logins of this Module's Cards.
+func (m *Module) logout() {
+	m.lib.slots.wait()
+	tokens := slices.Clone(m.lib.tokens)
+	m.lib.slots.leave()
+	for _, t := range tokens {
+		t.lock.wait()
+		if t.holder != nil && t.holder.module == m {
+			t.logout()
+		}
+		t.lock.leave()
+	}
+}
+
 // end closes every session and finalises what we initialised.
 func (l *library) end() error {
-	l.slots.Lock()
+	l.slots.wait()
 	tokens := l.tokens
-	l.tokens = map[string]*token{}
-	l.slots.Unlock()
+	l.tokens = nil
+	l.slots.leave()
 	for _, t := range tokens {
-		t.lock <- struct{}{}
+		t.lock.wait()
 		t.drop()
 		t.ended = true
-		<-t.lock
+		t.lock.leave()
 	}
 	if l.adopted {
 		return nil
 	}
-	l.slots.Lock() // nobody lists readers meanwhile
-	defer l.slots.Unlock()
+	l.slots.wait() // nobody lists readers meanwhile
+	defer l.slots.leave()
 	if err := l.lib.Finalize(); err != nil && code(err) != cryptoki.CryptokiNotInitialized {
 		return fmt.Errorf("%w: %w", ErrModule, err)
 	}

@@ -4,6 +4,7 @@ package card
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/x509"
 
@@ -30,13 +31,16 @@ type found struct {
 
 // publicKeys reads the keys that the card knows the public part of: from public
 // key objects, and from certificates, because some cards keep no other trace.
-func publicKeys(lib *cryptoki.Lib, s cryptoki.Session) ([]found, error) {
+func publicKeys(ctx context.Context, lib *cryptoki.Lib, s cryptoki.Session) ([]found, error) {
 	objects, err := lib.Find(s, class(cryptoki.ClassPublicKey))
 	if err != nil {
 		return nil, err
 	}
 	var all []found
 	for _, o := range objects {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		k, err := readPublicKey(lib, s, o)
 		switch {
 		case unreadable(err): // some other application's
@@ -46,7 +50,7 @@ func publicKeys(lib *cryptoki.Lib, s cryptoki.Session) ([]found, error) {
 			all = append(all, k)
 		}
 	}
-	certificates, err := readCertificates(lib, s)
+	certificates, err := readCertificates(ctx, lib, s)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +96,16 @@ func readPublicKey(lib *cryptoki.Lib, s cryptoki.Session, o cryptoki.Object) (fo
 
 // readCertificates reads the X.509 certificates; one that Go can't parse is left
 // out, because a card may hold others' objects.
-func readCertificates(lib *cryptoki.Lib, s cryptoki.Session) ([]Certificate, error) {
+func readCertificates(ctx context.Context, lib *cryptoki.Lib, s cryptoki.Session) ([]Certificate, error) {
 	objects, err := lib.Find(s, class(cryptoki.ClassCertificate, cryptoki.Ulong(cryptoki.AttrCertificateType, cryptoki.CertificateX509)))
 	if err != nil {
 		return nil, err
 	}
 	var all []Certificate
 	for _, o := range objects {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		v, err := lib.Attributes(s, o, cryptoki.AttrID, cryptoki.AttrLabel, cryptoki.AttrValue)
 		if unreadable(err) {
 			continue

@@ -17,95 +17,6 @@ type LoginOptions struct {
 	FinalTry bool
 }
 
-// Prompt is what a Prompter is asked.
-type Prompt struct {
-	Serial, Label string
-	Op            string   // what needs the PIN: "sign"
-	PIN           PINState // PINLow after a wrong PIN
-	// Once: the PIN is for one signature of a key that wants it each time; the
-	// Card is logged in already.
-	Once bool
-}
-
-// Prompter asks the person for the PIN. The SDK clears what it returns, so it
-// must return a fresh slice each time. It is called without any lock and may take
-// as long as ctx allows; one at a time is asked for a Card. nil without an error
-// means the reader's own PIN pad.
-type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
-
-// PromptWith sets who is asked when an operation needs a login that the Card
-// hasn't, at first or after the card was pulled. The operation asks once, logs
-// in and goes on; a wrong PIN is its error. A card with one try left isn't
-// asked for: ErrFinalTry, and Login is the way. nil, the default, makes such
-// operations answer ErrNotLoggedIn.
-func (c *Card) PromptWith(p Prompter) {
-	c.asking <- struct{}{}
-	c.prompter = p
-	<-c.asking
-}
-
-// ask gets a login from the prompter.
-func (c *Card) ask(ctx context.Context, op string) error {
-	select {
-	case c.asking <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-c.asking }()
-	info, in, err := c.standing(ctx)
-	if err != nil || in { // in: another goroutine asked meanwhile
-		return err
-	}
-	pin, err := c.prompt(ctx, info, Prompt{Op: op})
-	defer clear(pin)
-	if err != nil {
-		return err
-	}
-	return c.Login(ctx, pin, LoginOptions{})
-}
-
-// askOnce gets a PIN for one signature; the caller clears it.
-func (c *Card) askOnce(ctx context.Context, op string) ([]byte, error) {
-	select {
-	case c.asking <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-c.asking }()
-	info, _, err := c.standing(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.prompt(ctx, info, Prompt{Op: op, Once: true})
-}
-
-// prompt asks, unless the PIN would be refused; asking is held.
-func (c *Card) prompt(ctx context.Context, info *TokenInfo, p Prompt) ([]byte, error) {
-	if c.prompter == nil {
-		return nil, ErrNotLoggedIn
-	}
-	if err := triesLeft(RoleUser, info.PIN, LoginOptions{}); err != nil {
-		return nil, err
-	}
-	p.Serial, p.Label, p.PIN = info.Serial, info.Label, info.PIN
-	pin, err := c.prompter(ctx, p)
-	if err != nil {
-		clear(pin)
-		return nil, err
-	}
-	return pin, nil
-}
-
-// standing is the card's info and whether this Card is logged in.
-func (c *Card) standing(ctx context.Context) (*TokenInfo, bool, error) {
-	if err := c.acquire(ctx); err != nil {
-		return nil, false, err
-	}
-	defer c.token.release()
-	info, err := c.token.look()
-	return info, c.token.holder == c, err
-}
-
 // Login shows the PIN to the card, once. A nil PIN asks the reader's own PIN
 // pad, where it has one. What could be refused without the card is refused
 // before: ErrPINLength, ErrPINNotSet, ErrLocked, and ErrFinalTry unless
@@ -123,12 +34,12 @@ func (c *Card) Login(ctx context.Context, pin []byte, o LoginOptions) error {
 		return err
 	}
 	defer c.token.release()
-	return c.login("login", pin, o)
+	return c.login(ctx, "login", pin, o)
 }
 
-func (c *Card) login(op string, pin []byte, o LoginOptions) error {
+func (c *Card) login(ctx context.Context, op string, pin []byte, o LoginOptions) error {
 	t := c.token
-	info, err := t.look()
+	info, err := t.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,13 +47,14 @@ func (c *Card) login(op string, pin []byte, o LoginOptions) error {
 		return err
 	}
 	t.logout()
-	if err := t.ensure(); err != nil {
+	if err := t.ensure(ctx); err != nil {
 		return err
 	}
 	if err := t.settle(t.lib.lib.Login(t.session, cryptoki.UserNormal, pin)); err != nil {
 		return t.refused(op, RoleUser, t.slot, err)
 	}
 	t.holder = c
+	t.unsure.Store(false)
 	return nil
 }
 
@@ -196,8 +108,8 @@ func (t *token) refused(op string, role Role, slot uint, err error) error {
 	if !isPINRefusal(explained) {
 		return explained
 	}
-	state := PINReady
-	if raw, err := t.lib.lib.TokenInfo(slot); err == nil && tokenInfo(raw).Serial == t.serial {
+	state := PINUnknown
+	if raw, err := t.lib.lib.TokenInfo(slot); err == nil && t.self.matches(tokenInfo(raw)) {
 		state = tokenInfo(raw).PIN
 		if role != RoleUser {
 			state = tokenInfo(raw).SOPIN
@@ -210,6 +122,11 @@ func (t *token) refused(op string, role Role, slot uint, err error) error {
 			e.Err = locked
 		case e.Err == locked:
 			state = PINLocked // some cards have no flags
+		case e.Err == wrong && state == PINReady:
+			state = PINUnknown
+			if role == RoleUser {
+				t.unsure.Store(true)
+			}
 		}
 	}
 	return pinError(role, state, explained)
@@ -243,19 +160,23 @@ func (t *token) logout() {
 }
 
 // ChangePIN sets another PIN, shown the current one. The lengths of both are
-// checked before (ErrPINLength, which a zero byte is too); a card with one try left answers ErrFinalTry,
-// and a right Login makes it good again. ErrWrongPIN and ErrLocked are as for
-// Login. This Card's login stays; without one, the current PIN is logged in for
-// the change and out again, as Login would: in a session where nobody is logged
-// in, some cards take the first PIN of C_SetPIN for a PUK. nil for both asks the
-// reader's PIN pad. The caller clears both. (PKCS#11 v2.40 §5.5, C_SetPIN)
+// checked before (ErrPINLength, which a zero byte is too); a card with one try
+// left answers ErrFinalTry, and a right Login makes it good again. ErrWrongPIN
+// and ErrLocked are as for Login. nil for both asks the reader's PIN pad. The
+// caller clears both.
+//
+// This Card's login stays; without one, the current PIN is logged in for the
+// change and out again, as Login would: in a session where nobody is logged in,
+// some cards take the first PIN of C_SetPIN for a PUK. A card that answers to
+// that login that the PIN expired is the exception: it has no other way.
+// (PKCS#11 v2.40 §5.5, C_SetPIN; §5.1.6, CKR_PIN_EXPIRED)
 func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
 	if err := c.acquire(ctx); err != nil {
 		return err
 	}
 	defer c.token.release()
 	t := c.token
-	info, err := t.look()
+	info, err := t.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -266,13 +187,18 @@ func (c *Card) ChangePIN(ctx context.Context, current, next []byte) error {
 		return err
 	}
 	if t.holder != c || !t.userIn() {
-		if err := c.login("change PIN", current, LoginOptions{}); err != nil {
+		err := c.login(ctx, "change PIN", current, LoginOptions{})
+		if err != nil && !errors.Is(err, ErrPINExpired) {
 			return err
 		}
 		defer t.logout()
 	}
+	if err := t.ensure(ctx); err != nil {
+		return err
+	}
 	if err := t.settle(t.lib.lib.SetPIN(t.session, current, next)); err != nil {
 		return t.refused("change PIN", RoleUser, t.slot, err)
 	}
+	t.unsure.Store(false)
 	return nil
 }

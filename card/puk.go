@@ -27,7 +27,7 @@ func (c *Card) ResetPINByPUK(ctx context.Context, puk, next []byte) error {
 	defer c.token.release()
 	t := c.token
 	t.drop()
-	info, err := t.look()
+	info, err := t.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,8 @@ func (c *Card) ResetPINByPUK(ctx context.Context, puk, next []byte) error {
 	err = t.settle(t.lib.lib.SetPIN(t.session, puk, next))
 	if err != nil {
 		err = t.refused("reset PIN by PUK", RolePUK, t.slot, err)
+	} else {
+		t.unsure.Store(false)
 	}
 	t.drop()
 	return err

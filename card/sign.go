@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -24,7 +25,8 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 // (with a Prompter, it is asked for first). ErrRemoved: the card is in no reader.
 // ErrNotFound: it no longer has this key. ErrDigest: the digest's length isn't
 // its hash's, or nobody knows the hash. ErrUnsupported: the card has no mechanism
-// for it. After a removal that was noticed under way, the call is repeated once.
+// for it. ErrMismatch: what came from a reader isn't a signature by this key, and
+// the Card is logged out. After a removal that was noticed under way, the call is repeated once.
 //
 // A key that wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE) asks the
 // Prompter each time; without one the answer is ErrNotLoggedIn. A wrong PIN is
@@ -75,6 +77,11 @@ type consent struct {
 // errConsent says that the key wants the PIN for this signature.
 var errConsent = errors.New("card: the key wants the PIN for each signature")
 
+// errOtherKey says that the card's signature isn't by the key that was asked for.
+// A card can be swapped for another faster than its reader notices; a session
+// that outlived that is not used again.
+var errOtherKey = fmt.Errorf("%w: the signature isn't by this key", ErrMismatch)
+
 // signature asks for the logins that the card wants, each once.
 func (k *Key) signature(ctx context.Context, in *input) ([]byte, error) {
 	var given *consent
@@ -108,7 +115,7 @@ func (k *Key) sign(ctx context.Context, in *input, given *consent) ([]byte, erro
 	t := k.card.token
 	defer t.release()
 	for again := false; ; again = true {
-		if err := k.ready(); err != nil {
+		if err := k.ready(ctx); err != nil {
 			if (gone(err) || stale(err)) && !again {
 				continue
 			}
@@ -123,7 +130,10 @@ func (k *Key) sign(ctx context.Context, in *input, given *consent) ([]byte, erro
 		if err == nil {
 			return signature, nil
 		}
-		_ = t.settle(err)
+		err = t.settle(err)
+		if err == errOtherKey {
+			t.lost()
+		}
 		if given != nil && given.sent {
 			return nil, t.refused("sign", RoleUser, t.slot, err)
 		}
@@ -174,21 +184,27 @@ func (k *Key) try(in *input, given *consent) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if signature, err = in.finish(signature); err != nil {
+			return nil, err
+		}
+		if k.card.token.removable && !in.verifies(signature) {
+			return nil, errOtherKey
+		}
 		k.ways[in.scheme] = w
-		return in.finish(signature)
+		return signature, nil
 	}
 	return nil, unfit
 }
 
 // ready finds the private key, if it isn't known in this session, after making
 // sure that the card still holds the public key that this Key stands for.
-func (k *Key) ready() error {
+func (k *Key) ready(ctx context.Context) error {
 	t := k.card.token
-	if err := t.ensure(); err != nil {
+	if err := t.ensure(ctx); err != nil {
 		return err
 	}
 	if t.holder != k.card {
-		if _, err := t.look(); err != nil { // a card that is out is told first
+		if _, err := t.look(ctx); err != nil { // a card that is out is told first
 			return err
 		}
 		return ErrNotLoggedIn
@@ -196,7 +212,7 @@ func (k *Key) ready() error {
 	if k.epoch == t.epoch {
 		return nil
 	}
-	all, err := publicKeys(t.lib.lib, t.session)
+	all, err := publicKeys(ctx, t.lib.lib, t.session)
 	if err != nil {
 		return t.settle(err)
 	}

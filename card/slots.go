@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
@@ -16,7 +17,7 @@ type Slot struct {
 	ID          uint
 	Description string
 	Token       *TokenInfo // nil: no card in the reader, or Err
-	Err         error      // there is a card, and it can't be read
+	Err         error      // the card, or the reader itself, can't be read
 }
 
 // TokenInfo is what a card tells without a PIN.
@@ -33,19 +34,22 @@ type TokenInfo struct {
 // tries left, and a card that tells nothing may still be near its lock.
 type PINState int
 
-// The states; PINReady also where the card doesn't tell.
+// The states. PINReady is of a card that tells of no wrong PIN, which not every
+// card does; one that was seen to tell nothing after a refusal is PINUnknown until
+// the right PIN is shown.
 const (
-	PINReady    PINState = iota
-	PINLow               // at least one wrong PIN since the last right one
-	PINFinalTry          // one try left
-	PINLocked            // no try left
-	PINNotSet            // never set
-	PINExpired           // must be changed before use
+	PINReady    PINState = iota // more tries than one, as far as is known
+	PINLow                      // at least one wrong PIN since the last right one
+	PINFinalTry                 // one try left
+	PINLocked                   // no try left
+	PINNotSet                   // never set
+	PINExpired                  // must be changed before use
+	PINUnknown                  // a PIN was refused, and the card doesn't tell what that means for its tries
 )
 
 // String is the state's name.
 func (s PINState) String() string {
-	names := [...]string{"ready", "low", "final try", "locked", "not set", "expired"}
+	names := [...]string{"ready", "low", "final try", "locked", "not set", "expired", "unknown"}
 	if s < 0 || int(s) >= len(names) {
 		return fmt.Sprintf("PINState(%d)", int(s))
 	}
@@ -57,8 +61,10 @@ func (m *Module) Slots(ctx context.Context) ([]Slot, error) {
 	if err := errors.Join(ctx.Err(), m.open()); err != nil {
 		return nil, err
 	}
-	m.lib.slots.Lock()
-	defer m.lib.slots.Unlock()
+	if err := m.lib.slots.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer m.lib.slots.leave()
 	return m.lib.list()
 }
 
@@ -71,18 +77,18 @@ func (l *library) list() ([]Slot, error) {
 	slots := make([]Slot, 0, len(ids))
 	for _, id := range ids {
 		info, err := l.lib.SlotInfo(id)
-		if err != nil {
-			if gone(err) { // the reader was unplugged meanwhile
-				continue
-			}
-			return nil, explain("slots", err)
+		if gone(err) { // the reader was unplugged meanwhile
+			continue
 		}
 		s := Slot{ID: id, Description: info.Description}
+		if err != nil { // one bad reader doesn't hide the others
+			s.Err = explain("slots", err)
+		}
 		if info.Flags&cryptoki.FlagTokenPresent != 0 {
 			t, err := l.lib.TokenInfo(id)
 			switch {
 			case err == nil:
-				s.Token = tokenInfo(t)
+				s.Token = l.told(tokenInfo(t))
 			case !gone(err): // else it was pulled meanwhile
 				s.Err = explain("slots", err)
 			}
@@ -90,6 +96,23 @@ func (l *library) list() ([]Slot, error) {
 		slots = append(slots, s)
 	}
 	return slots, nil
+}
+
+// told is what a card tells, with what is known of it besides; slots is held.
+func (l *library) told(info *TokenInfo) *TokenInfo {
+	if t := l.known(info); t != nil {
+		return t.told(info)
+	}
+	return info
+}
+
+// known is the card's token, if it has one; slots is held.
+func (l *library) known(info *TokenInfo) *token {
+	i := slices.IndexFunc(l.tokens, func(t *token) bool { return t.self.matches(info) })
+	if i < 0 {
+		return nil
+	}
+	return l.tokens[i]
 }
 
 // tokenInfo is the module's answer in our words.

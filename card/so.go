@@ -25,7 +25,7 @@ func (c *Card) SO(ctx context.Context, soPIN []byte, o LoginOptions) (*SOSession
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.loginSO(soPIN, o); err != nil {
+	if err := c.loginSO(ctx, soPIN, o); err != nil {
 		c.token.release()
 		return nil, err
 	}
@@ -33,10 +33,10 @@ func (c *Card) SO(ctx context.Context, soPIN []byte, o LoginOptions) (*SOSession
 }
 
 // loginSO begins from a new session, so that nothing of the holder's is left.
-func (c *Card) loginSO(soPIN []byte, o LoginOptions) error {
+func (c *Card) loginSO(ctx context.Context, soPIN []byte, o LoginOptions) error {
 	t := c.token
 	t.drop()
-	info, err := t.look()
+	info, err := t.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,11 @@ func (s *SOSession) InitPIN(ctx context.Context, pin []byte) error {
 		if !pinFits(info, pin) {
 			return ErrPINLength
 		}
-		return explain("set PIN", t.lib.lib.InitPIN(t.session, pin))
+		if err := t.lib.lib.InitPIN(t.session, pin); err != nil {
+			return explain("set PIN", err)
+		}
+		t.unsure.Store(false)
+		return nil
 	})
 }
 
@@ -148,7 +152,7 @@ func (c *Card) Initialize(ctx context.Context, soPIN []byte, label string) error
 	defer c.token.release()
 	t := c.token
 	t.drop() // C_InitToken wants no session on the card
-	slot, info, err := t.find()
+	slot, info, err := t.find(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,5 +162,6 @@ func (c *Card) Initialize(ctx context.Context, soPIN []byte, label string) error
 	if err := t.lib.lib.InitToken(slot, soPIN, label); err != nil {
 		return t.refused("initialize", RoleSO, slot, err)
 	}
+	t.unsure.Store(false)
 	return nil
 }

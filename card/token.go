@@ -14,32 +14,27 @@ import (
 // PKCS#11 keeps a login for the whole process; holder is what keeps two Cards
 // of one process apart. All fields but lock are guarded by lock.
 type token struct {
-	lib    *library
-	serial string
-	lock   chan struct{} // capacity 1; a channel, so that waiting ends with a context
+	lib  *library
+	self Selector // Serial; and Label, where a module gives several tokens one serial
+	lock gate
 
-	open    bool // session is one
-	ended   bool // the library was closed
-	slot    uint
-	session cryptoki.Session
-	epoch   uint64        // counts sessions; handles of another epoch are dead
-	pulls   atomic.Uint64 // counts the times that the card turned out to be gone; read without lock
-	holder  *Card         // who logged in on this session
+	open      bool // session is one
+	ended     bool // the library was closed
+	slot      uint
+	removable bool // the slot is a reader, where a card can be swapped
+	session   cryptoki.Session
+	epoch     uint64 // counts sessions; handles of another epoch are dead
+	holder    *Card  // who logged in on this session
+
+	// Read without lock.
+	pulls  atomic.Uint64 // the times that the card turned out to be gone
+	unsure atomic.Bool   // a PIN was refused, and the card's flags tell nothing of it
 }
 
 // acquire takes the card for one operation, waiting no longer than ctx.
 func (t *token) acquire(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := t.lock.enter(ctx); err != nil {
 		return err
-	}
-	select {
-	case t.lock <- struct{}{}:
-	default:
-		select {
-		case t.lock <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 	if t.ended {
 		t.release()
@@ -48,7 +43,7 @@ func (t *token) acquire(ctx context.Context) error {
 	return nil
 }
 
-func (t *token) release() { <-t.lock }
+func (t *token) release() { t.lock.leave() }
 
 // drop logs out and closes the session. It is also how a session with an
 // unfinished operation ends: no call of the standard does that. Errors mean that
@@ -72,11 +67,11 @@ func (t *token) lost() {
 }
 
 // ensure opens a session if there is none, on whichever slot has the card now.
-func (t *token) ensure() error {
+func (t *token) ensure(ctx context.Context) error {
 	if t.open {
-		return nil
+		return ctx.Err()
 	}
-	slot, info, err := t.find()
+	slot, info, err := t.find(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,13 +84,15 @@ func (t *token) ensure() error {
 	}
 	t.open, t.slot, t.session, t.holder = true, slot, s, nil
 	t.epoch++
+	reader, err := t.lib.lib.SlotInfo(slot)
+	t.removable = err != nil || reader.Flags&cryptoki.FlagRemovableDevice != 0
 	// The card may have been swapped since it was found.
 	raw, err := t.lib.lib.TokenInfo(slot)
 	switch {
 	case err != nil && !gone(err):
 		t.drop()
 		return explain("open", err)
-	case err != nil || tokenInfo(raw).Serial != t.serial:
+	case err != nil || !t.self.matches(tokenInfo(raw)):
 		t.lost()
 		return ErrRemoved
 	}
@@ -113,14 +110,16 @@ func (t *token) openSession(slot uint) (cryptoki.Session, error) {
 
 // find is the slot that has the card now. Listing slots also makes modules
 // notice what happened at the readers.
-func (t *token) find() (uint, *TokenInfo, error) {
-	t.lib.slots.Lock()
-	defer t.lib.slots.Unlock()
+func (t *token) find(ctx context.Context) (uint, *TokenInfo, error) {
+	if err := t.lib.slots.enter(ctx); err != nil {
+		return 0, nil, err
+	}
+	defer t.lib.slots.leave()
 	slots, err := t.lib.list()
 	if err != nil {
 		return 0, nil, err
 	}
-	slot, err := only(slots, Selector{Serial: t.serial})
+	slot, err := only(slots, t.self)
 	if err == ErrNoCard {
 		return 0, nil, ErrRemoved
 	}
@@ -132,9 +131,9 @@ func (t *token) find() (uint, *TokenInfo, error) {
 
 // look is what the card in our slot tells, after making sure that it is still
 // ours: a card can be swapped between two calls. It ensures a live session.
-func (t *token) look() (*TokenInfo, error) {
+func (t *token) look(ctx context.Context) (*TokenInfo, error) {
 	for again := false; ; again = true {
-		if err := t.ensure(); err != nil {
+		if err := t.ensure(ctx); err != nil {
 			return nil, err
 		}
 		_, err := t.lib.lib.SessionState(t.session)
@@ -142,8 +141,8 @@ func (t *token) look() (*TokenInfo, error) {
 		if err == nil {
 			raw, err = t.lib.lib.TokenInfo(t.slot)
 		}
-		if err == nil && tokenInfo(raw).Serial == t.serial {
-			return tokenInfo(raw), nil
+		if err == nil && t.self.matches(tokenInfo(raw)) {
+			return t.told(tokenInfo(raw)), nil
 		}
 		if err != nil && !gone(err) {
 			return nil, explain("info", err) // not a removal: nothing is lost
@@ -153,6 +152,14 @@ func (t *token) look() (*TokenInfo, error) {
 			return nil, ErrRemoved
 		}
 	}
+}
+
+// told is what the card tells, with what is known of it besides.
+func (t *token) told(info *TokenInfo) *TokenInfo {
+	if info.PIN == PINReady && t.unsure.Load() {
+		info.PIN = PINUnknown
+	}
+	return info
 }
 
 // userIn asks the card whether the holder's login still stands.
@@ -165,18 +172,28 @@ func (t *token) userIn() bool {
 // because it may hold an unfinished operation, which no call of the standard
 // ends. A new session is opened before the old one is closed, so that a login
 // lives on; it doesn't if the card is gone, or was reset by another application.
-// A sentinel is our own word about a call that succeeded.
+// A sentinel is our own word about a call that succeeded. Where a card that was
+// pulled is told as some failure, that it was pulled is what is answered.
 func (t *token) settle(err error) error {
 	switch own := (*sentinel)(nil); {
-	case err == nil, errors.As(err, &own):
+	case err == nil, errors.As(err, &own), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	case gone(err):
 		t.lost()
 	case code(err) == cryptoki.UserNotLoggedIn:
 		t.drop()
+	case unspecific(err) && t.away():
+		t.lost()
+		return &pulled{err}
 	default:
 		t.renew()
 	}
 	return err
+}
+
+// away says whether the slot has no card any more.
+func (t *token) away() bool {
+	_, err := t.lib.lib.TokenInfo(t.slot)
+	return gone(err)
 }
 
 func (t *token) renew() {

@@ -5,7 +5,8 @@ package cryptoki
 // Values of PKCS#11 v2.40, as far as this SDK uses them. They are declared here
 // because miekg's may only be read with cgo.
 const (
-	FlagTokenPresent = 0x1 // CK_SLOT_INFO
+	FlagTokenPresent    = 0x1 // CK_SLOT_INFO
+	FlagRemovableDevice = 0x2
 
 	FlagUserPINInitialized = 0x8 // CK_TOKEN_INFO
 	FlagProtectedAuthPath  = 0x100
@@ -93,8 +94,11 @@ const (
 const (
 	OK                         = 0x0
 	SlotIDInvalid              = 0x3
+	GeneralError               = 0x5
+	FunctionFailed             = 0x6
 	AttributeSensitive         = 0x11
 	AttributeTypeInvalid       = 0x12
+	DeviceError                = 0x30
 	DeviceMemory               = 0x31
 	DeviceRemoved              = 0x32
 	FunctionCanceled           = 0x50
