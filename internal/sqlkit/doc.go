@@ -27,17 +27,17 @@
 //
 // When Write returns nil, what its function wrote is durable. On SQLite, jobs
 // that arrive while others are being committed share the next commit
-// (journal_mode WAL, synchronous FULL, BEGIN IMMEDIATE), each behind its own
-// savepoint: one that fails, panics or leaves its goroutine takes back its own
-// rows and nobody else's. If the commit itself fails, every job of the group
-// gets that error. While another process or pool has the file, a group waits
-// half a minute for its turn, or as long as its first job's context lets it. A
-// job that has begun runs to its end; a context that ends
-// before that drops it. Jobs run one after another, so a function must not
-// wait for the network, or for another Write of the same database (that is
-// [ErrNested]).
+// (journal_mode WAL, synchronous FULL, BEGIN IMMEDIATE). One that fails, panics
+// or leaves its goroutine takes back its own rows and nobody else's: if it wrote
+// any, the group is taken back, and the jobs before it that wrote run a second
+// time, each behind a savepoint. If the commit itself fails, every job of the
+// group gets that error. While another process or pool has the file, a group
+// waits half a minute for its turn, or as long as its first job's context lets
+// it. A job that has begun runs to its end; a context that ends before that
+// drops it. Jobs run one after another, so a function must not wait for the
+// network, or for another Write of the same database (that is [ErrNested]).
 //
 // On PostgreSQL a job is one SERIALIZABLE transaction, run again when the
-// server reports a serialization failure or a deadlock, so a function may run
-// more than once and must keep its effects inside tx.
+// server reports a serialization failure or a deadlock. So on both a function
+// may run more than once and must keep its effects inside tx.
 package sqlkit

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // A group ends with the jobs that are waiting, with groupSize jobs or after
@@ -21,6 +22,11 @@ const (
 
 // beginTries bounds how often a group waits for busyTimeout to begin.
 const beginTries = 3
+
+var (
+	errDriver     = errors.New("sqlkit: the SQLite driver is not that of github.com/ncruces/go-sqlite3")
+	errRolledBack = errors.New("sqlkit: SQLite rolled back by itself")
+)
 
 var errAborted = errors.New("sqlkit: the job panicked or left its goroutine")
 
@@ -38,9 +44,15 @@ type writer struct {
 
 type job struct {
 	ctx  context.Context
-	turn chan struct{} // the writer says: run now
-	ran  chan error    // the caller says how it ended
+	turn chan struct{} // the writer says: run now; perhaps twice
+	ran  chan outcome  // the caller says how it ended
 	done chan error    // the writer says what became of it
+}
+
+// outcome is how a job's function ended.
+type outcome struct {
+	err   error
+	wrote bool // rows, which stay unless they are taken back
 }
 
 // openWriter takes one connection for writing and sees that another is left
@@ -64,6 +76,9 @@ func openWriter(ctx context.Context, db *sql.DB, closing <-chan struct{}) (*writ
 	w := &writer{
 		conn: &writeConn{Conn: conn, prepared: map[string]*sql.Stmt{}}, spent: spent,
 		queue: make(chan *job), closing: closing, stopped: make(chan struct{}),
+	}
+	if err := w.inTransaction(); errors.Is(err, errDriver) {
+		return nil, errors.Join(err, conn.Close())
 	}
 	go w.loop()
 	return w, nil
@@ -93,7 +108,7 @@ func (w *writer) write(ctx context.Context, s *Store, fn func(context.Context, *
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{ctx: ctx, turn: make(chan struct{}), ran: make(chan error), done: make(chan error, 1)}
+	j := &job{ctx: ctx, turn: make(chan struct{}), ran: make(chan outcome), done: make(chan error, 1)}
 	select {
 	case w.queue <- j:
 	case <-ctx.Done():
@@ -101,12 +116,13 @@ func (w *writer) write(ctx context.Context, s *Store, fn func(context.Context, *
 	case <-w.closing:
 		return ErrClosed
 	}
-	select {
-	case <-j.turn:
-		w.runJob(j, s, fn)
-		return <-j.done
-	case err := <-j.done:
-		return err
+	for {
+		select {
+		case <-j.turn:
+			w.runJob(j, s, fn)
+		case err := <-j.done:
+			return err
+		}
 	}
 }
 
@@ -117,7 +133,7 @@ func (w *writer) runJob(j *job, s *Store, fn func(context.Context, *Tx) error) {
 	ended := errAborted
 	defer func() {
 		tx.q = w.spent
-		j.ran <- ended
+		j.ran <- outcome{ended, tx.wrote}
 	}()
 	ctx := context.WithValue(context.WithoutCancel(j.ctx), writing{s.db}, true)
 	ended = fn(ctx, tx)
@@ -143,19 +159,7 @@ func (w *writer) group(first *job) {
 		first.done <- err
 		return
 	}
-	limit := time.NewTimer(groupTime)
-	defer limit.Stop()
-	var jobs []*job
-	var ends []error
-	var broken error
-	for next := first; next != nil && broken == nil; {
-		end, err := w.step(next)
-		jobs, ends, broken = append(jobs, next), append(ends, end), err
-		next = nil
-		if len(jobs) < groupSize {
-			next = w.waiting(limit.C)
-		}
-	}
+	jobs, ends, broken := w.together(first)
 	if broken == nil {
 		broken = w.exec("COMMIT")
 	}
@@ -164,11 +168,86 @@ func (w *writer) group(first *job) {
 		broken = fmt.Errorf("sqlkit: the group of %d writes failed: %w", len(jobs), broken)
 	}
 	for i, j := range jobs {
-		if ends[i] == nil {
-			ends[i] = broken
+		if ends[i].err == nil {
+			ends[i].err = broken
 		}
-		j.done <- ends[i]
+		j.done <- ends[i].err
 	}
+}
+
+// together runs a job and those that wait, without a savepoint for each: most
+// succeed, and what is refused has mostly written nothing. The first that fails
+// with rows written ends the group, which is then taken back and run apart.
+func (w *writer) together(first *job) (jobs []*job, ends []outcome, broken error) {
+	limit := time.NewTimer(groupTime)
+	defer limit.Stop()
+	for next := first; next != nil; {
+		end := outcome{err: next.ctx.Err()}
+		if end.err == nil {
+			end = w.turn(next)
+		}
+		jobs, ends = append(jobs, next), append(ends, end)
+		if broken = w.inTransaction(); broken != nil {
+			return jobs, ends, broken
+		}
+		if end.err != nil && end.wrote {
+			return jobs, ends, w.apart(jobs, ends)
+		}
+		if next = nil; len(jobs) < groupSize {
+			next = w.waiting(limit.C)
+		}
+	}
+	return jobs, ends, nil
+}
+
+// turn lets a job's caller run its function.
+func (w *writer) turn(j *job) outcome {
+	j.turn <- struct{}{}
+	return <-j.ran
+}
+
+// apart takes back what a group wrote, and runs the jobs again that succeeded and
+// wrote, each behind a savepoint.
+func (w *writer) apart(jobs []*job, ends []outcome) error {
+	if err := w.exec("ROLLBACK"); err != nil {
+		return err
+	}
+	if err := w.begin(context.Background()); err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		if ends[i].err != nil || !ends[i].wrote {
+			continue
+		}
+		if err := w.exec("SAVEPOINT job"); err != nil {
+			return err
+		}
+		if ends[i] = w.turn(j); ends[i].err != nil {
+			if err := w.exec("ROLLBACK TO job"); err != nil {
+				return err
+			}
+		}
+		if err := w.exec("RELEASE job"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inTransaction is nil as long as the transaction is open. Some errors, such as
+// a full disk, make SQLite roll back by itself, and what follows would then be
+// committed by itself.
+func (w *writer) inTransaction() error {
+	return w.conn.Raw(func(c any) error {
+		conn, ok := c.(driver.Conn)
+		switch {
+		case !ok:
+			return errDriver
+		case conn.Raw().GetAutocommit():
+			return errRolledBack
+		}
+		return nil
+	})
 }
 
 // begin starts the transaction. Only here can the caller's context interrupt
@@ -205,25 +284,6 @@ func (w *writer) waiting(limit <-chan time.Time) *job {
 	default:
 		return nil
 	}
-}
-
-// step gives one job its turn behind a savepoint. end is how the job ended;
-// err means that the transaction can't go on.
-func (w *writer) step(j *job) (end, err error) {
-	if err := j.ctx.Err(); err != nil {
-		return err, nil
-	}
-	if err := w.exec("SAVEPOINT job"); err != nil {
-		return nil, err
-	}
-	j.turn <- struct{}{}
-	if end = <-j.ran; end != nil {
-		if err := w.exec("ROLLBACK TO job"); err != nil {
-			return end, err
-		}
-		return end, w.exec("RELEASE job")
-	}
-	return nil, w.exec("RELEASE job")
 }
 
 func (w *writer) exec(statement string) error {

@@ -107,6 +107,55 @@ func TestOneJobOfAGroupFails(t *testing.T) {
 	require.NoError(t, insert(s, "pki", "bad", 99)(t.Context()), "nothing of the failed jobs stayed")
 }
 
+// One that fails with rows written makes those before it run again, and their
+// outcome may then be another: each still keeps to its own rows.
+func TestAGroupThatIsTakenBackRunsAgain(t *testing.T) {
+	s := openStore(t, openDB(t), "pki")
+	runs := map[string]int{}
+	job := func(id string, end func(run int) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return s.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
+				runs[id]++
+				if _, err := tx.ExecContext(ctx, "INSERT INTO pki_thing (id, n, ok, raw) VALUES ($1, 1, $2, $3)", id, true, []byte{}); err != nil {
+					return err
+				}
+				return end(runs[id])
+			})
+		}
+	}
+	fine := func(int) error { return nil }
+	refused := func(int) error { return errRefused }
+	secondTime := func(run int) error {
+		if run == 2 {
+			return errRefused
+		}
+		return nil
+	}
+	ends := make([]error, 4)
+	require.NoError(t, s.Write(t.Context(), func(context.Context, *sqlkit.Tx) error { return nil }))
+	hold := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		require.NoError(t, s.Write(t.Context(), func(context.Context, *sqlkit.Tx) error { <-hold; return nil }))
+	})
+	for i, j := range []func(context.Context) error{job("a", fine), job("b", secondTime), job("c", refused), job("d", fine)} {
+		all.Go(func() { ends[i] = j(t.Context()) })
+		time.Sleep(20 * time.Millisecond) // they queue in this order
+	}
+	close(hold)
+	all.Wait()
+	require.Equal(t, 1, runs["c"])
+	require.Equal(t, 1, runs["d"])
+	require.NoError(t, ends[0])
+	require.ErrorIs(t, ends[2], errRefused)
+	require.NoError(t, ends[3])
+	want := 2
+	if ends[1] == nil { // it came into another group
+		want++
+	}
+	require.Equal(t, want, count(t, s, "pki"))
+}
+
 func TestAStatementThatFailsDoesNotEndTheJob(t *testing.T) {
 	s := openStore(t, openDB(t), "pki")
 	require.NoError(t, insert(s, "pki", "a", 1)(t.Context()))

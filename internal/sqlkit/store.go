@@ -146,7 +146,7 @@ func (s *Store) tx(q querier) *Tx {
 		Now:     s.now().UTC().Truncate(time.Second),
 		Wall:    s.wall().UTC().Truncate(time.Second),
 		q:       q,
-		rewrite: s.writer != nil,
+		rewrite: s.writer != nil && q != querier(s.writer.conn),
 	}
 }
 

@@ -5,6 +5,7 @@ package sqlkit
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 )
 
@@ -16,7 +17,8 @@ type Tx struct {
 	Now, Wall time.Time
 
 	q       querier
-	rewrite bool // $n to ?n
+	rewrite bool // $n to ?n, where q doesn't
+	wrote   bool // a statement ran that may have changed rows
 	whole   bool // a shared commit: a statement must not be interrupted
 }
 
@@ -30,22 +32,27 @@ type querier interface {
 
 // ExecContext runs a statement that returns no rows.
 func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	t.wrote = true
 	return t.q.ExecContext(t.context(ctx), t.text(query), args...)
 }
 
 // QueryContext runs a query; the caller closes the rows before fn returns.
 func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.note(query)
 	return t.q.QueryContext(t.context(ctx), t.text(query), args...)
 }
 
-// QueryRowContext runs a query that returns at most one row.
+// QueryRowContext runs a query that returns at most one row, to be scanned
+// before the next statement.
 func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	t.note(query)
 	return t.q.QueryRowContext(t.context(ctx), t.text(query), args...)
 }
 
 // PrepareContext prepares a statement for repeated use inside fn; the caller
 // closes it.
 func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	t.note(query)
 	return t.q.PrepareContext(t.context(ctx), t.text(query))
 }
 
@@ -56,6 +63,11 @@ func (t *Tx) context(ctx context.Context) context.Context {
 		return context.WithoutCancel(ctx)
 	}
 	return ctx
+}
+
+// note takes whatever doesn't begin with SELECT for a statement that writes.
+func (t *Tx) note(query string) {
+	t.wrote = t.wrote || !strings.HasPrefix(query, "SELECT")
 }
 
 func (t *Tx) text(query string) string {
