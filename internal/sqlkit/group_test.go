@@ -116,7 +116,7 @@ func TestAGroupThatIsTakenBackRunsAgain(t *testing.T) {
 		return func(ctx context.Context) error {
 			return s.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
 				runs[id]++
-				if _, err := tx.ExecContext(ctx, "INSERT INTO pki_thing (id, n, ok, raw) VALUES ($1, 1, $2, $3)", id, true, []byte{}); err != nil {
+				if _, err := tx.ExecContext(ctx, "INSERT INTO pki_thing (id, n, ok, raw) VALUES ($1, $2, $3, $4)", id, int(id[0]), true, []byte{}); err != nil {
 					return err
 				}
 				return end(runs[id])
