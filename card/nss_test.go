@@ -58,3 +58,13 @@ func TestInitArgs(t *testing.T) {
 	require.ErrorIs(t, err, card.ErrModule)
 	require.ErrorContains(t, err, "zero byte")
 }
+
+func nssCard(t *testing.T, c card.Config) *card.Card {
+	t.Helper()
+	m, err := card.Open(c)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	found, err := m.Card(t.Context(), card.Selector{Label: "NSS Certificate DB"})
+	require.NoError(t, err)
+	return found
+}
