@@ -4,6 +4,9 @@ package careid_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
 	"sync"
 	"testing"
 	"time"
@@ -66,10 +69,20 @@ func TestAct(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, certs[0].Raw, again[0].Raw)
 	require.Equal(t, certs[1].Raw, again[1].Raw)
-	_, others, err := pkitest.Requests()
+	// An agent that crashed has its keys on the card and signs anew: the same keys are the same requests.
+	anew := [][]byte{signedAnew(t, keys[0]), signedAnew(t, keys[1])}
+	require.NotEqual(t, csrs, anew)
+	again, err = h.Service.Requests(ctx, act.Handle, anew)
 	require.NoError(t, err)
-	_, err = h.Service.Requests(ctx, act.Handle, [][]byte{others[0].Raw, others[1].Raw})
-	refused(t, err, "act.requests")
+	require.Equal(t, []string{string(certs[0].Raw), string(certs[1].Raw)}, []string{string(again[0].Raw), string(again[1].Raw)})
+	otherKeys, others, err := pkitest.Requests()
+	require.NoError(t, err)
+	for _, wrong := range [][][]byte{
+		{others[0].Raw, others[1].Raw}, {anew[0], signedAnew(t, otherKeys[1])}, {signedAnew(t, otherKeys[0]), anew[1]}, {anew[1], anew[0]},
+	} {
+		_, err = h.Service.Requests(ctx, act.Handle, wrong)
+		refused(t, err, "act.requests")
+	}
 
 	// Until the confirmation both pairs sign in, and the answer lets any agent go on.
 	signIn(t, h, nurse.Card)
@@ -108,6 +121,69 @@ func TestAct(t *testing.T) {
 	signIn(t, h, pending)
 	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
 	refused(t, err, "act.unknown")
+}
+
+// signedAnew is another request of the same key.
+func signedAnew(t *testing.T, key crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	require.NoError(t, err)
+	return der
+}
+
+// A handle is worth no more than the session that it came from.
+func TestHandleEndsWithItsSession(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	p, err := h.Enrol(ctx, "New", "Starter")
+	require.NoError(t, err)
+	card := h.Blank()
+	open := func(by *careidtest.SignedIn) *careid.Act {
+		a, err := h.Service.Actor(ctx, by.Token, careid.RAAgent, careidtest.Organisation)
+		require.NoError(t, err)
+		act, err := h.Service.OpenAct(ctx, a, careid.ActRequest{
+			Kind: careid.Issue, Card: card.Serial, Profile: p.ID, Evidence: careid.Evidence{Kind: careid.Attested, Document: "passport"},
+		})
+		require.NoError(t, err)
+		return act
+	}
+	keys, requests, err := pkitest.Requests()
+	require.NoError(t, err)
+	csrs := [][]byte{requests[0].Raw, requests[1].Raw}
+	dead := func(handle string) {
+		t.Helper()
+		_, err := h.Service.OpenHandle(ctx, handle, nil)
+		refused(t, err, "act.unknown")
+		_, err = h.Service.Requests(ctx, handle, csrs)
+		refused(t, err, "act.unknown")
+	}
+	in := signIn(t, h, h.RAAgent.Card)
+	stolen := open(in).Handle
+	_, err = h.Service.OpenHandle(ctx, stolen, nil)
+	require.NoError(t, err)
+	require.NoError(t, h.Service.Removed(ctx, in.Presence)) // the agent takes the card and goes
+	rows := audited(t, h, func() { dead(stolen) })
+	require.Equal(t, "refused act.unknown: its session is over", rows[0].Detail)
+
+	in = signIn(t, h, h.RAAgent.Card)
+	act := open(in) // the same act, with a further handle
+	dead(stolen)
+	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
+	require.NoError(t, err)
+	certs, err := h.Service.Requests(ctx, act.Handle, csrs)
+	require.NoError(t, err)
+	jws, err := h.ProofBy(ctx, keys[0], certs[0], careidtest.Claims{Purpose: careid.Renew, Act: act.ID})
+	require.NoError(t, err)
+	require.NoError(t, h.Service.SignOut(ctx, in.Token))
+	refused(t, h.Service.Confirm(ctx, act.Handle, jws), "act.unknown")
+	in = signIn(t, h, h.RAAgent.Card)
+	act = open(in)
+	jws, err = h.ProofBy(ctx, keys[0], certs[0], careidtest.Claims{Purpose: careid.Renew, Act: act.ID})
+	require.NoError(t, err)
+	require.NoError(t, h.Service.Confirm(ctx, act.Handle, jws))
+	require.NoError(t, h.Service.SignOut(ctx, in.Token))
+	require.NoError(t, h.Service.Confirm(ctx, act.Handle, ""), "an agent that lost the answer asks again")
+	dead(act.Handle)
 }
 
 func TestAbandon(t *testing.T) {

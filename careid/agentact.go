@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
-	"slices"
 )
 
 // OpenHandle tells an agent what its handle is for. Where the evidence is the card's presence at the desk, that proof
@@ -76,7 +75,9 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 	return view, nil
 }
 
-// actOf finds the act that a handle opens, for an hour of the calendar.
+// actOf finds the act that a handle opens: for an hour of the calendar, and where a session asked for the handle no
+// longer than that session lives. An act that is confirmed is found without it: there is nothing left to protect, and an
+// agent that lost the answer asks again.
 func (s *Service) actOf(ctx context.Context, tx *Tx, handle string) (Act, error) {
 	policy, err := s.policy(tx.Now)
 	if err != nil {
@@ -89,7 +90,16 @@ func (s *Service) actOf(ctx context.Context, tx *Tx, handle string) (Act, error)
 	if err != nil {
 		return Act{}, err
 	}
-	return tx.Acts.Act(ctx, h.Act)
+	act, err := tx.Acts.Act(ctx, h.Act)
+	if err != nil || len(h.Bind) == 0 || act.State == ActConfirmed {
+		return act, err
+	}
+	if _, err := s.live(ctx, tx, h.Bind); isRefusal(err) {
+		return Act{}, s.no("act.unknown").Because(reason("its session is over"))
+	} else if err != nil {
+		return Act{}, err
+	}
+	return act, nil
 }
 
 // firstGeneration gives a card that was never served its first SO PIN generation.
@@ -133,11 +143,12 @@ func ofAct(certs []Certificate, act string) ([]*x509.Certificate, error) {
 // others are refused (act.requests). A holder's renewal needs the card's own consent first (act.proof). Refusals of
 // the CA come through: renewal.…, key.…, subject.invalid.
 func (s *Service) Requests(ctx context.Context, handle string, csrs [][]byte) ([]*x509.Certificate, error) {
-	if _, err := s.parseRequests(csrs); err != nil {
+	parsed, err := s.parseRequests(csrs)
+	if err != nil {
 		return nil, err
 	}
 	var act Act
-	err := s.change(ctx, "agent", "certificate requests", "", func(ctx context.Context, tx *Tx, rec *record) error {
+	err = s.change(ctx, "agent", "certificate requests", "", func(ctx context.Context, tx *Tx, rec *record) error {
 		var err error
 		if act, err = s.actOf(ctx, tx, handle); err != nil {
 			return err
@@ -147,10 +158,7 @@ func (s *Service) Requests(ctx context.Context, handle string, csrs [][]byte) ([
 		case act.Kind == Clear || act.State != ActOpen && act.State != ActIssued:
 			return s.no("act.unknown")
 		case len(act.Requests) > 0:
-			if !slices.EqualFunc(act.Requests, csrs, bytes.Equal) {
-				return s.no("act.requests")
-			}
-			return nil
+			return s.sameKeys(act, parsed)
 		case act.Evidence.Kind == ByCard && act.PresentAt.IsZero(), act.Role != Holder && !act.Opened:
 			return s.no("act.proof")
 		}
@@ -162,6 +170,20 @@ func (s *Service) Requests(ctx context.Context, handle string, csrs [][]byte) ([
 		return nil, err
 	}
 	return s.certify(ctx, act)
+}
+
+// sameKeys refuses requests of other keys than those that the act has. Both were proven when they came.
+func (s *Service) sameKeys(act Act, csrs []*x509.CertificateRequest) error {
+	for i, der := range act.Requests {
+		stored, err := x509.ParseCertificateRequest(der)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(stored.RawSubjectPublicKeyInfo, csrs[i].RawSubjectPublicKeyInfo) {
+			return s.no("act.requests")
+		}
+	}
+	return nil
 }
 
 // parseRequests reads both and proves that each is signed by its own key, and that the keys differ.

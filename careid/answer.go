@@ -129,7 +129,7 @@ func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card)
 	case err != nil:
 		return Answered{}, err
 	case act.State == ActIssued || len(act.Requests) > 0:
-		answer.OpenAct, err = s.addHandle(ctx, tx, act.ID)
+		answer.OpenAct, err = s.addHandle(ctx, tx, act.ID, nil)
 	}
 	return answer, err
 }

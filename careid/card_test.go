@@ -106,15 +106,21 @@ func TestRenewal(t *testing.T) {
 			refused(t, err, "cert.expired")
 			_, err = h.Answer(ctx, person.Card, careidtest.Claims{Purpose: careid.Presence, Act: act.ID, Bind: in.Token})
 			require.NoError(t, err)
-			h.Wall.Add(61 * time.Second)
+			for range 3 { // a minute and a second, in which the agent's card stays where it is
+				h.Wall.Add(61 * time.Second / 3)
+				require.NoError(t, h.Service.Lease(ctx, in.Presence))
+			}
+			h.Wall.Add(time.Second)
 			_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
 			refused(t, err, "evidence.missing")
-			in = signIn(t, h, agent.Card) // the lease ran out meanwhile
+			h.Wall.Add(30 * time.Second)
+			in = signIn(t, h, agent.Card) // the lease ran out meanwhile, and with it the session and the handle
 			ra, err = h.Service.Actor(ctx, in.Token, careid.RAAgent, careidtest.Organisation)
 			require.NoError(t, err)
 			again, err := h.Service.OpenAct(ctx, ra, careid.ActRequest{Kind: careid.Renew, Card: person.Card.Serial, Evidence: careid.Evidence{Kind: careid.ByCard}})
 			require.NoError(t, err)
 			require.Equal(t, act.ID, again.ID, "one card has one open act")
+			act = again
 			_, err = h.Answer(ctx, person.Card, careidtest.Claims{Purpose: careid.Presence, Act: act.ID, Bind: in.Token})
 			require.NoError(t, err)
 		})

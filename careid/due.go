@@ -116,22 +116,35 @@ func (s *Service) settleRevocations(ctx context.Context, card string) error {
 	return errors.Join(failed...)
 }
 
-// sweep is how many sessions one Due ends in one transaction.
-const sweep = 500
+// sweep is how many sessions one Due ends in one transaction, and sweepOld how many old ones it drops.
+const (
+	sweep    = 500
+	sweepOld = 5000
+)
 
-// Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops spent nonces
-// results and handles, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it
-// stands beside an error too when the CA alone could not be told something.
+// keepEnded is how long a session that ended stays after its eight hours, so that a browser that comes back with it the
+// next day is told that it ended, and not that there was none.
+const keepEnded = 24 * time.Hour
+
+// Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops what is spent,
+// and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it stands beside an
+// error too when the CA alone could not be told something.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
+//
+// Nothing is kept for longer than it is needed (UK GDPR, Article 5(1)(e)). Nonces, results, presences, handles and
+// resets go when they can't be used any more. An unlock code goes a day after its end, the day of unlock.card.tries;
+// with it go the tries that are a day old too and from before the card's last unlock or issue, while those since stay,
+// as many as unlock.card.cap at most. A session goes a day after its eight hours. People, cards, certificates, acts and
+// links are the record and stay, as do all rows of the audit.
 func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 	var overdue []SessionRow
-	var spent bool
+	var stale bool
 	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
 		if overdue, err = tx.Sessions.Overdue(ctx, tx.Now, tx.Wall, sweep); err != nil {
 			return err
 		}
-		spent, err = tx.Proofs.Spent(ctx, tx.Wall)
+		stale, err = s.stale(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -156,7 +169,7 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	if spent {
+	if stale {
 		if err := s.store.Write(ctx, s.purge); err != nil {
 			return time.Time{}, err
 		}
@@ -169,13 +182,34 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 	return next, errors.Join(unsettled, err)
 }
 
-// purge drops nonces, results, presences and handles that can't be used any more.
+// stale says whether purge has anything to do, but for handles, which go along with the rest.
+func (s *Service) stale(ctx context.Context, tx *Tx) (bool, error) {
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return false, err
+	}
+	if is, err := tx.Proofs.Spent(ctx, tx.Wall); err != nil || is {
+		return is, err
+	}
+	if is, err := tx.Unlocks.Stale(ctx, tx.Now.Add(-triesWindow), tx.Wall.Add(-policy.ResetLife)); err != nil || is {
+		return is, err
+	}
+	return tx.Sessions.Stale(ctx, tx.Now.Add(-keepEnded))
+}
+
+// purge drops what can't be used any more and what is no longer needed.
 func (s *Service) purge(ctx context.Context, tx *Tx) error {
 	policy, err := s.policy(tx.Now)
 	if err != nil {
 		return err
 	}
 	if err := tx.Acts.DropHandles(ctx, tx.Now.Add(-max(policy.HandleLife, policy.CodeFromStart))); err != nil {
+		return err
+	}
+	if err := tx.Unlocks.Drop(ctx, tx.Now.Add(-triesWindow), tx.Wall.Add(-policy.ResetLife)); err != nil {
+		return err
+	}
+	if err := tx.Sessions.Drop(ctx, tx.Now.Add(-keepEnded), sweepOld); err != nil {
 		return err
 	}
 	return tx.Proofs.Purge(ctx, tx.Wall)

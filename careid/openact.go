@@ -245,7 +245,7 @@ func (s *Service) addAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 	default:
 		return Act{}, err
 	}
-	act.Handle, err = s.addHandle(ctx, tx, act.ID)
+	act.Handle, err = s.addHandle(ctx, tx, act.ID, act.Session)
 	return act, err
 }
 
@@ -254,9 +254,10 @@ func newAct(ctx context.Context, tx *Tx, act Act) (Act, error) {
 	return act, tx.Acts.AddAct(ctx, act)
 }
 
-func (s *Service) addHandle(ctx context.Context, tx *Tx, act string) (string, error) {
+// addHandle makes a handle for an act that ends with a session, or with nil for one that a card's proof asked for.
+func (s *Service) addHandle(ctx context.Context, tx *Tx, act string, session []byte) (string, error) {
 	handle := newSecret()
-	return handle, tx.Acts.AddHandle(ctx, Handle{Hash: digest(handle), Act: act, At: tx.Now})
+	return handle, tx.Acts.AddHandle(ctx, Handle{Hash: digest(handle), Act: act, Bind: session, At: tx.Now})
 }
 
 // AbandonAct gives an act up: by who opened it, or by an actor who could open it. Its unconfirmed certificates are

@@ -95,7 +95,7 @@ func (s *Service) bootstrapAgain(ctx context.Context, tx *Tx, f Founder, g Grant
 			return Founded{}, err
 		}
 	}
-	act.Handle, err = s.addHandle(ctx, tx, act.ID)
+	act.Handle, err = s.addHandle(ctx, tx, act.ID, nil)
 	return Founded{Profile: profile, Act: act}, err
 }
 

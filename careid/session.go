@@ -97,7 +97,7 @@ func (s *Service) live(ctx context.Context, tx *Tx, hash []byte) (SessionRow, er
 // Redeem turns a result into a session under a new id. cookie is the value of the cookie whose SHA-256 the proof is
 // bound to: pre-session for a sign-in, the session itself for a step-up, which keeps its end and gets a new id and a
 // new AuthTime. Once, and within 60 seconds by Wall. The alerts are those of this sign-in.
-// Refusals: proof.result, presence.ended, card.…, profile.closed, session.…
+// Refusals: proof.result, proof.purpose (a sign-in bound to a session), presence.ended, card.…, profile.closed, session.…
 func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*SignedIn, error) {
 	var in SignedIn
 	bind := sha256.Sum256(cookie)
@@ -110,6 +110,11 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 			return err
 		}
 		rec.Actor, rec.Subject, rec.keep = r.Profile, r.Card, true
+		if r.Purpose == SignIn {
+			if err := s.notBound(ctx, tx, bind[:]); err != nil {
+				return err
+			}
+		}
 		row, p, err := s.sessionFrom(ctx, tx, r)
 		if err != nil {
 			return err
@@ -143,6 +148,19 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		return nil, err
 	}
 	return &in, nil
+}
+
+// notBound refuses a sign-in whose proof is bound to a session's cookie: only a step-up speaks for a session, and it
+// ends that one.
+func (s *Service) notBound(ctx context.Context, tx *Tx, bind []byte) error {
+	_, err := tx.Sessions.Session(ctx, bind)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.no("proof.purpose")
 }
 
 // sessionFrom makes the row, if card and person are still what they were a minute ago.

@@ -92,6 +92,21 @@ func TestSession(t *testing.T) {
 		require.NotEqual(t, planted, in.Token)
 		_, err = h.Service.Session(ctx, planted)
 		refused(t, err, "session.none")
+
+		// A sign-in bound to a session is not taken for a step-up of it, which would leave two sessions of one browser.
+		other, err := h.Answer(ctx, h.Sponsor.Card, careidtest.Claims{Bind: in.Token})
+		require.NoError(t, err)
+		rows := audited(t, h, func() {
+			_, err = h.Service.Redeem(ctx, other.Result, []byte(in.Token))
+			refused(t, err, "proof.purpose")
+		})
+		require.Len(t, rows, 1)
+		noSecret(t, rows, other.Result, in.Token)
+		_, err = h.Service.Redeem(ctx, other.Result, []byte(in.Token))
+		refused(t, err, "proof.result")
+		var sessions int
+		require.NoError(t, h.DB.QueryRow("SELECT COUNT(*) FROM careid_session WHERE card = ? AND ended = ''", h.Nurse.Card.Serial).Scan(&sessions))
+		require.Equal(t, 1, sessions)
 	})
 	t.Run("sign out and step up", func(t *testing.T) {
 		h := careidtest.New(t, careidtest.Config{})

@@ -108,7 +108,7 @@ type Acts interface {
 type Handle struct {
 	Hash []byte // SHA-256
 	Act  string
-	Bind []byte // SHA-256 of the asking browser's cookie; an unlock's only
+	Bind []byte // SHA-256 of the asking browser's cookie: the pre-session's of an unlock, the session's of an act; or nil
 	At   time.Time
 }
 
@@ -180,6 +180,11 @@ type Unlocks interface {
 	AddReset(ctx context.Context, r ResetAct) error
 	Reset(ctx context.Context, token []byte) (ResetAct, error)
 	UpdateReset(ctx context.Context, r ResetAct, from ResetState) (bool, error)
+	// Stale says whether Drop has anything to do. Drop drops the codes that ended at or before day; of their cards the
+	// tries at or before it that CardTries counts no more, for its holder has used a code since or the card was issued
+	// since; and resets opened at or before reset (Wall).
+	Stale(ctx context.Context, day, reset time.Time) (bool, error)
+	Drop(ctx context.Context, day, reset time.Time) error
 }
 
 // Result is a good proof that waits for its browser.
@@ -248,6 +253,9 @@ type Sessions interface {
 	Overdue(ctx context.Context, now, wall time.Time, limit int) ([]SessionRow, error)
 	// NextExpiry is the earliest end among unended sessions, zero when there is none.
 	NextExpiry(ctx context.Context) (time.Time, error)
+	// Stale says whether Drop has anything to do, and Drop drops up to limit ended sessions whose time was over at t.
+	Stale(ctx context.Context, t time.Time) (bool, error)
+	Drop(ctx context.Context, t time.Time, limit int) error
 }
 
 // Links keeps links to mail accounts. Of one card, and of one address, at most one link is active.

@@ -70,6 +70,9 @@ const (
 	codeSaltSize = 16
 )
 
+// triesWindow is the day in which unlock.card.tries are counted.
+const triesWindow = 24 * time.Hour
+
 // hashCode is PBKDF2-HMAC-SHA-256. RFC 8018 §5.2. No more of them run at once than there are processors: strangers may
 // ask for it, and what others do in the meantime, with the database's lock perhaps, must not wait for all of them.
 func (s *Service) hashCode(ctx context.Context, code, salt []byte) ([]byte, error) {
@@ -281,7 +284,7 @@ func (s *Service) countTry(ctx context.Context, u UnlockCode) (Code, reason, err
 			why = unusable(found, tx.Now)
 			return nil
 		}
-		counted, err = tx.Unlocks.CountCardTry(ctx, u.Card, policy.CardTries, tx.Now.Add(-24*time.Hour), tx.Now)
+		counted, err = tx.Unlocks.CountCardTry(ctx, u.Card, policy.CardTries, tx.Now.Add(-triesWindow), tx.Now)
 		if err != nil {
 			return err
 		}

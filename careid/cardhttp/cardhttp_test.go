@@ -262,6 +262,11 @@ func TestSecureCookies(t *testing.T) {
 	require.True(t, c.HttpOnly)
 	require.Equal(t, "/", c.Path)
 	require.Empty(t, c.Domain)
+	session := h.SessionCookie("token")
+	require.Equal(t, "__Host-wardkey-session=token; Path=/; HttpOnly; Secure; SameSite=Lax", session.String())
+	r := httptest.NewRequest(http.MethodGet, "https://care.example/ward", nil)
+	r.AddCookie(session)
+	require.Equal(t, "token", h.Token(r))
 }
 
 func TestRulebook(t *testing.T) {
@@ -288,7 +293,7 @@ func ExampleHandler_RequireSession() {
 	fmt.Println(stranger.Code)
 
 	nurse := httptest.NewRequest(http.MethodGet, "/ward", nil)
-	nurse.AddCookie(&http.Cookie{Name: "__Host-wardkey-session", Value: "new-token"})
+	nurse.AddCookie(cards.SessionCookie("new-token"))
 	page := httptest.NewRecorder()
 	ward.ServeHTTP(page, nurse)
 	fmt.Println(page.Code, page.Body)

@@ -37,9 +37,14 @@
 //
 // Agents are programs: their endpoints refuse everything that a browser marks as
 // a page's (Origin, Sec-Fetch-Site). Page endpoints refuse other sites'
-// (http.CrossOriginProtection) and live on cookies: HttpOnly, Lax, Strict before
-// the session, and with https Secure and __Host-. Over http, which only a
-// loopback host may be, cookies are shared by all ports of that host.
+// (http.CrossOriginProtection) and live on two cookies, both HttpOnly and for
+// the whole host:
+//
+//	wardkey-presession   Strict, 30 minutes: a sign-in or unlock page
+//	wardkey-session      Lax, until the browser ends: the session (SessionCookie)
+//
+// With https they are Secure and their names begin with __Host-. Over http, which
+// only a loopback host may be, cookies are shared by all ports of that host.
 //
 // Bodies are JSON of at most 64 KiB without unknown members. Requests are limited
 // by source, but for lease and removed, of which a whole hospital behind one

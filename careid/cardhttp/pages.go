@@ -88,6 +88,7 @@ func (h *Handler) sessionBind(r *http.Request) string {
 	return ""
 }
 
+// The names, before the prefix of cookie; the package comment tells them.
 const (
 	sessionCookie = "wardkey-session"
 	preCookie     = "wardkey-presession"
@@ -167,7 +168,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 			h.config.Log.Info("an earlier session of this browser", "rule", wardkey.RuleOf(err))
 		}
 	}
-	http.SetCookie(w, h.cookie(sessionCookie, got.Token))
+	http.SetCookie(w, h.SessionCookie(got.Token))
 	h.expire(w, preCookie)
 	type alert struct {
 		Rule     string    `json:"rule"`
@@ -200,6 +201,12 @@ func over(err error) bool {
 	rule := wardkey.RuleOf(err)
 	return rule == "session.none" || rule == "session.ended" || rule == "presence.ended"
 }
+
+// SessionCookie is the cookie that carries a session's token, as the handler
+// sets it: its name (see the package comment), HttpOnly, Lax, and without an
+// end, so that it goes with the browser. Tests add it to a request; a server
+// that redeems a result by its own code sets it.
+func (h *Handler) SessionCookie(token string) *http.Cookie { return h.cookie(sessionCookie, token) }
 
 // Token is the session token of a request, for Service.Actor; "" without one.
 func (h *Handler) Token(r *http.Request) string { return h.value(r, sessionCookie) }

@@ -41,6 +41,8 @@ const (
 type Config struct {
 	// Dir holds the database. Default: a directory of the test, or a temporary one that Close removes.
 	Dir string
+	// DB, where set, is the database instead, empty and the caller's to close: PostgreSQL, for a test of that.
+	DB *sql.DB
 	// Binding is the Service's.
 	Binding careid.Binding
 	// Observe is the Service's.
@@ -91,6 +93,7 @@ type Hospital struct {
 	RAManager, RAAgent, Sponsor, Nurse Person
 
 	temporary string
+	ownDB     *sql.DB
 	cards     int
 }
 
@@ -116,7 +119,7 @@ func New(t testing.TB, c Config) *Hospital {
 func Open(c Config) (*Hospital, error) {
 	monday := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	h := &Hospital{Clock: &Clock{at: monday}, Wall: &Clock{at: monday}, Inbox: new(Inbox), Mail: new(Mail)}
-	if c.Dir == "" {
+	if c.Dir == "" && c.DB == nil {
 		dir, err := os.MkdirTemp("", "careidtest")
 		if err != nil {
 			return nil, err
@@ -130,8 +133,11 @@ func Open(c Config) (*Hospital, error) {
 }
 
 func (h *Hospital) build(ctx context.Context, c Config) (err error) {
-	if h.DB, err = sqlkit.OpenSQLite(filepath.Join(c.Dir, "care.db")); err != nil {
-		return err
+	if h.DB = c.DB; h.DB == nil {
+		if h.DB, err = sqlkit.OpenSQLite(filepath.Join(c.Dir, "care.db")); err != nil {
+			return err
+		}
+		h.ownDB = h.DB
 	}
 	if h.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: h.DB, Now: h.Clock.Now, Wall: h.Wall.Now}); err != nil {
 		return err
@@ -168,8 +174,8 @@ func (h *Hospital) Close() error {
 	if h.Store != nil {
 		failed = append(failed, h.Store.Close())
 	}
-	if h.DB != nil {
-		failed = append(failed, h.DB.Close())
+	if h.ownDB != nil {
+		failed = append(failed, h.ownDB.Close())
 	}
 	if h.temporary != "" {
 		failed = append(failed, os.RemoveAll(h.temporary))

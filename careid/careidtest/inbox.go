@@ -41,11 +41,9 @@ func (i *Inbox) All() []Message {
 	return slices.Clone(i.messages)
 }
 
-// drainer is what delivers.
-type drainer interface{ Drain(context.Context) error }
-
-// Last waits for what is under way and returns the newest message to an address.
-func (i *Inbox) Last(ctx context.Context, from drainer, to string) (Message, error) {
+// Last waits for what is under way and returns the newest message to an address. from is what delivers, a
+// *careid.Service.
+func (i *Inbox) Last(ctx context.Context, from interface{ Drain(context.Context) error }, to string) (Message, error) {
 	if err := from.Drain(ctx); err != nil {
 		return Message{}, err
 	}

@@ -26,6 +26,7 @@ func TestStore(t *testing.T, open func(t *testing.T, now, wall func() time.Time)
 		"acts":         (*storeTest).acts,
 		"codes":        (*storeTest).codes,
 		"resets":       (*storeTest).resets,
+		"drops":        (*storeTest).drops,
 		"proofs":       (*storeTest).proofs,
 		"sessions":     (*storeTest).sessions,
 		"links":        (*storeTest).links,

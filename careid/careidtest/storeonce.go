@@ -71,6 +71,78 @@ func (t *storeTest) codes() {
 	})
 }
 
+// drops asks that what ended goes, and that what a limit still counts stays.
+func (t *storeTest) drops() {
+	day := 24 * time.Hour
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		issued := careid.Card{Serial: "c1", Profile: "000000000001", State: careid.CardActive, IssuedAt: t.at.Add(-10 * day)}
+		t.ok(tx.Cards.UpdateCard(ctx, issued, careid.CardOrdered))
+		try := func(at time.Time) { t.ok(tx.Unlocks.CountCardTry(ctx, "c1", 9, at.Add(-day), at)) }
+		tries := func(since time.Time) int {
+			n, err := tx.Unlocks.CardTries(ctx, "c1", "000000000001", since)
+			require.NoError(t, err)
+			return n
+		}
+		code := func(request string, sent time.Time) {
+			c := t.code(request)
+			c.SentAt, c.ExpiresAt = sent, sent.Add(time.Minute)
+			require.NoError(t, tx.Unlocks.AddCode(ctx, c))
+		}
+		stale := func(day, reset time.Time) bool {
+			is, err := tx.Unlocks.Stale(ctx, day, reset)
+			require.NoError(t, err)
+			return is
+		}
+		for _, at := range []time.Time{t.at.Add(-11 * day), t.at.Add(-9 * day), t.at.Add(-5 * day), t.at} {
+			try(at)
+		}
+		code("used", t.at.Add(-7*day))
+		t.ok(tx.Unlocks.UseCode(ctx, "used"))
+		code("late", t.at.Add(-5*day))
+		code("new", t.at)
+		reset := careid.ResetAct{Token: []byte("1"), Card: "c1", Profile: "000000000001", Request: "used", AgentKey: []byte{1}, State: careid.ResetConfirmed, Next: 2, At: t.wall}
+		require.NoError(t, tx.Unlocks.AddReset(ctx, reset))
+
+		require.False(t, stale(t.at.Add(-7*day), t.wall.Add(-time.Second)))
+		require.True(t, stale(t.at.Add(-7*day), t.wall))
+		require.True(t, stale(t.at.Add(-7*day+time.Minute), t.wall.Add(-time.Second)))
+		require.Equal(t, 2, tries(t.at.Add(-20*day)), "those since the code that was used")
+		require.NoError(t, tx.Unlocks.Drop(ctx, t.at.Add(-day), t.wall.Add(-time.Second)))
+		for _, gone := range []string{"used", "late"} {
+			_, err := tx.Unlocks.Code(ctx, gone)
+			require.ErrorIs(t, err, careid.ErrNotFound)
+		}
+		_, err := tx.Unlocks.Code(ctx, "new")
+		require.NoError(t, err)
+		require.Equal(t, 2, tries(t.at.Add(-20*day)), "the same, though that code is gone")
+		_, err = tx.Unlocks.Reset(ctx, []byte("1"))
+		require.NoError(t, err)
+		require.NoError(t, tx.Unlocks.Drop(ctx, t.at.Add(-day), t.wall))
+		_, err = tx.Unlocks.Reset(ctx, []byte("1"))
+		require.ErrorIs(t, err, careid.ErrNotFound)
+		require.False(t, stale(t.at.Add(-day), t.wall))
+
+		for i, ended := range []string{"why", "", "why", "why"} {
+			row := careid.SessionRow{Hash: []byte{byte(i)}, Profile: "1", Card: "c1", Presence: []byte("p"), Binding: careid.BindingEnd, ExpiresAt: t.at.Add(time.Duration(i) * time.Second), Ended: ended}
+			require.NoError(t, tx.Sessions.AddSession(ctx, row))
+		}
+		has := func(i byte) bool {
+			_, err := tx.Sessions.Session(ctx, []byte{i})
+			if !errors.Is(err, careid.ErrNotFound) {
+				require.NoError(t, err)
+			}
+			return err == nil
+		}
+		t.not(tx.Sessions.Stale(ctx, t.at.Add(-time.Second)))
+		t.ok(tx.Sessions.Stale(ctx, t.at))
+		require.NoError(t, tx.Sessions.Drop(ctx, t.at.Add(2*time.Second), 1))
+		require.Equal(t, []bool{false, true, true, true}, []bool{has(0), has(1), has(2), has(3)})
+		require.NoError(t, tx.Sessions.Drop(ctx, t.at.Add(2*time.Second), 9))
+		require.Equal(t, []bool{true, false, true}, []bool{has(1), has(2), has(3)}, "one that has not ended stays")
+	})
+}
+
 func (t *storeTest) resets() {
 	t.write(func(ctx context.Context, tx *careid.Tx) {
 		t.base(ctx, tx)

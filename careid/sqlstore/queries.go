@@ -68,6 +68,13 @@ const (
 	cardTries = `SELECT COUNT(*) FROM careid_try WHERE card = $1 AND at > $3 AND at >
 		(SELECT COALESCE(MAX(sent_at), 0) FROM careid_code WHERE profile = $2 AND card = $1 AND state = 'used')`
 
+	staleUnlocks = `SELECT EXISTS (SELECT 1 FROM careid_code WHERE expires_at <= $1)
+		OR EXISTS (SELECT 1 FROM careid_reset WHERE at <= $2)`
+	dropTries = `DELETE FROM careid_try WHERE at <= $1 AND card IN (SELECT card FROM careid_code WHERE expires_at <= $1)
+		AND (at <= (SELECT k.issued_at FROM careid_card k WHERE k.serial = careid_try.card)
+		OR at <= (SELECT MAX(c.sent_at) FROM careid_code c JOIN careid_card k ON k.serial = c.card AND k.profile = c.profile
+			WHERE c.card = careid_try.card AND c.state = 'used'))`
+
 	endResets   = `UPDATE careid_reset SET state = 'ended' WHERE card = $1 AND state IN ('open', 'opened')`
 	insertReset = `INSERT INTO careid_reset (token, card, profile, request, agent_key, state, opened, next, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
@@ -77,13 +84,15 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	takeResult = `DELETE FROM careid_result WHERE hash = $1 AND bind = $2 AND until_at > $3
 		RETURNING hash, bind, purpose, presence, certificate, card, profile, until_at`
-	countSpent = `SELECT (SELECT COUNT(*) FROM careid_nonce WHERE until_at <= $1)
-		+ (SELECT COUNT(*) FROM careid_result WHERE until_at <= $1) + (SELECT COUNT(*) FROM careid_presence WHERE until_at <= $1)`
+	spentProofs = `SELECT EXISTS (SELECT 1 FROM careid_nonce WHERE until_at <= $1)
+		OR EXISTS (SELECT 1 FROM careid_result WHERE until_at <= $1) OR EXISTS (SELECT 1 FROM careid_presence WHERE until_at <= $1)`
 
 	insertSession = `INSERT INTO careid_session (hash, profile, card, certificate, presence, binding, auth_time, expires_at, ended)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	selectSession = `SELECT s.hash, s.profile, s.card, s.certificate, s.presence, s.binding, s.auth_time, s.expires_at, s.ended,
 		COALESCE(p.until_at, 0) FROM careid_session s LEFT JOIN careid_presence p ON p.hash = s.presence`
+	dropSessions = `DELETE FROM careid_session WHERE hash IN (SELECT hash FROM careid_session
+		WHERE ended <> '' AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`
 	selectOverdue = selectSession + ` WHERE s.ended = '' AND (s.expires_at <= $1 OR s.binding <> 'keep' AND COALESCE(p.until_at, 0) <= $2)
 		ORDER BY s.expires_at, s.hash LIMIT $3`
 )

@@ -60,9 +60,7 @@ func (p proofs) EndPresence(ctx context.Context, hash []byte) (careid.PresenceLe
 }
 
 func (p proofs) Spent(ctx context.Context, wall time.Time) (bool, error) {
-	scan := func(row scanner) (n int64, err error) { err = row.Scan(&n); return n, err }
-	n, err := one(ctx, p.queries, scan, countSpent, unix(wall))
-	return n > 0, err
+	return p.holds(ctx, spentProofs, unix(wall))
 }
 
 func (p proofs) Purge(ctx context.Context, wall time.Time) error {
@@ -136,4 +134,13 @@ func (s sessions) NextExpiry(ctx context.Context) (time.Time, error) {
 	scan := func(row scanner) (n int64, err error) { err = row.Scan(&n); return n, err }
 	n, err := one(ctx, s.queries, scan, "SELECT COALESCE(MIN(expires_at), 0) FROM careid_session WHERE ended = ''")
 	return fromUnix(n), err
+}
+
+func (s sessions) Stale(ctx context.Context, t time.Time) (bool, error) {
+	return s.holds(ctx, "SELECT EXISTS (SELECT 1 FROM careid_session WHERE ended <> '' AND expires_at <= $1)", unix(t))
+}
+
+func (s sessions) Drop(ctx context.Context, t time.Time, limit int) error {
+	_, err := s.changed(ctx, dropSessions, unix(t), limit)
+	return err
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sqlstore keeps the domain of package careid in SQLite, through database/sql.
+// Package sqlstore keeps the domain of package careid in SQLite or PostgreSQL, through database/sql.
 //
-//	db, err := sql.Open("sqlite3", "file:care.db") // ncruces/go-sqlite3
+//	db, err := sql.Open("sqlite3", "file:care.db") // ncruces/go-sqlite3, or "pgx" of jackc/pgx
 //	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
 //	defer store.Close()
 //
 // Its tables begin with careid_ and are made or migrated by Open, so the database may hold other rooms' stores and
-// the application's own tables. Any number of processes on one machine may share an SQLite file. Queries are written
-// for PostgreSQL too, which is not tested yet.
+// the application's own tables. Any number of processes on one machine may share an SQLite file, any number of servers
+// a PostgreSQL cluster.
 //
 // careid_audit is a chain of hashes over what was done and what was refused, written in the transaction of what it
 // tells of.
@@ -33,8 +33,8 @@ var migrations embed.FS
 
 // Config says where the store lives, and by which clocks. They must be the Service's.
 type Config struct {
-	// DB is the database, with the driver "sqlite3" of ncruces/go-sqlite3. A pool limited to one connection is
-	// refused. Required; it stays the caller's to close.
+	// DB is the database, with the driver "sqlite3" of ncruces/go-sqlite3 or "pgx" of jackc/pgx. An SQLite pool limited
+	// to one connection is refused. Required; it stays the caller's to close.
 	DB *sql.DB
 
 	Now  func() time.Time // the calendar; default time.Now
@@ -96,6 +96,12 @@ func (q queries) changed(ctx context.Context, query string, args ...any) (bool, 
 	}
 	n, err := r.RowsAffected()
 	return n > 0, err
+}
+
+// holds asks a question whose answer is yes or no.
+func (q queries) holds(ctx context.Context, query string, args ...any) (is bool, err error) {
+	err = q.tx.QueryRowContext(ctx, query, args...).Scan(&is)
+	return is, err
 }
 
 // added runs an insert that does nothing where the row, or one that must be alone, exists.

@@ -79,3 +79,18 @@ func (u unlocks) Reset(ctx context.Context, token []byte) (careid.ResetAct, erro
 func (u unlocks) UpdateReset(ctx context.Context, r careid.ResetAct, from careid.ResetState) (bool, error) {
 	return u.changed(ctx, "UPDATE careid_reset SET state = $3, opened = $4 WHERE token = $1 AND state = $2", r.Token, string(from), string(r.State), r.Opened)
 }
+
+func (u unlocks) Stale(ctx context.Context, day, reset time.Time) (bool, error) {
+	return u.holds(ctx, staleUnlocks, unix(day), unix(reset))
+}
+
+func (u unlocks) Drop(ctx context.Context, day, reset time.Time) error {
+	if _, err := u.changed(ctx, dropTries, unix(day)); err != nil { // first: its cards are those of the codes
+		return err
+	}
+	if _, err := u.changed(ctx, "DELETE FROM careid_code WHERE expires_at <= $1", unix(day)); err != nil {
+		return err
+	}
+	_, err := u.changed(ctx, "DELETE FROM careid_reset WHERE at <= $1", unix(reset))
+	return err
+}
