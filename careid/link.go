@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +40,9 @@ type LinkRequest struct {
 
 // LinkPreflight lists every condition that is missing for linking the actor's card to a mail account, all at once and
 // always in this order: mail.address, mail.inactive (or mail.disabled), mail.locked, mail.aup, careid.inactive,
-// link.taken, device.credmgmt, browser.unsupported, browser.private, device.clock. None is nil. That the address is
-// the person's own is not proven here: the caller has signed them in to the mail account.
+// link.taken, device.credmgmt, system.unknown (or system.unsupported, or browser.unsupported), browser.private,
+// device.clock. None is nil. That the address is the person's own is not proven here: the caller has signed them in to
+// the mail account.
 func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wardkey.Refusals, error) {
 	if a.session == nil {
 		return nil, s.no("session.none")
@@ -60,11 +60,7 @@ func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wa
 	if err != nil {
 		return nil, err
 	}
-	policy, err := s.policy(s.now())
-	if err != nil {
-		return nil, err
-	}
-	return append(missing, s.deviceMissing(policy, r.Workstation)...), nil
+	return append(missing, s.deviceMissing(r.Workstation, s.now())...), nil
 }
 
 // mailAddress is the one form in which an account is linked, however it is written: small letters. What can't be an
@@ -139,21 +135,23 @@ func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address stri
 	return missing, err
 }
 
-// deviceMissing reads the declared workstation. An unknown agent or browser counts as missing, for both must be there
-// to go on; an unknown private window or clock passes, because nothing but the person could tell.
-func (s *Service) deviceMissing(p Policy, w Workstation) wardkey.Refusals {
+// deviceMissing reads the declared workstation. The prerequisites name the browser and not the system: where the
+// system is not declared, a recommended browser will do.
+func (s *Service) deviceMissing(w Workstation, t time.Time) wardkey.Refusals {
+	d := doctor{s.book, w, t}
+	compat := Compat
+	if w.System == "" {
+		compat = browserCompat
+	}
 	var missing wardkey.Refusals
-	if w.CredentialManagement != Yes {
-		missing = append(missing, s.no("device.credmgmt"))
-	}
-	if !slices.Contains(p.Browsers, w.Browser) {
-		missing = append(missing, s.no("browser.unsupported"))
-	}
-	if w.Private == Yes {
-		missing = append(missing, s.no("browser.private"))
-	}
-	if w.ClockSkew != nil && w.ClockSkew.Abs() > p.ClockSkew {
-		missing = append(missing, s.no("device.clock", "skew", w.ClockSkew.Round(time.Second).String()))
+	for _, check := range []func() (Ground, error){
+		d.credentialManagement,
+		func() (Ground, error) { return compat(s.book, w, t) },
+		d.private, d.clock,
+	} {
+		if _, err := check(); err != nil {
+			missing = append(missing, asRefusal(s.book, err))
+		}
 	}
 	return missing
 }

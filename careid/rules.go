@@ -52,7 +52,6 @@ type Policy struct {
 	ClockSkew      time.Duration
 	LeaseEvery     time.Duration
 	LeaseFor       time.Duration
-	Browsers       []string
 }
 
 // PolicyAt reads a book as of t. A rule that is missing, undated or of another shape is an error.
@@ -98,7 +97,6 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.ClockSkew, "device.clock")
 	duration(&p.LeaseEvery, "lease.every")
 	duration(&p.LeaseFor, "lease.for")
-	list(&p.Browsers, "browser.supported")
 	binding, err := book.Text("card.binding", t)
 	p.Binding = Binding(binding)
 	if err := errors.Join(append(failed, err)...); err != nil {

@@ -53,6 +53,8 @@ type SignedIn struct {
 	Token   string
 	Session Session
 	Alerts  []Alert
+	// SecondFactor says why no further factor was asked for, and whether registering one is advised.
+	SecondFactor SecondFactor
 }
 
 // Alert tells at a sign-in that the card's certificates end soon. DaysLeft counts begun days: 90 from the first
@@ -139,7 +141,10 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		if in.Session.OpenAct, err = openActOf(ctx, tx, row.Card); err != nil {
 			return err
 		}
-		rec.Detail = "session " + in.Session.ID
+		if in.SecondFactor, err = SecondFactorAfter(s.book, KindCard, Yes, tx.Now); err != nil {
+			return err
+		}
+		rec.Detail = "session " + in.Session.ID + ", no second factor by " + in.SecondFactor.Ground.Rule
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
 		in.Alerts, err = s.alerts(ctx, tx, row.Card)
 		return err
@@ -213,7 +218,7 @@ func openActOf(ctx context.Context, tx *Tx, card string) (string, error) {
 
 func sessionID(hash []byte) string { return hex.EncodeToString(hash[:16]) }
 
-// alerts tells of certificates that end within the alert window, both ends included.
+// alerts tells of a card's certificates that end soon.
 func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, error) {
 	policy, err := s.policy(tx.Now)
 	if err != nil {
@@ -223,12 +228,7 @@ func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, e
 	if err != nil {
 		return nil, err
 	}
-	left := card.NotAfter.Sub(tx.Now)
-	if left > policy.AlertWindow || left < 0 {
-		return nil, nil
-	}
-	const day = 24 * time.Hour
-	return []Alert{{Rule: "cert.alert", Card: serial, DaysLeft: int((left + day - time.Second) / day), NotAfter: card.NotAfter}}, nil
+	return expiryAlerts(policy.AlertWindow, serial, card.NotAfter, tx.Now), nil
 }
 
 // Session reads a live session by its token, and asks the CA whether its certificate was revoked: then the session
