@@ -29,6 +29,7 @@ type page struct {
 	Refusal                       *wardkey.Refusal
 	Done, Working, Over, Final    bool
 	DoneLine, Message, Button     string
+	Tries                         string // what the card tells of its tries, but for the last
 	Action, CSRF, Step, Card      string
 	Form, Min, Max                int
 	fields                        []string
@@ -185,7 +186,23 @@ func (a *Agent) describe(r *http.Request, t *task, p *page) {
 		p.Message = strings.TrimSpace("This smartcard was in use: everything on it will be removed. " + p.Message)
 	}
 	p.Min, p.Max = a.passcodeDigits(info)
-	p.Final = info != nil && info.PIN == card.PINFinalTry && p.Asks("passcode")
+	if info != nil && p.Asks("passcode") {
+		p.Final, p.Tries = info.PIN == card.PINFinalTry, triesLine(info.PIN)
+	}
+}
+
+// triesLine says what the card tells of its tries. The last one has a section
+// of its own on the page, and a card that tells nothing has no line.
+func triesLine(s card.PINState) string {
+	switch s {
+	case card.PINLow:
+		return "A wrong passcode was typed since the last right one."
+	case card.PINLocked:
+		return "This smartcard is locked: no passcode opens it before it is unlocked with a code."
+	case card.PINUnknown:
+		return "A passcode was refused, and this smartcard does not tell how many tries are left."
+	}
+	return ""
 }
 
 // postPage takes what was typed. It must come from this very page: its own

@@ -7,9 +7,11 @@ import (
 	_ "embed"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/card"
 )
 
 //go:embed rules.json
@@ -38,7 +40,17 @@ func (a *Agent) refusal(err error) *wardkey.Refusal {
 	if !slices.Contains(a.rules.IDs(), rule) {
 		rule = "internal"
 	}
-	return a.rules.Refuse(rule).Because(err)
+	return a.rules.Refuse(rule, triesLeft(err)...).Because(err)
+}
+
+// triesLeft is the fact of a refused passcode: how many tries the card has left,
+// where its module tells that.
+func triesLeft(err error) []string {
+	pin, ok := errors.AsType[*card.PINError](err)
+	if !ok || pin.Role != card.RoleUser || pin.TriesLeft < 0 {
+		return nil
+	}
+	return []string{"triesLeft", strconv.Itoa(pin.TriesLeft)}
 }
 
 // window is how long before the end a certificate may be renewed, for the

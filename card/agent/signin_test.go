@@ -80,9 +80,14 @@ func TestFinalTry(t *testing.T) {
 	d.personalised(0)
 	opened, err := d.Start(ctx, d.signin())
 	require.NoError(t, err)
-	for range 2 {
-		_, err = d.Type(ctx, opened, typed("000000"))
+	require.NotContains(t, d.page(t, opened), `id="tries"`)
+	for wrong, left := range []string{"", "1"} {
+		task, err := d.Type(ctx, opened, typed("000000"))
 		require.NoError(t, err)
+		require.Equal(t, "passcode.wrong", rule(err, task))
+		require.Equal(t, left, task.Refusal.Facts["triesLeft"])
+		require.Equal(t, wrong == 0, strings.Contains(d.page(t, opened), "A wrong passcode was typed since the last right one."))
+		require.Equal(t, wrong == 1, strings.Contains(d.page(t, opened), "One try is left."))
 	}
 	s, err := d.Status(ctx)
 	require.NoError(t, err)
@@ -100,7 +105,11 @@ func TestFinalTry(t *testing.T) {
 	task, err := d.Type(ctx, opened, typed("000000"))
 	require.NoError(t, err)
 	require.Equal(t, "card.locked", rule(err, task))
+	require.Equal(t, "0", task.Refusal.Facts["triesLeft"])
 	require.Equal(t, agent.Refused, task.State)
+	again, err := d.Start(ctx, d.signin())
+	require.NoError(t, err)
+	require.Contains(t, d.page(t, again), "This smartcard is locked: no passcode opens it")
 }
 
 func TestPasscode(t *testing.T) {

@@ -68,7 +68,9 @@ type Task struct {
 	State   State            `json:"state"`
 	Step    string           `json:"step,omitempty"`    // which form is shown
 	Result  string           `json:"result,omitempty"`  // for the server's POST session
-	Refusal *wardkey.Refusal `json:"refusal,omitempty"` // why not; beside Waiting: what to mend
+	// Refusal is why not; beside Waiting: what to mend. Of a passcode that the
+	// card refused it has the fact triesLeft, 0 or 1, where the module tells it.
+	Refusal *wardkey.Refusal `json:"refusal,omitempty"`
 }
 
 // The forms of a task's page.
