@@ -63,11 +63,11 @@ type Request struct {
 
 // Task is what a page may know of a task.
 type Task struct {
-	ID      string           `json:"task"`
-	Kind    Kind             `json:"kind"`
-	State   State            `json:"state"`
-	Step    string           `json:"step,omitempty"`    // which form is shown
-	Result  string           `json:"result,omitempty"`  // for the server's POST session
+	ID     string `json:"task"`
+	Kind   Kind   `json:"kind"`
+	State  State  `json:"state"`
+	Step   string `json:"step,omitempty"`   // which form is shown
+	Result string `json:"result,omitempty"` // for the server's POST session
 	// Refusal is why not; beside Waiting: what to mend. Of a passcode that the
 	// card refused it has the fact triesLeft, 0 or 1, where the module tells it.
 	Refusal *wardkey.Refusal `json:"refusal,omitempty"`
