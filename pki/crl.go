@@ -3,14 +3,12 @@
 package pki
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/big"
 	"sync"
@@ -112,33 +110,6 @@ func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 	ca.log.InfoContext(ctx, "list signed", "shard", shard, "number", plan.Number, "entries", len(plan.Entries))
 	ca.observe(ctx, Event{Name: EventCRL, Shard: shard})
 	return list, nil
-}
-
-// checkList refuses a list that differs from what was asked.
-func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
-	list, err := x509.ParseRevocationList(asked.DER)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !bytes.Equal(list.RawIssuer, ca.issuer.RawSubject) || list.Number == nil || list.Number.Int64() != asked.Number:
-		return errors.New("the issuer or number of the list differs")
-	case !list.ThisUpdate.Equal(asked.ThisUpdate) || !list.NextUpdate.Equal(asked.NextUpdate):
-		return errors.New("a date of the list differs")
-	case !hasExtension(list.Extensions, pkix.Extension{Id: oidIssuingDistPoint, Critical: true, Value: scope}):
-		return errors.New("the scope of the list differs")
-	case len(list.Extensions) != 3: // the scope, the number and the issuer's key
-		return errors.New("there are other extensions in the list")
-	case len(list.RevokedCertificateEntries) != len(entries):
-		return errors.New("the entries of the list differ")
-	}
-	for i, e := range list.RevokedCertificateEntries {
-		want := entries[i]
-		if e.SerialNumber.Cmp(want.Serial) != 0 || e.ReasonCode != want.Reason || !e.RevocationTime.Equal(want.RevokedAt) {
-			return errors.New("an entry of the list differs")
-		}
-	}
-	return list.CheckSignatureFrom(ca.issuer)
 }
 
 // publishedList returns the list to serve. When a new one can't be signed, the

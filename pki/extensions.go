@@ -17,6 +17,8 @@ var (
 	oidSubjectKeyID       = asn1.ObjectIdentifier{2, 5, 29, 14}
 	oidKeyUsage           = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidSubjectAltName     = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidCRLNumber          = asn1.ObjectIdentifier{2, 5, 29, 20}
+	oidReasonCode         = asn1.ObjectIdentifier{2, 5, 29, 21}
 	oidBasicConstraints   = asn1.ObjectIdentifier{2, 5, 29, 19}
 	oidIssuingDistPoint   = asn1.ObjectIdentifier{2, 5, 29, 28}
 	oidCRLDistPoints      = asn1.ObjectIdentifier{2, 5, 29, 31}

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -278,16 +277,15 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	var name pkix.RDNSequence
-	if _, err := asn1.Unmarshal(act.Subject, &name); err != nil {
-		return nil, fmt.Errorf("pki: ledger: subject of %x: %w", r.Serial, err)
+	id, err := keyID(r.PublicKey)
+	if err != nil {
+		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: new(big.Int).Set(r.Serial), RawSubject: bytes.Clone(act.Subject),
+		SerialNumber: new(big.Int).Set(r.Serial), RawSubject: bytes.Clone(act.Subject), SubjectKeyId: id,
 		NotBefore: r.NotBefore, NotAfter: r.NotAfter,
 		ExtraExtensions: append([]pkix.Extension(nil), exts...),
 	}
-	template.Subject.FillFromRDNSequence(&name)
 	der, err := ca.signer.SignCertificate(ctx, template, public)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
@@ -298,42 +296,6 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, e
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
 	return cert, nil
-}
-
-// checkSigned reads a signed certificate and compares it with what was asked,
-// field by field and extension by extension.
-func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) (*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case cert.Version != 3 || cert.SerialNumber.Cmp(r.Serial) != 0:
-		return nil, errors.New("the serial number differs")
-	case !bytes.Equal(cert.RawSubject, act.Subject) || !bytes.Equal(cert.RawIssuer, ca.issuer.RawSubject):
-		return nil, errors.New("a name differs")
-	case !cert.NotBefore.Equal(r.NotBefore) || !cert.NotAfter.Equal(r.NotAfter):
-		return nil, errors.New("a date differs")
-	case !bytes.Equal(cert.RawSubjectPublicKeyInfo, r.PublicKey):
-		return nil, errors.New("the key differs")
-	case len(cert.Extensions) != len(exts):
-		return nil, errors.New("there are other extensions")
-	}
-	for _, want := range exts {
-		if !hasExtension(cert.Extensions, want) {
-			return nil, fmt.Errorf("extension %v differs", want.Id)
-		}
-	}
-	return cert, cert.CheckSignatureFrom(ca.issuer)
-}
-
-func hasExtension(list []pkix.Extension, want pkix.Extension) bool {
-	for _, e := range list {
-		if e.Id.Equal(want.Id) {
-			return e.Critical == want.Critical && bytes.Equal(e.Value, want.Value)
-		}
-	}
-	return false
 }
 
 // refused tells of a "no".

@@ -15,13 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	zx509 "github.com/zmap/zcrypto/x509"
-	"github.com/zmap/zlint/v3"
-	"github.com/zmap/zlint/v3/lint"
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/wardkey-sdk/wardkey/internal/need"
-	"github.com/wardkey-sdk/wardkey/pki"
 )
 
 // openssl runs the tool on files of one folder, by the authority's calendar.
@@ -187,24 +183,4 @@ func (h *house) listOf(cert *x509.Certificate) shardList {
 	s, err := h.Status(h.t.Context(), cert.SerialNumber)
 	require.NoError(h.t, err)
 	return shardList{s.Shard, h.list(s.Shard).Raw}
-}
-
-// zlint knows the rules of RFC 5280 and the algorithms' own.
-func TestLint(t *testing.T) {
-	rules, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{
-		lint.RFC3279, lint.RFC5280, lint.RFC5480, lint.RFC8813, lint.Community,
-	}})
-	require.NoError(t, err)
-	h := newHouse(t, func(c *pki.Config) {
-		policy, err := x509.OIDFromInts([]uint64{1, 3, 6, 1, 4, 1, 99999, 1})
-		require.NoError(t, err)
-		c.Profile = profile(t, pki.ProfileConfig{Policies: []x509.OID{policy}})
-	})
-	for i, cert := range append(h.issue("lint"), h.Chain()...) {
-		parsed, err := zx509.ParseCertificate(cert.Raw)
-		require.NoError(t, err)
-		for name, result := range zlint.LintCertificateEx(parsed, rules).Results {
-			require.LessOrEqual(t, result.Status, lint.Notice, "certificate %d: %s: %s", i, name, result.Details)
-		}
-	}
 }
