@@ -45,6 +45,21 @@ func TestOnlyWhatRanAndPassedCounts(t *testing.T) {
 	require.True(t, strings.HasSuffix(out, "rows: 1 of 4 shown, 3 open\n"), out)
 }
 
+// A row that two rooms show is one row, and open as long as one of them fails.
+func TestARowOfTwoRooms(t *testing.T) {
+	first, second := `{"Action":"pass","Package":"careid","Test":"TestA/row002"}`, `{"Action":"pass","Package":"mailpolicy","Test":"TestB/row002"}`
+	out, err := printed(t, first, second)
+	require.NoError(t, err)
+	require.Contains(t, out, "rows: careid                 1 of   1\n")
+	require.True(t, strings.HasSuffix(out, "rows: 1 of 4 shown, 3 open\n"), out)
+	for _, events := range [][]string{{first, strings.Replace(second, "pass", "fail", 1)}, {strings.Replace(first, "pass", "fail", 1), second}} {
+		out, err := printed(t, events...)
+		require.NoError(t, err)
+		require.Contains(t, out, "Second. (failed)\n")
+		require.True(t, strings.HasSuffix(out, "rows: 0 of 4 shown, 4 open\n"), out)
+	}
+}
+
 func TestARowThatNobodyListed(t *testing.T) {
 	_, err := printed(t, `{"Action":"pass","Test":"TestA/row999"}`)
 	require.ErrorContains(t, err, "row999")
