@@ -34,16 +34,24 @@ type StoreTx interface {
 
 	InsertSite(ctx context.Context, s Site) error
 	Site(ctx context.Context, ods string) (Site, error)
+	// Sites are up to limit of those whose code comes after the one given, in
+	// the order of codes.
+	Sites(ctx context.Context, after string, limit int) ([]Site, error)
 
 	InsertAccount(ctx context.Context, a AccountRecord) error
 	Account(ctx context.Context, address string) (AccountRecord, error)
 	UpdateAccount(ctx context.Context, a AccountRecord) error
 	CountAccounts(ctx context.Context, ods string) (int, error)
+	// SiteAccounts are up to limit of the site's whose address comes after the
+	// one given, in the order of addresses.
+	SiteAccounts(ctx context.Context, ods, after string, limit int) ([]AccountRecord, error)
 
 	InsertShared(ctx context.Context, s Shared) error
 	// Shared is found by its address in any case.
 	Shared(ctx context.Context, address string) (Shared, error)
 	CountShared(ctx context.Context, ods string) (int, error)
+	// SiteShared are all of the site's, in the order of addresses.
+	SiteShared(ctx context.Context, ods string) ([]Shared, error)
 
 	// ReplaceAnswers forgets the account's questions and keeps these.
 	ReplaceAnswers(ctx context.Context, address string, answers []AnswerRecord) error

@@ -17,6 +17,7 @@ import (
 // empty store for the test it is given and cleans up after it.
 func TestStore(t *testing.T, open func(t *testing.T) mailpolicy.Store) {
 	t.Run("rows come back", func(t *testing.T) { rowsComeBack(t, open(t)) })
+	t.Run("lists", func(t *testing.T) { lists(t, open(t)) })
 	t.Run("missing and twice", func(t *testing.T) { missingAndTwice(t, open(t)) })
 	t.Run("an error rolls back", func(t *testing.T) { errorRollsBack(t, open(t)) })
 	t.Run("sessions", func(t *testing.T) { sessions(t, open(t)) })
@@ -82,6 +83,57 @@ func rowsComeBack(t *testing.T, s mailpolicy.Store) {
 		n, err = tx.CountShared(ctx, "VLX12")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
+		return nil
+	}))
+}
+
+// lists go on after the last key, and end.
+func lists(t *testing.T, s mailpolicy.Store) {
+	codes, names := []string{"A10", "B20", "VLX12"}, []string{"a.one@nhs.net", "b.two@nhs.net", "c.three@nhs.net"}
+	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		var errs []error
+		for i := range codes { // not in their order
+			one := site
+			one.ODS = codes[len(codes)-1-i]
+			errs = append(errs, tx.InsertSite(ctx, one))
+		}
+		for i := range names {
+			one := account
+			one.Site, one.Address = "B20", names[len(names)-1-i]
+			errs = append(errs, tx.InsertAccount(ctx, one))
+		}
+		errs = append(errs, tx.InsertShared(ctx, mailpolicy.Shared{Address: "care.B20@nhs.net", Site: "B20", Owner: names[0], Opened: site.Opened}))
+		return errors.Join(errs...)
+	})
+	require.NoError(t, s.Read(t.Context(), func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		for after, want := range map[string][]string{"": codes[:2], "B20": codes[2:], "VLX12": nil} {
+			sites, err := tx.Sites(ctx, after, 2)
+			require.NoError(t, err)
+			require.Len(t, sites, len(want), after)
+			for i, one := range sites {
+				require.Equal(t, want[i], one.ODS)
+				require.Equal(t, site.Name, one.Name)
+			}
+		}
+		for after, want := range map[string][]string{"": names[:2], names[1]: names[2:], names[2]: nil} {
+			accounts, err := tx.SiteAccounts(ctx, "B20", after, 2)
+			require.NoError(t, err)
+			require.Len(t, accounts, len(want), after)
+			for i, one := range accounts {
+				require.Equal(t, want[i], one.Address)
+				require.Equal(t, account.RegisteredMobile, one.RegisteredMobile)
+			}
+		}
+		none, err := tx.SiteAccounts(ctx, "A10", "", 2)
+		require.NoError(t, err)
+		require.Empty(t, none)
+		shared, err := tx.SiteShared(ctx, "B20")
+		require.NoError(t, err)
+		require.Len(t, shared, 1)
+		require.Equal(t, "care.B20@nhs.net", shared[0].Address)
+		shared, err = tx.SiteShared(ctx, "A10")
+		require.NoError(t, err)
+		require.Empty(t, shared)
 		return nil
 	}))
 }

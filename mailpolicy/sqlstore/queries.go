@@ -14,15 +14,20 @@ func (t tx) InsertSite(ctx context.Context, s mailpolicy.Site) error {
 }
 
 func (t tx) Site(ctx context.Context, ods string) (mailpolicy.Site, error) {
-	s := mailpolicy.Site{ODS: ods}
+	return one(t.QueryRowContext(ctx, selectSite+" WHERE ods = $1", ods), scanSite)
+}
+
+func (t tx) Sites(ctx context.Context, after string, limit int) ([]mailpolicy.Site, error) {
+	return all(ctx, t, scanSite, selectSite+" WHERE ods > $1 ORDER BY ods LIMIT $2", after, limit)
+}
+
+const selectSite = "SELECT ods, name, cqc_location, opened FROM mail_site"
+
+func scanSite(row scanner) (s mailpolicy.Site, err error) {
 	var opened int64
-	err := t.QueryRowContext(ctx, "SELECT name, cqc_location, opened FROM mail_site WHERE ods = $1", ods).
-		Scan(&s.Name, &s.CQCLocation, &opened)
-	if err != nil {
-		return mailpolicy.Site{}, missing(err)
-	}
+	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &opened)
 	s.Opened = at(opened)
-	return s, nil
+	return s, err
 }
 
 const accountColumns = "ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version, wrong, locked, disabled"
@@ -40,17 +45,22 @@ func (t tx) InsertAccount(ctx context.Context, a mailpolicy.AccountRecord) error
 }
 
 func (t tx) Account(ctx context.Context, address string) (mailpolicy.AccountRecord, error) {
-	a := mailpolicy.AccountRecord{Address: address}
+	return one(t.QueryRowContext(ctx, selectAccount+" WHERE address = $1", address), scanAccount)
+}
+
+func (t tx) SiteAccounts(ctx context.Context, ods, after string, limit int) ([]mailpolicy.AccountRecord, error) {
+	return all(ctx, t, scanAccount, selectAccount+" WHERE ods = $1 AND address > $2 ORDER BY address LIMIT $3", ods, after, limit)
+}
+
+const selectAccount = "SELECT address, " + accountColumns + ", opened FROM mail_account"
+
+func scanAccount(row scanner) (a mailpolicy.AccountRecord, err error) {
 	var activation string
 	var opened int64
-	err := t.QueryRowContext(ctx, "SELECT "+accountColumns+", opened FROM mail_account WHERE address = $1", address).
-		Scan(&a.Site, &a.Name, &a.Purpose, &a.Mobile, &a.RegisteredMobile, &a.PasswordHash, &activation,
-			&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &opened)
-	if err != nil {
-		return mailpolicy.AccountRecord{}, missing(err)
-	}
+	err = row.Scan(&a.Address, &a.Site, &a.Name, &a.Purpose, &a.Mobile, &a.RegisteredMobile, &a.PasswordHash, &activation,
+		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &opened)
 	a.Activation, a.Opened = mailpolicy.Activation(activation), at(opened)
-	return a, nil
+	return a, err
 }
 
 // UpdateAccount changes everything but the address and the day of opening.
@@ -79,15 +89,20 @@ func (t tx) InsertShared(ctx context.Context, s mailpolicy.Shared) error {
 }
 
 func (t tx) Shared(ctx context.Context, address string) (mailpolicy.Shared, error) {
-	var s mailpolicy.Shared
+	return one(t.QueryRowContext(ctx, selectShared+" WHERE address_key = lower($1)", address), scanShared)
+}
+
+func (t tx) SiteShared(ctx context.Context, ods string) ([]mailpolicy.Shared, error) {
+	return all(ctx, t, scanShared, selectShared+" WHERE ods = $1 ORDER BY address_key", ods)
+}
+
+const selectShared = "SELECT address, ods, owner, opened FROM mail_shared"
+
+func scanShared(row scanner) (s mailpolicy.Shared, err error) {
 	var opened int64
-	err := t.QueryRowContext(ctx, "SELECT address, ods, owner, opened FROM mail_shared WHERE address_key = lower($1)", address).
-		Scan(&s.Address, &s.Site, &s.Owner, &opened)
-	if err != nil {
-		return mailpolicy.Shared{}, missing(err)
-	}
+	err = row.Scan(&s.Address, &s.Site, &s.Owner, &opened)
 	s.Opened = at(opened)
-	return s, nil
+	return s, err
 }
 
 func (t tx) CountShared(ctx context.Context, ods string) (int, error) {
@@ -110,20 +125,11 @@ func (t tx) ReplaceAnswers(ctx context.Context, address string, answers []mailpo
 }
 
 func (t tx) Answers(ctx context.Context, address string) ([]mailpolicy.AnswerRecord, error) {
-	rows, err := t.QueryContext(ctx, "SELECT question, answer_hash FROM mail_answer WHERE address = $1 ORDER BY position", address)
-	if err != nil {
-		return nil, err
+	scan := func(row scanner) (a mailpolicy.AnswerRecord, err error) {
+		err = row.Scan(&a.Question, &a.AnswerHash)
+		return a, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err tells
-	var answers []mailpolicy.AnswerRecord
-	for rows.Next() {
-		var a mailpolicy.AnswerRecord
-		if err := rows.Scan(&a.Question, &a.AnswerHash); err != nil {
-			return nil, err
-		}
-		answers = append(answers, a)
-	}
-	return answers, rows.Err()
+	return all(ctx, t, scan, "SELECT question, answer_hash FROM mail_answer WHERE address = $1 ORDER BY position", address)
 }
 
 func (t tx) InsertSession(ctx context.Context, s mailpolicy.SessionRecord) error {

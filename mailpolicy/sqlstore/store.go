@@ -98,6 +98,37 @@ func (t tx) insert(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
+// scanner is a row.
+type scanner interface{ Scan(into ...any) error }
+
+// one reads one row.
+func one[T any](row scanner, scan func(scanner) (T, error)) (T, error) {
+	v, err := scan(row)
+	if err != nil {
+		var none T
+		return none, missing(err)
+	}
+	return v, nil
+}
+
+// all reads all rows.
+func all[T any](ctx context.Context, t tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := t.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells
+	var found []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, v)
+	}
+	return found, rows.Err()
+}
+
 // missing reports no row as ErrNotFound.
 func missing(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
