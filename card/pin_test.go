@@ -207,6 +207,8 @@ func child(act string) {
 		for range 3 {
 			_ = c.Login(background, wrongPIN, dareAll)
 		}
+	case "suspend":
+		fail(suspended(c))
 	case "die":
 		// Killed while the module works on the third wrong PIN, or before, or after.
 		_ = c.Login(background, wrongPIN, dareAll)

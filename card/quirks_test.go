@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/card"
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
@@ -105,7 +106,9 @@ func quirkyDesk(t *testing.T, p cardtest.Personal) (*desk, *quirks) {
 	require.NoError(t, err)
 	q := newQuirks(t, d.tray.Module())
 	q.are()
-	d.module = open(t, q.path)
+	d.module, err = card.Open(card.Config{Module: q.path, Poll: 20 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.module.Close()) })
 	d.card = d.find(d.serial)
 	q.trace()
 	return d, q
