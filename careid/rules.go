@@ -33,6 +33,7 @@ type Policy struct {
 	PasscodeMost   int
 	PasscodeTries  int
 	CodeDigits     int
+	Channels       []string      // on which an unlock code may go out
 	CodeFromStart  time.Duration // an unlock code's life, whichever ends first
 	CodeFromSent   time.Duration
 	CodeTries      int // of one code
@@ -78,6 +79,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	number(&p.PasscodeMost, "passcode.most")
 	number(&p.PasscodeTries, "passcode.tries")
 	number(&p.CodeDigits, "unlock.code.digits")
+	list(&p.Channels, "unlock.channels")
 	duration(&p.CodeFromStart, "unlock.life.start")
 	duration(&p.CodeFromSent, "unlock.life.sent")
 	number(&p.CodeTries, "unlock.code.tries")

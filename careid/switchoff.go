@@ -171,10 +171,11 @@ func Ready(book *wardkey.Rulebook, firstUse, t time.Time) error {
 // Errand is something that a person wants done and for which steps are published.
 type Errand string
 
-// The errands whose way has changed.
+// The errands that the rulebook has steps for.
 const (
 	AddEmail        Errand = "add-email"
 	UnlockStaffCard Errand = "unlock-staff-card"
+	SigningOut      Errand = "sign-out" // what to do when the work is done
 )
 
 // Route is the published way on a day, step by step. What it was before stays in the rulebook's history of

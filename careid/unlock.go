@@ -12,6 +12,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -139,7 +140,7 @@ func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarte
 			return s.no("unlock.exhausted")
 		}
 		to := map[Channel]string{ByEmail: holder.Email, ByText: holder.Mobile}[u.Channel]
-		if to == "" {
+		if to == "" || !slices.Contains(policy.Channels, string(u.Channel)) {
 			what := map[Channel]string{ByEmail: "e-mail address", ByText: "mobile number"}[u.Channel]
 			return s.no("contact.none", "what", cmp.Or(what, "address of that kind"))
 		}
