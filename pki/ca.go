@@ -27,12 +27,26 @@ type Config struct {
 	Ledger  Ledger  // Required
 	Profile Profile // from NewProfile. Required
 
+	// Compromised reports whether a key is known to be in wrong hands, by the
+	// SHA-256 of its SubjectPublicKeyInfo, as lists of such keys are published.
+	// Issue and Renew refuse it with ErrWeakKey, in a repeated act too. It must be
+	// quick. nil knows none.
+	Compromised func(spki [sha256.Size]byte) bool
+
 	// CRLLife is the time from thisUpdate to nextUpdate of a list, default 24
 	// hours. A list is signed anew when two thirds of it have passed.
 	CRLLife time.Duration
 	// OCSPLife is the same for OCSP responses, default 12 hours. One is signed
 	// anew when half of it has passed.
 	OCSPLife time.Duration
+
+	// Remind is called by Due when a pair that wasn't renewed has 90, 30, 7 and 1
+	// times 24 hours left, once for each pair and threshold, whatever restarts
+	// and however many servers there are. An error is returned by Due, and the
+	// reminder is sent by a later call. A crash during the call loses that one
+	// reminder. Held pairs wait until they are released. nil reminds nobody; what
+	// came due meanwhile is sent once it is set, the last threshold alone.
+	Remind func(context.Context, Reminder) error
 
 	Now     func() time.Time             // the calendar; default time.Now
 	Wall    func() time.Time             // the machine's clock, for pauses after a failure; default time.Now
@@ -86,6 +100,9 @@ type CA struct {
 	rand    io.Reader
 	log     *slog.Logger
 	observe func(context.Context, Event)
+
+	compromised func([sha256.Size]byte) bool
+	reminder    func(context.Context, Reminder) error
 }
 
 // New checks the chain, makes the issuing CA known to the ledger, and finishes
@@ -109,6 +126,7 @@ func New(c Config) (*CA, error) {
 		signer: c.Signer, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
 		ledger: c.Ledger, profile: c.Profile, crlLife: c.CRLLife, lists: newListCache(c.Profile.shards),
 		acts: newKeyedMutex(), now: c.Now, wall: c.Wall, rand: c.Rand, log: c.Log, observe: c.Observe,
+		compromised: c.Compromised, reminder: c.Remind,
 	}
 	var err error
 	if ca.ocsp, err = newResponder(ca, c.OCSPLife); err != nil {

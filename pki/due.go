@@ -14,7 +14,8 @@ const abandoned = time.Minute
 
 // Due does what the calendar asks for: it finishes or closes acts that a crash
 // left open, signs lists that are missing, behind or past two thirds of their
-// life, and replaces the OCSP signing certificate. It returns when it is next
+// life, replaces the OCSP signing certificate, and reminds (Config.Remind, at
+// most 100 a call). It returns when it is next
 // needed for the calendar alone; call it every second and after each move of the
 // clock. It is idempotent, and several servers may call it. Work that fails is
 // tried again by the next call; the error joins all failures.
@@ -32,6 +33,10 @@ func (ca *CA) Due(ctx context.Context) (next time.Time, err error) {
 	errs = append(errs, err)
 	if err == nil {
 		next = soonest(next, signer.renewAt)
+	}
+	reminder, err := ca.remind(ctx, now)
+	if errs = append(errs, err); !reminder.IsZero() {
+		next = soonest(next, reminder)
 	}
 	if next.IsZero() {
 		next = now.Add(time.Minute)

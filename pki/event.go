@@ -9,7 +9,7 @@ import "math/big"
 type Event struct {
 	Name   string
 	Act    string   // for certificate.issued and certificate.refused
-	Serial *big.Int // for certificate.revoked
+	Serial *big.Int // for certificate.revoked and certificate.reminded
 	Rule   string   // for certificate.refused
 	Shard  int      // for crl.signed
 }
@@ -20,6 +20,7 @@ const (
 	EventRefused   = "certificate.refused" // Issue or Renew said no
 	EventRevoked   = "certificate.revoked" // a status was changed, hold and release included
 	EventRecovered = "act.recovered"       // an act left by a crash was finished or closed
+	EventReminded  = "certificate.reminded"
 	EventCRL       = "crl.signed"
 	EventResponder = "ocsp.responder" // a new OCSP signing certificate
 )

@@ -42,7 +42,7 @@ func (ca *CA) Issue(ctx context.Context, act string, subject pkix.Name, csrs []*
 }
 
 func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
-	requests, err := readPair(id, csrs)
+	requests, err := ca.readPair(id, csrs)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x
 }
 
 // readPair checks what can be checked without the ledger.
-func readPair(id string, csrs []*x509.CertificateRequest) ([]request, error) {
+func (ca *CA) readPair(id string, csrs []*x509.CertificateRequest) ([]request, error) {
 	if !validActID(id) {
 		return nil, fmt.Errorf("%w: an act's id is 1 to 128 printable ASCII characters without spaces", ErrActConflict)
 	}
@@ -74,6 +74,9 @@ func readPair(id string, csrs []*x509.CertificateRequest) ([]request, error) {
 		r, err := readRequest(csr)
 		if err != nil {
 			return nil, err
+		}
+		if ca.compromised != nil && ca.compromised(sha256.Sum256(r.spki)) {
+			return nil, fmt.Errorf("%w: it is known to be compromised", ErrWeakKey)
 		}
 		out = append(out, r)
 	}
@@ -119,9 +122,9 @@ func (ca *CA) repeated(ctx context.Context, id string, asked []byte) (Act, bool,
 func (ca *CA) same(act Act, asked []byte) error {
 	switch {
 	case !bytes.Equal(act.Fingerprint, asked):
-		return ErrActConflict
+		return fmt.Errorf("%w: act %s was opened with another subject, request or certificate", ErrActConflict, act.ID)
 	case act.Issuer != ca.keyID:
-		return fmt.Errorf("%w: another issuing CA opened it", ErrActConflict)
+		return fmt.Errorf("%w: act %s was opened by another issuing CA", ErrActConflict, act.ID)
 	case act.State == Revoked:
 		return closed(act)
 	}
@@ -132,9 +135,9 @@ func (ca *CA) same(act Act, asked []byte) error {
 // renews was revoked.
 func closed(act Act) error {
 	if act.Kind == ActRenew {
-		return fmt.Errorf("%w: while its renewal was unfinished", ErrRevoked)
+		return fmt.Errorf("%w: while its renewal, act %s, was unfinished", ErrRevoked, act.ID)
 	}
-	return fmt.Errorf("%w: it was closed unfinished", ErrActConflict)
+	return fmt.Errorf("%w: act %s was closed unfinished", ErrActConflict, act.ID)
 }
 
 // open fills in serials, dates and shards and records the act. It returns the
@@ -168,6 +171,7 @@ func (ca *CA) open(ctx context.Context, act Act, requests []request, renews []*b
 			act.Records = append(act.Records, Record{
 				Serial: serial, Use: uses[i], Shard: ca.shardOf(serial), PublicKey: r.spki,
 				NotBefore: notBefore, NotAfter: notAfter, State: Pending,
+				RemindAt: firstReminder(uses[i], notAfter),
 			})
 		}
 		stored, err := ca.openOnce(ctx, act, renews)

@@ -68,9 +68,14 @@ type Record struct {
 	RevokedAt time.Time // only when Held or Revoked
 	DER       []byte    // nil while Pending, and for ever if its act was closed
 
+	// RemindAt is when the holder is next to be reminded of NotAfter; zero when
+	// that is done. See Config.Remind.
+	RemindAt time.Time
+
 	// Filled from the act when a ledger returns a record.
 	Act, Issuer, UserID, Lineage string
 	Generation                   int64
+	Opened                       time.Time // of the act: when it was issued
 }
 
 // RevokedEntry is one line of a CRL.
@@ -107,17 +112,34 @@ type Shard struct {
 
 // Ledger is where the authority keeps what it did. Every method is one
 // transaction and durable when it returns; each change of an act, a certificate
-// or a kept list also appends to a hash-chained audit in that transaction. All times come from the caller.
-// pkitest.TestLedger is the conformance suite.
+// or a kept list also appends to a hash-chained audit in that transaction. All
+// times come from the caller. pkitest.TestLedger is the conformance suite.
 //
 // A ledger returns the errors named here, wrapped or not; any other error means
 // that nothing is known about the outcome, and the caller must ask again.
 type Ledger interface {
+	ActLedger
+	CertificateLedger
+	ReminderLedger
+	ListLedger
+
 	// Register makes an issuing CA known with its number of CRL shards. Again
 	// with the same number: no change. With another: an error, since the shard
 	// stands in certificates that were issued.
 	Register(ctx context.Context, issuer string, shards int, at time.Time) error
 
+	// Revision returns a number that grows with every change in the ledger.
+	// Whoever reads a record after reading revision r knows the record holds
+	// for as long as Revision returns r.
+	Revision(ctx context.Context) (int64, error)
+
+	// VerifyAudit checks the audit chain and returns the number of its rows.
+	VerifyAudit(ctx context.Context) (int64, error)
+}
+
+// ActLedger is the part of a Ledger that issues all certificates of an act or
+// none.
+type ActLedger interface {
 	// OpenAct records act and its certificates as Pending. If an act with this
 	// id exists it is returned unchanged, whatever its contents or state.
 	// Otherwise, in this order:
@@ -148,7 +170,12 @@ type Ledger interface {
 
 	// PendingActs returns the issuer's Pending acts opened at or before a time.
 	PendingActs(ctx context.Context, issuer string, opened time.Time) ([]Act, error)
+}
 
+// CertificateLedger is the part of a Ledger that knows each certificate by
+// itself. Pages come in a fixed order, by an index; after is the last record of
+// the page before, the zero Record for the first.
+type CertificateLedger interface {
 	// Record returns a certificate by serial, or ErrUnknownCertificate.
 	Record(ctx context.Context, serial *big.Int) (Record, error)
 
@@ -159,11 +186,38 @@ type Ledger interface {
 	// and changes nothing.
 	Revise(ctx context.Context, serial *big.Int, at time.Time, revise func(Record) (Record, error)) (Record, error)
 
-	// Revision returns a number that grows with every change in the ledger.
-	// Whoever reads a record after reading revision r knows the record holds
-	// for as long as Revision returns r.
-	Revision(ctx context.Context) (int64, error)
+	// Expiring returns the next certificates of an issuer, of cards alone, that
+	// are Good or Held and end in [from, to], by NotAfter and serial number, at
+	// most limit of them.
+	Expiring(ctx context.Context, issuer string, from, to time.Time, after Record, limit int) ([]Record, error)
 
+	// Issued returns the next certificates of an issuer, of cards alone, that
+	// were committed, whatever became of them, by Opened, Act and the order in
+	// the act, at most limit of them.
+	Issued(ctx context.Context, issuer string, after Record, limit int) ([]Record, error)
+
+	// Lineage returns the committed certificates of a lineage, by Generation,
+	// Opened, Act and the order in the act.
+	Lineage(ctx context.Context, lineage string) ([]Record, error)
+}
+
+// ReminderLedger is the part of a Ledger that remembers who was reminded.
+type ReminderLedger interface {
+	// DueReminders returns at most limit Good certificates of an issuer whose
+	// RemindAt is not zero and at or before a time, the earliest first.
+	DueReminders(ctx context.Context, issuer string, at time.Time, limit int) ([]Record, error)
+
+	// NextReminder returns the earliest RemindAt of an issuer's Good
+	// certificates, zero when there is none.
+	NextReminder(ctx context.Context, issuer string) (time.Time, error)
+
+	// MoveReminder changes RemindAt of one certificate if it is still from, and
+	// reports whether it was. It writes no audit row.
+	MoveReminder(ctx context.Context, serial *big.Int, from, to time.Time) (bool, error)
+}
+
+// ListLedger is the part of a Ledger that numbers and keeps the CRLs.
+type ListLedger interface {
 	// Shard returns how a shard stands.
 	Shard(ctx context.Context, issuer string, shard int) (Shard, error)
 
@@ -181,9 +235,6 @@ type Ledger interface {
 
 	// CRL returns the newest list of a shard, or ErrUnknownCertificate.
 	CRL(ctx context.Context, issuer string, shard int) (CRL, error)
-
-	// VerifyAudit checks the audit chain and returns the number of its rows.
-	VerifyAudit(ctx context.Context) (int64, error)
 }
 
 // ClockTolerance is how far the clocks of several servers on one ledger may

@@ -35,7 +35,7 @@ func (ca *CA) Renew(ctx context.Context, act string, old []*x509.Certificate, cs
 }
 
 func (ca *CA) renew(ctx context.Context, id string, old []*x509.Certificate, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
-	requests, err := readPair(id, csrs)
+	requests, err := ca.readPair(id, csrs)
 	if err != nil {
 		return nil, err
 	}

@@ -9,16 +9,6 @@ import (
 	"time"
 )
 
-// The reasons that are treated specially. The others of RFC 5280 §5.3.1 are
-// passed through: 0 unspecified, 2 cACompromise, 3 affiliationChanged,
-// 4 superseded, 5 cessationOfOperation, 9 privilegeWithdrawn, 10 aACompromise.
-const (
-	reasonKeyCompromise = 1
-	reasonCessation     = 5
-	reasonHold          = 6
-	reasonUnhold        = 8 // removeFromCRL
-)
-
 // Revoke records that a certificate is not to be relied on, from at onwards,
 // which is not after Now; the zero time means Now, and a time before the
 // certificate's notBefore means notBefore. The next OCSP answer of every server
@@ -26,11 +16,12 @@ const (
 // durable when Revoke returns nil. Other certificates of the pair are not
 // touched.
 //
-// reason is the code of RFC 5280 §5.3.1. 6 puts on hold and 8 releases; 7 is not
-// assigned. Doing the same again changes nothing and returns nil. A held
+// reason is one of the constants from Unspecified to AACompromise; CardEvent says
+// which one a lost card or a leaver has. CertificateHold puts on hold and
+// RemoveFromCRL releases. Doing the same again changes nothing and returns nil. A held
 // certificate can be revoked, from the earlier of both dates. A revoked one stays
-// revoked: 8 is ErrRevoked, key compromise (1) replaces a weaker reason, and the
-// others, 6 included, change nothing. An expired certificate is recorded too, and
+// revoked: RemoveFromCRL is ErrRevoked, KeyCompromise replaces a weaker reason,
+// and the others, CertificateHold included, change nothing. An expired certificate is recorded too, and
 // appears on one more CRL.
 //
 // Errors: ErrReason, ErrUnknownCertificate, ErrRevoked, or the ledger's.
@@ -41,7 +32,7 @@ func (ca *CA) Revoke(ctx context.Context, cert *x509.Certificate, reason int, at
 	}
 	at = second(at)
 	switch {
-	case reason < 0 || reason > 10 || reason == 7:
+	case !validReason(reason):
 		return fmt.Errorf("%w: %d is not a reason", ErrReason, reason)
 	case at.After(now):
 		return fmt.Errorf("%w: the date is in the future", ErrReason)
@@ -71,26 +62,26 @@ func (ca *CA) Revoke(ctx context.Context, cert *x509.Certificate, reason int, at
 func (r Record) revised(reason int, at time.Time) (Record, error) {
 	switch r.State {
 	case Good:
-		if reason == reasonUnhold {
+		if reason == RemoveFromCRL {
 			return r, nil
 		}
 		r.State, r.Reason, r.RevokedAt = Revoked, reason, at
-		if reason == reasonHold {
+		if reason == CertificateHold {
 			r.State = Held
 		}
 	case Held:
 		switch reason {
-		case reasonHold:
-		case reasonUnhold:
+		case CertificateHold:
+		case RemoveFromCRL:
 			r.State, r.Reason, r.RevokedAt = Good, 0, time.Time{}
 		default:
 			r.State, r.Reason, r.RevokedAt = Revoked, reason, earlier(r.RevokedAt, at)
 		}
 	case Revoked:
 		switch {
-		case reason == reasonUnhold:
+		case reason == RemoveFromCRL:
 			return r, ErrRevoked
-		case reason == reasonKeyCompromise && r.Reason != reasonKeyCompromise:
+		case reason == KeyCompromise && r.Reason != KeyCompromise:
 			r.Reason, r.RevokedAt = reason, earlier(r.RevokedAt, at)
 		}
 	default:

@@ -151,6 +151,36 @@ func TestRevoke(t *testing.T) {
 	require.Positive(t, rows)
 }
 
+// Every event of a card gives a code that Revoke takes; a found card is released,
+// and nothing else is.
+func TestCardEvents(t *testing.T) {
+	h := newHouse(t)
+	for event, want := range map[pki.CardEvent]int{
+		pki.CardLost: 1, pki.CardStolen: 1, pki.CardDamaged: 5, pki.CardReplaced: 4, pki.NameChanged: 3,
+		pki.HolderLeft: 5, pki.RoleEnded: 5, pki.AccessRevoked: 9, pki.CardMislaid: 6, pki.CardFound: 8,
+	} {
+		code, known := event.Reason()
+		require.True(t, known)
+		require.Equal(t, want, code, event)
+		cert := h.issue(string(event))[0]
+		require.NoError(t, h.Revoke(t.Context(), cert, code, time.Time{}))
+		switch entry := h.listed(cert); event {
+		case pki.CardFound:
+			require.Nil(t, entry)
+		default:
+			require.Equal(t, want, entry.ReasonCode)
+		}
+		err := h.Revoke(t.Context(), cert, pki.RemoveFromCRL, time.Time{})
+		if event == pki.CardFound || event == pki.CardMislaid {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, pki.ErrRevoked)
+		}
+	}
+	_, known := pki.CardEvent("eaten").Reason()
+	require.False(t, known)
+}
+
 func TestLists(t *testing.T) {
 	h := newHouse(t)
 	first := h.list(0)

@@ -36,6 +36,9 @@ func TestLedger(t *testing.T, open func(t *testing.T) pki.Ledger) {
 		{"revise", (*ledgerTest).revise},
 		{"lists", (*ledgerTest).lists},
 		{"list after the end", (*ledgerTest).listAfterEnd},
+		{"pages", (*ledgerTest).pages},
+		{"lineage", (*ledgerTest).lineage},
+		{"reminders", (*ledgerTest).reminders},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lt := &ledgerTest{T: t, Ledger: open(t), ctx: context.Background(), at: time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)}
@@ -172,7 +175,7 @@ func (t *ledgerTest) commit() {
 	t.ok(err)
 	want := act.Records[1]
 	want.State, want.DER = pki.Good, []byte(act.ID+" s")
-	want.Act, want.Issuer, want.UserID, want.Lineage, want.Generation = act.ID, issuer, act.UserID, act.Lineage, 1
+	want.Act, want.Issuer, want.UserID, want.Lineage, want.Generation, want.Opened = act.ID, issuer, act.UserID, act.Lineage, 1, act.Opened
 	t.equal(r, want)
 	_, err = t.Record(t.ctx, big.NewInt(7))
 	t.is(err, pki.ErrUnknownCertificate)

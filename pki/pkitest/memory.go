@@ -132,7 +132,7 @@ func (m *Memory) OpenAct(_ context.Context, act pki.Act, renews []*big.Int) (pki
 	for i := range act.Records {
 		r := &act.Records[i]
 		r.State = pki.Pending
-		r.Act, r.Issuer, r.UserID, r.Lineage, r.Generation = act.ID, act.Issuer, act.UserID, act.Lineage, act.Generation
+		r.Act, r.Issuer, r.UserID, r.Lineage, r.Generation, r.Opened = act.ID, act.Issuer, act.UserID, act.Lineage, act.Generation, act.Opened
 	}
 	m.acts = append(m.acts, &act)
 	m.note("opened %s", act.ID)

@@ -130,7 +130,8 @@ func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (stored pki.Act, do
 func insertRecords(ctx context.Context, tx *sqlkit.Tx, act pki.Act) error {
 	query, args := insertOne, []any{act.ID, act.Issuer}
 	for _, r := range act.Records {
-		args = append(args, serialText(r.Serial), string(r.Use), r.Shard, keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix())
+		args = append(args, serialText(r.Serial), string(r.Use), r.Shard, keyHash(r), r.PublicKey, r.NotBefore.Unix(), r.NotAfter.Unix(),
+			unixOrZero(r.RemindAt))
 	}
 	if len(act.Records) == 2 {
 		query = insertTwo
@@ -276,9 +277,10 @@ func scan(rows *sql.Rows) (pki.Act, pki.Record, error) {
 		r                                              pki.Record
 		serial, state, purpose, recordState            string
 		opened, notBefore, notAfter, reason, revokedAt int64
+		remindAt                                       int64
 	)
 	err := rows.Scan(&a.ID, &a.Kind, &a.Issuer, &a.Fingerprint, &a.Subject, &a.UserID, &a.Lineage, &a.Generation, &opened, &state,
-		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &r.DER)
+		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &remindAt, &r.DER)
 	if err != nil {
 		return a, r, err
 	}
@@ -292,12 +294,15 @@ func scan(rows *sql.Rows) (pki.Act, pki.Record, error) {
 	if r.State == pki.Held || r.State == pki.Revoked {
 		r.RevokedAt = instant(revokedAt)
 	}
+	if remindAt > 0 {
+		r.RemindAt = instant(remindAt)
+	}
 	adopt(&r, a)
 	return a, r, nil
 }
 
 func adopt(r *pki.Record, a pki.Act) {
-	r.Act, r.Issuer, r.UserID, r.Lineage, r.Generation = a.ID, a.Issuer, a.UserID, a.Lineage, a.Generation
+	r.Act, r.Issuer, r.UserID, r.Lineage, r.Generation, r.Opened = a.ID, a.Issuer, a.UserID, a.Lineage, a.Generation, a.Opened
 }
 
 func keyHash(r pki.Record) []byte {

@@ -63,11 +63,7 @@ func change(ctx context.Context, tx *sqlkit.Tx, r pki.Record) error {
 	if err := tx.QueryRowContext(ctx, changeShard, r.Issuer, r.Shard).Scan(&changed); err != nil {
 		return err
 	}
-	var revokedAt int64
-	if !r.RevokedAt.IsZero() {
-		revokedAt = r.RevokedAt.Unix()
-	}
-	_, err := tx.ExecContext(ctx, changeRecord, string(r.State), r.Reason, revokedAt, changed, serialText(r.Serial))
+	_, err := tx.ExecContext(ctx, changeRecord, string(r.State), r.Reason, unixOrZero(r.RevokedAt), changed, serialText(r.Serial))
 	return err
 }
 

@@ -122,3 +122,10 @@ func audit(ctx context.Context, tx *sqlkit.Tx, at time.Time, action, subject, de
 }
 
 func instant(unix int64) time.Time { return time.Unix(unix, 0).UTC() }
+
+func unixOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/pki"
+)
+
+func collect(t *testing.T, walk iter.Seq2[pki.Record, error]) []pki.Record {
+	t.Helper()
+	var out []pki.Record
+	for r, err := range walk {
+		require.NoError(t, err)
+		out = append(out, r)
+	}
+	return out
+}
+
+func TestWalks(t *testing.T) {
+	h := newHouse(t)
+	first := h.issue("first")
+	h.clock.Add(24 * time.Hour)
+	second := h.issue("second")
+	all := collect(t, h.Issued(t.Context()))
+	require.Len(t, all, 4)
+	require.Equal(t, second[1].Raw, all[3].DER)
+	require.Equal(t, "555000000017", all[0].UserID)
+	require.Equal(t, start, all[0].Opened)
+
+	t.Run("expiring", func(t *testing.T) {
+		h.clock.Set(first[0].NotAfter)
+		require.Len(t, collect(t, h.Expiring(t.Context(), 0)), 2, "ends in this second")
+		require.Len(t, collect(t, h.Expiring(t.Context(), 24*time.Hour-time.Second)), 2)
+		require.Len(t, collect(t, h.Expiring(t.Context(), 24*time.Hour)), 4)
+		require.NoError(t, h.Revoke(t.Context(), second[0], pki.Superseded, time.Time{}))
+		require.Len(t, collect(t, h.Expiring(t.Context(), 24*time.Hour)), 3)
+		h.clock.Add(time.Second)
+		require.Len(t, collect(t, h.Expiring(t.Context(), 24*time.Hour)), 1)
+		h.clock.Set(first[0].NotAfter)
+	})
+	t.Run("lineage", func(t *testing.T) {
+		renewed, err := h.renew(first)
+		require.NoError(t, err)
+		line := collect(t, h.Lineage(t.Context(), renewed[1].SerialNumber))
+		require.Len(t, line, 4)
+		require.Equal(t, first[0].Raw, line[0].DER)
+		require.Equal(t, renewed[0].Raw, line[2].DER)
+		for _, err := range h.Lineage(t.Context(), big.NewInt(77)) {
+			require.ErrorIs(t, err, pki.ErrUnknownCertificate)
+		}
+	})
+	t.Run("taken up again", func(t *testing.T) {
+		for walked := range 6 {
+			var last pki.Record
+			n := 0
+			for r, err := range h.Issued(t.Context()) {
+				require.NoError(t, err)
+				if n == walked {
+					break
+				}
+				last, n = r, n+1
+			}
+			rest := collect(t, h.reopen().IssuedAfter(t.Context(), last))
+			require.Len(t, rest, 6-walked)
+		}
+		within := 2 * 24 * time.Hour
+		whole := collect(t, h.Expiring(t.Context(), within))
+		require.Len(t, collect(t, h.ExpiringAfter(t.Context(), within, whole[0])), len(whole)-1)
+	})
+	t.Run("longer than a page", func(t *testing.T) {
+		h := newHouse(t)
+		for i := range 251 {
+			h.issue(fmt.Sprint("act-", i))
+		}
+		require.Len(t, collect(t, h.Issued(t.Context())), 502)
+		require.Len(t, collect(t, h.Expiring(t.Context(), 4*365*24*time.Hour)), 502)
+	})
+}
+
+// reminded keeps what was sent.
+type reminded struct {
+	sent []string
+	fail error
+}
+
+func (r *reminded) send(_ context.Context, m pki.Reminder) error {
+	if r.fail != nil {
+		return r.fail
+	}
+	r.sent = append(r.sent, fmt.Sprint(m.UserID, " ", m.Days))
+	return nil
+}
+
+func TestReminders(t *testing.T) {
+	var out reminded
+	h := newHouse(t, func(c *pki.Config) { c.Remind = out.send })
+	pair := h.issue("first")
+	end := pair[0].NotAfter
+	due := func(at time.Time) (next time.Time) {
+		t.Helper()
+		h.clock.Set(at)
+		for range 3 { // again, and after a restart
+			var err error
+			next, err = h.Due(t.Context())
+			require.NoError(t, err)
+			h = h.reopen()
+		}
+		return next
+	}
+	before := func(days int) time.Time { return end.Add(-time.Duration(days) * 24 * time.Hour) }
+	due(before(90).Add(-time.Second))
+	require.Empty(t, out.sent)
+	for i, days := range []int{90, 30, 7, 1} {
+		due(before(days))
+		require.Len(t, out.sent, i+1)
+		require.Equal(t, fmt.Sprint("555000000017 ", days), out.sent[i])
+		due(before(days).Add(time.Second))
+		require.Len(t, out.sent, i+1)
+	}
+	due(end.Add(48 * time.Hour))
+	require.Len(t, out.sent, 4)
+
+	t.Run("the calendar says when", func(t *testing.T) {
+		out = reminded{}
+		h := newHouse(t, func(c *pki.Config) { c.Remind, c.CRLLife, c.OCSPLife = out.send, 365*24*time.Hour, time.Hour })
+		at := h.issue("first")[0].NotAfter.Add(-90 * 24 * time.Hour)
+		h.clock.Set(at.Add(-10 * time.Minute))
+		next, err := h.Due(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, at, next)
+	})
+	t.Run("only the last of several that passed", func(t *testing.T) {
+		out = reminded{}
+		h := newHouse(t, func(c *pki.Config) { c.Remind = out.send })
+		end := h.issue("first")[0].NotAfter
+		h.clock.Set(end.Add(-5 * 24 * time.Hour))
+		_, err := h.Due(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"555000000017 7"}, out.sent)
+	})
+	t.Run("not of what was renewed, revoked or has ended", func(t *testing.T) {
+		out = reminded{}
+		h := newHouse(t, func(c *pki.Config) { c.Remind = out.send })
+		renewed, revoked, held, ended := h.issue("a"), h.issue("b"), h.issue("c"), h.issue("d")
+		require.NoError(t, h.Revoke(t.Context(), held[0], pki.CertificateHold, time.Time{}))
+		h.clock.Set(ended[0].NotAfter)
+		_, err := h.renew(renewed)
+		require.NoError(t, err)
+		require.NoError(t, h.Revoke(t.Context(), revoked[0], pki.KeyCompromise, time.Time{}))
+		h.clock.Add(time.Second)
+		_, err = h.Due(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, out.sent)
+	})
+	t.Run("that failed is sent again", func(t *testing.T) {
+		out = reminded{fail: errors.New("no mail today")}
+		h := newHouse(t, func(c *pki.Config) { c.Remind = out.send })
+		h.clock.Set(h.issue("first")[0].NotAfter.Add(-30 * 24 * time.Hour))
+		for range 2 {
+			_, err := h.Due(t.Context())
+			require.ErrorIs(t, err, out.fail)
+		}
+		out.fail = nil
+		for range 2 {
+			_, err := h.Due(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"555000000017 30"}, out.sent)
+	})
+}
