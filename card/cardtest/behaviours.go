@@ -12,7 +12,7 @@ import (
 // behaviours are all, in the order in which they are asked: what leaves the card
 // as it was comes first.
 func behaviours() []behaviour {
-	return slices.Concat(tokenBehaviours(), sessionBehaviours(), keyBehaviours(), tlsBehaviours(), pinBehaviours(), removalBehaviours())
+	return slices.Concat(tokenBehaviours(), sessionBehaviours(), keyBehaviours(), objectBehaviours(), tlsBehaviours(), pinBehaviours(), officerBehaviours(), lockBehaviours(), removalBehaviours(), eventBehaviours(), swapBehaviours())
 }
 
 // Return values that only the suite asks for.
@@ -70,6 +70,20 @@ func tokenBehaviours() []behaviour {
 			_, err := p.lib.TokenInfo(unlikely)
 			return is(err, cryptoki.SlotIDInvalid)
 		}},
+		{"login-required", "§3.2 CKF_LOGIN_REQUIRED", 0, func(p *probe) error {
+			info, err := p.lib.TokenInfo(p.slot)
+			if err != nil {
+				return err
+			}
+			return holds(info.Flags&flagLoginRequired != 0, "flags 0x%X", info.Flags)
+		}},
+		{"serial-repeats", "§3.2 CK_TOKEN_INFO", 0, func(p *probe) error {
+			info, err := p.lib.TokenInfo(p.slot)
+			if err != nil {
+				return err
+			}
+			return holds(info.Serial == p.Serial && info.Label == p.label, "serial %q and label %q, before %q and %q", info.Serial, info.Label, p.Serial, p.label)
+		}},
 		{"pin-initialised", "§3.2 CK_TOKEN_INFO", 0, func(p *probe) error {
 			info, err := p.lib.TokenInfo(p.slot)
 			if err != nil {
@@ -86,7 +100,7 @@ func tokenBehaviours() []behaviour {
 			n := len(p.PIN)
 			return holds(info.MinPIN <= n && (n <= info.MaxPIN || info.MaxPIN == 0), "a PIN of %d to %d bytes, and this one has %d", info.MinPIN, info.MaxPIN, n)
 		}},
-		{"no-event-without-cause", "§5.5 C_WaitForSlotEvent", 0, (*probe).drain},
+		{"no-event-without-cause", "§5.5 C_WaitForSlotEvent", slotEvents, (*probe).drain},
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/big"
+	"sync"
 
 	"github.com/wardkey-sdk/wardkey/card"
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -50,11 +52,7 @@ func keyBehaviours() []behaviour {
 			if err != nil {
 				return err
 			}
-			secret := uint(cryptoki.AttrValue)
-			if m.Type == cryptoki.MechRSAPKCS {
-				secret = 0x123 // CKA_PRIVATE_EXPONENT
-			}
-			_, err = p.lib.Attributes(s, key, secret)
+			_, err = p.lib.Attributes(s, key, secretOf(m))
 			return is(err, cryptoki.AttributeSensitive, cryptoki.AttributeTypeInvalid)
 		}},
 		{"sign-without-init", "§5.11 C_Sign", 0, func(p *probe) error {
@@ -123,6 +121,18 @@ func keyBehaviours() []behaviour {
 			}
 			return is(p.lib.SignInit(s, m, key), cryptoki.UserNotLoggedIn, cryptoki.KeyHandleInvalid, cryptoki.ObjectHandleInvalid)
 		}},
+		{"signature-encoding", "§2.3.1, §2.1.8 (mechanisms)", 0, func(p *probe) error {
+			s, key, m, err := p.signer()
+			if err != nil {
+				return err
+			}
+			public, err := p.publicOf(s, key)
+			if err != nil {
+				return err
+			}
+			return p.signRaw(s, m, key, public)
+		}},
+		{"sessions-sign-in-parallel", "§5.4 CKF_OS_LOCKING_OK", 0, (*probe).parallel},
 		{"public-keys-and-encodings", "§2.3.3 CKA_EC_POINT (mechanisms)", 0, func(p *probe) error {
 			return p.withCard(func(ctx context.Context, c *card.Card) error {
 				keys, err := c.Keys(ctx)
@@ -187,14 +197,87 @@ func (p *probe) sign(s cryptoki.Session, m cryptoki.Mechanism, key cryptoki.Obje
 	return err
 }
 
+// publicOf is the public key of a private one, by its CKA_ID.
+func (p *probe) publicOf(s cryptoki.Session, key cryptoki.Object) (public crypto.PublicKey, err error) {
+	id, err := p.lib.Attributes(s, key, cryptoki.AttrID)
+	if err != nil {
+		return nil, err
+	}
+	err = p.withCard(func(ctx context.Context, c *card.Card) error {
+		k, err := c.Key(ctx, card.KeySelector{ID: id[0]})
+		if err == nil {
+			public = k.Public()
+		}
+		return err
+	})
+	return public, err
+}
+
+// signRaw signs as the module does and looks at what it gives: r and s of the
+// same length, or a block as long as the modulus.
+func (p *probe) signRaw(s cryptoki.Session, m cryptoki.Mechanism, key cryptoki.Object, public crypto.PublicKey) error {
+	data := sha256.Sum256([]byte("what is signed"))
+	if err := p.lib.SignInit(s, m, key); err != nil {
+		return err
+	}
+	signature, err := p.lib.Sign(s, data[:])
+	if err != nil {
+		return err
+	}
+	good := false
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		n := (public.Curve.Params().BitSize + 7) / 8
+		if len(signature) != 2*n {
+			return fmt.Errorf("%d bytes instead of r and s of %d each", len(signature), n)
+		}
+		good = ecdsa.Verify(public, data[:], new(big.Int).SetBytes(signature[:n]), new(big.Int).SetBytes(signature[n:]))
+	case *rsa.PublicKey:
+		good = rsa.VerifyPKCS1v15(public, 0, data[:], signature) == nil
+	}
+	return holds(good, "the signature of %d bytes doesn't verify", len(signature))
+}
+
+// parallel signs in several sessions at once.
+func (p *probe) parallel() error {
+	first, key, m, err := p.signer()
+	if err != nil {
+		return err
+	}
+	public, err := p.publicOf(first, key)
+	if err != nil {
+		return err
+	}
+	const threads, each = 4, 4
+	sessions, err := p.several(threads)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	failed := make(chan error, threads)
+	for _, s := range sessions {
+		all.Go(func() {
+			for range each {
+				if err := p.signRaw(s, m, key, public); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	return <-failed
+}
+
 // withCard is the card as package card has it.
 func (p *probe) withCard(do func(context.Context, *card.Card) error) error {
-	m, err := card.Open(card.Config{Module: p.Path})
+	m, err := card.Open(card.Config{Module: p.Path, InitArgs: p.InitArgs})
 	if err != nil {
 		return err
 	}
 	ctx := context.Background()
-	c, err := m.Card(ctx, card.Selector{Serial: p.Serial})
+	c, err := m.Card(ctx, card.Selector{Serial: p.Serial, Label: p.label})
 	if err == nil {
 		// Keys may want the PIN for each signature.
 		c.PromptWith(func(context.Context, card.Prompt) ([]byte, error) { return bytes.Clone(p.PIN), nil })

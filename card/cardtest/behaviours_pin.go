@@ -3,19 +3,19 @@
 package cardtest
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
 
-// PINs, the lock and what opens it. Each begins with all tries.
+// PINs and who may set them. Each begins with all tries, and ends with them.
 func pinBehaviours() []behaviour {
 	return []behaviour{
 		{"wrong-pin", "§5.6 C_Login", destructive, func(p *probe) error {
 			return errors.Join(p.wrong(cryptoki.PINIncorrect), p.right())
 		}},
-		{"wrong-pin-is-told", "§3.2 CKF_USER_PIN_COUNT_LOW", destructive, func(p *probe) error {
+		{"wrong-pin-is-told", "§3.2 CKF_USER_PIN_COUNT_LOW", destructive | pinFlags, func(p *probe) error {
 			if err := p.wrong(cryptoki.PINIncorrect); err != nil {
 				return err
 			}
@@ -28,14 +28,35 @@ func pinBehaviours() []behaviour {
 			return p.flags(cryptoki.FlagUserPINCountLow|cryptoki.FlagUserPINFinalTry|cryptoki.FlagUserPINLocked, false)
 		}},
 		{"short-pin-costs-no-try", "§5.5 C_SetPIN", destructive, func(p *probe) error {
-			s, err := p.user()
+			info, err := p.lib.TokenInfo(p.slot)
+			if err != nil || info.MinPIN < 2 { // then no PIN is too short
+				return err
+			}
+			return p.outOfRange(bytes.Repeat([]byte("1"), info.MinPIN-1))
+		}},
+		{"long-pin-costs-no-try", "§5.5 C_SetPIN", destructive, func(p *probe) error {
+			info, err := p.lib.TokenInfo(p.slot)
+			if err != nil || info.MaxPIN == 0 { // then none is too long
+				return err
+			}
+			return p.outOfRange(bytes.Repeat([]byte("1"), info.MaxPIN+1))
+		}},
+		{"set-pin-in-a-read-only-session", "§5.5 C_SetPIN", destructive, func(p *probe) error {
+			s, err := p.sessionOf(cryptoki.FlagSerialSession)
 			if err != nil {
 				return err
 			}
-			if err := is(p.lib.SetPIN(s, p.PIN, []byte("1")), cryptoki.PINLenRange, cryptoki.PINInvalid); err != nil {
+			if err := p.lib.Login(s, cryptoki.UserNormal, p.PIN); err != nil {
 				return err
 			}
-			return p.flags(cryptoki.FlagUserPINCountLow|cryptoki.FlagUserPINFinalTry|cryptoki.FlagUserPINLocked, false)
+			return is(p.lib.SetPIN(s, p.PIN, p.PIN), cryptoki.SessionReadOnly)
+		}},
+		{"set-pin-where-nobody-is-in", "§5.5 C_SetPIN", destructive | publicPIN, func(p *probe) error {
+			s, err := p.session()
+			if err != nil {
+				return err
+			}
+			return errors.Join(p.lib.SetPIN(s, p.PIN, p.PIN), p.right())
 		}},
 		{"set-pin-wrong", "§5.5 C_SetPIN", destructive, func(p *probe) error {
 			s, err := p.user()
@@ -63,31 +84,6 @@ func pinBehaviours() []behaviour {
 			}
 			return p.lib.SetPIN(s, next, p.PIN)
 		}},
-		{"final-try-is-told", "§3.2 CKF_USER_PIN_FINAL_TRY", destructive, func(p *probe) error {
-			last, err := p.lock()
-			if err == nil {
-				err = holds(last&cryptoki.FlagUserPINFinalTry != 0, "the flags before the last try were 0x%X", last)
-			}
-			return errors.Join(err, p.unlock())
-		}},
-		{"wrong-pins-lock", "§3.2 CKF_USER_PIN_LOCKED", destructive, func(p *probe) error {
-			_, err := p.lock()
-			return errors.Join(err, p.unlock())
-		}},
-		{"locked-to-the-right-pin", "§5.6 C_Login, CKR_PIN_LOCKED", destructive, func(p *probe) error {
-			_, err := p.lock()
-			if err == nil {
-				var s cryptoki.Session
-				if s, err = p.session(); err == nil {
-					err = is(p.lib.Login(s, cryptoki.UserNormal, p.PIN), cryptoki.PINLocked)
-				}
-			}
-			return errors.Join(err, p.unlock())
-		}},
-		{"unlocked-by-the-so", "§5.5 C_InitPIN", destructive, func(p *probe) error {
-			_, err := p.lock()
-			return errors.Join(err, p.unlock(), p.flags(cryptoki.FlagUserPINLocked, false), p.right())
-		}},
 		{"init-pin-is-the-so's", "§5.5 C_InitPIN", destructive, func(p *probe) error {
 			s, err := p.user()
 			if err != nil {
@@ -95,49 +91,21 @@ func pinBehaviours() []behaviour {
 			}
 			return is(p.lib.InitPIN(s, p.PIN), cryptoki.UserNotLoggedIn)
 		}},
-		{"so-beside-the-user", "§5.6 C_Login", destructive, func(p *probe) error {
-			s, err := p.user()
-			if err != nil {
-				return err
-			}
-			return is(p.lib.Login(s, cryptoki.UserSO, p.SOPIN), cryptoki.UserAnotherAlreadyLoggedIn)
-		}},
-		{"so-beside-a-read-only-session", "§5.6 C_Login", destructive, func(p *probe) error {
-			if _, err := p.sessionOf(cryptoki.FlagSerialSession); err != nil {
-				return err
-			}
-			s, err := p.session()
-			if err != nil {
-				return err
-			}
-			return is(p.lib.Login(s, cryptoki.UserSO, p.SOPIN), cryptoki.SessionReadOnlyExists)
-		}},
-		{"read-only-session-beside-the-so", "§5.6 C_OpenSession", destructive, func(p *probe) error {
-			s, err := p.session()
-			if err != nil {
-				return err
-			}
-			if err := p.lib.Login(s, cryptoki.UserSO, p.SOPIN); err != nil {
-				return err
-			}
-			_, err = p.sessionOf(cryptoki.FlagSerialSession)
-			return is(err, cryptoki.SessionReadWriteSOExists)
-		}},
-		{"so-sees-no-private-keys", "§5.6 session states", destructive, func(p *probe) error {
-			s, err := p.session()
-			if err != nil {
-				return err
-			}
-			if err := p.lib.Login(s, cryptoki.UserSO, p.SOPIN); err != nil {
-				return err
-			}
-			keys, err := p.privateKeys(s)
-			if err != nil {
-				return err
-			}
-			return holds(len(keys) == 0, "%d private keys", len(keys))
-		}},
 	}
+}
+
+// outOfRange has a PIN of a wrong length refused, at no cost.
+func (p *probe) outOfRange(next []byte) error {
+	s, err := p.user()
+	if err != nil {
+		return err
+	}
+	if err := is(p.lib.SetPIN(s, p.PIN, next), cryptoki.PINLenRange, cryptoki.PINInvalid); err != nil {
+		// A module that took it gets the old one back.
+		_ = p.lib.SetPIN(s, next, p.PIN)
+		return err
+	}
+	return p.flags(cryptoki.FlagUserPINCountLow|cryptoki.FlagUserPINFinalTry|cryptoki.FlagUserPINLocked, false)
 }
 
 // not is a PIN of the same form that isn't this one.
@@ -151,13 +119,16 @@ func (p *probe) not(pin []byte) []byte {
 	return other
 }
 
-// wrong shows a wrong PIN in a session of its own.
-func (p *probe) wrong(codes ...uint) error {
+// wrong shows a wrong PIN.
+func (p *probe) wrong(codes ...uint) error { return is(p.try(p.not(p.PIN)), codes...) }
+
+// try shows a PIN in a session of its own.
+func (p *probe) try(pin []byte) error {
 	s, err := p.session()
 	if err != nil {
 		return err
 	}
-	return is(p.lib.Login(s, cryptoki.UserNormal, p.not(p.PIN)), codes...)
+	return p.lib.Login(s, cryptoki.UserNormal, pin)
 }
 
 // right shows the PIN, which makes all tries good.
@@ -175,39 +146,4 @@ func (p *probe) flags(some uint, want bool) error {
 		return err
 	}
 	return holds((info.Flags&some != 0) == want, "flags 0x%X", info.Flags)
-}
-
-// lock shows wrong PINs until the card says that it is locked, and gives the
-// flags before the last.
-func (p *probe) lock() (before uint, err error) {
-	const most = 16
-	for range most {
-		info, err := p.lib.TokenInfo(p.slot)
-		if err != nil {
-			return 0, err
-		}
-		if info.Flags&cryptoki.FlagUserPINLocked != 0 {
-			return before, nil
-		}
-		before = info.Flags
-		if err := p.wrong(cryptoki.PINIncorrect, cryptoki.PINLocked); err != nil {
-			return 0, err
-		}
-	}
-	return 0, fmt.Errorf("%d wrong PINs, and no CKF_USER_PIN_LOCKED", most)
-}
-
-// unlock makes the PIN what it was.
-func (p *probe) unlock() error {
-	p.rest()
-	s, err := p.session()
-	if err != nil {
-		return err
-	}
-	if err := p.lib.Login(s, cryptoki.UserSO, p.SOPIN); err != nil {
-		return err
-	}
-	err = p.lib.InitPIN(s, p.PIN)
-	p.rest()
-	return err
 }

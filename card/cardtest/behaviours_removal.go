@@ -3,17 +3,25 @@
 package cardtest
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/wardkey-sdk/wardkey/card"
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
 
+// isGone says whether a session answers that its card is out, or was.
+func isGone(err error, or ...uint) error {
+	return is(err, append(or, cryptoki.DeviceRemoved, cryptoki.SessionHandleInvalid, cryptoki.SessionClosed, cryptoki.TokenNotPresent)...)
+}
+
 // A card that is pulled, and one that is put back.
 func removalBehaviours() []behaviour {
-	gone := []uint{cryptoki.DeviceRemoved, cryptoki.SessionHandleInvalid, cryptoki.SessionClosed, cryptoki.TokenNotPresent}
 	return []behaviour{
 		{"pulled-token-info", "§5.5 C_GetTokenInfo", removal, func(p *probe) error {
 			return p.away(func(cryptoki.Session) error {
@@ -27,11 +35,11 @@ func removalBehaviours() []behaviour {
 		{"pulled-session", "§5.1 CKR_DEVICE_REMOVED", removal, func(p *probe) error {
 			return p.away(func(s cryptoki.Session) error {
 				_, err := p.lib.SessionState(s)
-				return is(err, gone...)
+				return isGone(err)
 			})
 		}},
 		{"pulled-is-no-wrong-pin", "§5.6 C_Login", removal, func(p *probe) error {
-			return p.away(func(s cryptoki.Session) error { return is(p.lib.Login(s, cryptoki.UserNormal, p.PIN), gone...) })
+			return p.away(func(s cryptoki.Session) error { return isGone(p.lib.Login(s, cryptoki.UserNormal, p.PIN)) })
 		}},
 		{"pulled-open-session", "§5.6 C_OpenSession", removal, func(p *probe) error {
 			return p.away(func(cryptoki.Session) error {
@@ -49,7 +57,7 @@ func removalBehaviours() []behaviour {
 			}
 			return p.awayFrom(s, func(s cryptoki.Session) error {
 				_, err := p.lib.Sign(s, make([]byte, 32))
-				return is(err, gone...)
+				return isGone(err)
 			})
 		}},
 		{"put-back-old-session", "§5.6 session handles", removal, func(p *probe) error {
@@ -61,7 +69,7 @@ func removalBehaviours() []behaviour {
 				return err
 			}
 			_, err = p.lib.SessionState(s)
-			return is(err, gone...)
+			return isGone(err)
 		}},
 		{"put-back-logged-out", "§5.6 C_Login", removal, func(p *probe) error {
 			if err := p.away(func(cryptoki.Session) error { return nil }); err != nil {
@@ -79,17 +87,23 @@ func removalBehaviours() []behaviour {
 			}
 			return p.sign(s, m, key)
 		}},
-		{"pulled-event", "§5.5 C_WaitForSlotEvent", removal, func(p *probe) error {
-			if err := p.drain(); err != nil {
-				return err
-			}
-			slot := p.slot
-			return p.away(func(cryptoki.Session) error {
-				got, err := p.lib.WaitForSlotEvent(false)
-				if err != nil {
-					return err
-				}
-				return holds(got == slot, "slot %d instead of %d", got, slot)
+		{"pulled-before-the-pin", "§5.6 C_Login", removal | destructive, func(p *probe) error {
+			return p.interrupted(func(s cryptoki.Session) error {
+				return isGone(p.lib.Login(s, cryptoki.UserNormal, p.not(p.PIN)))
+			}, nil)
+		}},
+		{"put-back-before-the-pin", "§5.6 C_Login", removal | destructive, func(p *probe) error {
+			return p.interrupted(nil, func(s cryptoki.Session) error {
+				return isGone(p.lib.Login(s, cryptoki.UserNormal, p.not(p.PIN)))
+			})
+		}},
+		{"pulled-while-others-sign", "§5.11 C_Sign", removal, (*probe).pulledAmong},
+		{"pulled-during-a-prompt", "§5.6; a Prompter of package card", removal, func(p *probe) error {
+			return p.withCard(func(ctx context.Context, c *card.Card) error { return p.prompted(ctx, c, p.Remove, p.Insert) })
+		}},
+		{"put-back-during-a-prompt", "§5.6; a Prompter of package card", removal, func(p *probe) error {
+			return p.withCard(func(ctx context.Context, c *card.Card) error {
+				return p.prompted(ctx, c, func() error { return errors.Join(p.Remove(), p.Insert(), eventually(p.find)) }, func() error { return nil })
 			})
 		}},
 		{"same-key-again", "§5.6; a Key of package card", removal, func(p *probe) error { return p.withCard(p.again) }},
@@ -102,25 +116,107 @@ func (p *probe) away(do func(cryptoki.Session) error) error {
 	if err != nil {
 		return err
 	}
-	return p.awayFrom(s, do)
+	return p.awayFrom(s, func(s cryptoki.Session) error { return eventually(func() error { return do(s) }) })
 }
 
+// awayFrom runs do once, at once: the module need not have noticed yet that the
+// card is out.
 func (p *probe) awayFrom(s cryptoki.Session, do func(cryptoki.Session) error) error {
 	if err := p.Remove(); err != nil {
 		return err
 	}
 	err := do(s)
-	return errors.Join(err, p.Insert(), p.find())
+	return errors.Join(err, p.Insert(), eventually(p.find))
 }
 
-// drain takes the events of before.
-func (p *probe) drain() error {
-	for range 64 {
-		if _, err := p.lib.WaitForSlotEvent(false); err != nil {
-			return is(err, noEvent)
-		}
+// interrupted is a person who is about to type the PIN when the card leaves:
+// out runs while it is out, back when it is in again. Neither costs a try.
+func (p *probe) interrupted(out, back func(cryptoki.Session) error) error {
+	s, err := p.session()
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("events without end")
+	err = p.awayFrom(s, func(s cryptoki.Session) error {
+		if out != nil {
+			return out(s)
+		}
+		return nil
+	})
+	if err == nil && back != nil {
+		err = back(s)
+	}
+	const users = cryptoki.FlagUserPINCountLow | cryptoki.FlagUserPINFinalTry | cryptoki.FlagUserPINLocked
+	err = errors.Join(err, p.flags(users, false))
+	p.rest()
+	return errors.Join(err, p.right())
+}
+
+// pulledAmong pulls the card while several sessions sign: each signature is
+// whole, or the card was gone.
+func (p *probe) pulledAmong() error {
+	first, key, m, err := p.signer()
+	if err != nil {
+		return err
+	}
+	public, err := p.publicOf(first, key)
+	if err != nil {
+		return err
+	}
+	const threads = 4
+	sessions, err := p.several(threads)
+	if err != nil {
+		return err
+	}
+	stop, ended := context.WithTimeout(context.Background(), enough)
+	defer ended()
+	var all, begun sync.WaitGroup
+	failed := make(chan error, threads)
+	begun.Add(threads)
+	for _, s := range sessions {
+		all.Go(func() {
+			err := p.signRaw(s, m, key, public)
+			begun.Done()
+			for err == nil && stop.Err() == nil {
+				err = p.signRaw(s, m, key, public)
+			}
+			failed <- isGone(err, cryptoki.KeyHandleInvalid, cryptoki.ObjectHandleInvalid, cryptoki.UserNotLoggedIn)
+		})
+	}
+	begun.Wait()
+	if err = p.Remove(); err != nil {
+		ended()
+	}
+	all.Wait()
+	close(failed)
+	for one := range failed {
+		err = errors.Join(err, one)
+	}
+	return errors.Join(err, p.Insert(), eventually(p.find))
+}
+
+// prompted has something happen to the card while its holder is asked for the
+// PIN, which after mends. What was asked for fails as removed, or is done after
+// all: the PIN was never wrong.
+func (p *probe) prompted(ctx context.Context, c *card.Card, happen, after func() error) error {
+	keys, err := c.Keys(ctx)
+	if err != nil || len(keys) == 0 {
+		return errors.Join(err, holds(len(keys) > 0, "no key"))
+	}
+	var happened error
+	asked := 0
+	c.PromptWith(func(context.Context, card.Prompt) ([]byte, error) {
+		if asked++; asked == 1 {
+			happened = happen()
+		}
+		return bytes.Clone(p.PIN), nil
+	})
+	digest := sha256.Sum256([]byte("what is signed"))
+	_, err = keys[0].SignContext(ctx, digest[:], crypto.SHA256)
+	happened = errors.Join(happened, holds(asked > 0, "nobody was asked for the PIN"), after(), eventually(p.find))
+	if err != nil && !errors.Is(err, card.ErrRemoved) {
+		return errors.Join(happened, fmt.Errorf("%w instead of %w", err, card.ErrRemoved))
+	}
+	return errors.Join(happened, c.Login(ctx, p.PIN, card.LoginOptions{}), c.Logout(ctx))
 }
 
 // again has one Key sign before and after the card was out.
@@ -134,15 +230,17 @@ func (p *probe) again(ctx context.Context, c *card.Card) error {
 	if err := p.Remove(); err != nil {
 		return err
 	}
-	_, out := c.Keys(ctx)
-	if err := p.Insert(); err != nil {
+	out := eventually(func() error {
+		if _, err := c.Keys(ctx); !errors.Is(err, card.ErrRemoved) {
+			return fmt.Errorf("%v instead of %w", err, card.ErrRemoved)
+		}
+		return nil
+	})
+	if err := errors.Join(out, p.Insert(), eventually(p.find)); err != nil {
 		return err
-	}
-	if !errors.Is(out, card.ErrRemoved) {
-		return fmt.Errorf("%v instead of %w", out, card.ErrRemoved)
 	}
 	if err := c.Login(ctx, p.PIN, card.LoginOptions{}); err != nil {
 		return err
 	}
-	return errors.Join(verifies(ctx, c), c.Logout(ctx), p.find())
+	return errors.Join(verifies(ctx, c), c.Logout(ctx))
 }

@@ -48,19 +48,11 @@ func handshake(ctx context.Context, key *card.Key, version uint16) error {
 	if err != nil {
 		return err
 	}
-	issue := func(public crypto.PublicKey) ([]byte, error) {
-		template := &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cardtest"},
-			NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<31, 0),
-			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		}
-		return x509.CreateCertificate(rand.Reader, template, template, public, server)
-	}
-	own, err := issue(&server.PublicKey)
+	own, err := certificate(&server.PublicKey, server)
 	if err != nil {
 		return err
 	}
-	client, err := issue(key.Public())
+	client, err := certificate(key.Public(), server)
 	if err != nil {
 		return err
 	}
@@ -93,4 +85,14 @@ func handshake(ctx context.Context, key *card.Key, version uint16) error {
 		return fmt.Errorf("key %x: %w", key.ID(), err)
 	}
 	return nil
+}
+
+// certificate is one for a key, by an issuer that lives as long as the test.
+func certificate(public crypto.PublicKey, issuer crypto.Signer) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cardtest"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<31, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	return x509.CreateCertificate(rand.Reader, template, template, public, issuer)
 }

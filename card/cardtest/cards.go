@@ -189,6 +189,22 @@ func (t *Tray) Damage(serial string) error {
 	return os.WriteFile(filepath.Join(t.cardDir(serial), "tries"), nil, 0o600)
 }
 
+// Unlock makes all tries of both PINs of a card good again, as its issuer may do at
+// a desk of its own. The PINs stay what they are, and a lock that a wrapped module
+// keeps itself stays too.
+func (t *Tray) Unlock(serial string) error {
+	file, err := os.OpenFile(filepath.Join(t.cardDir(serial), "tries"), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("cardtest: no card %q: %w", serial, err)
+	}
+	defer file.Close()
+	if err := lockFile(file); err != nil {
+		return err
+	}
+	_, err = file.WriteAt([]byte("0 0\n"), 0)
+	return errors.Join(err, unlockFile(file))
+}
+
 // Cards are all cards of the tray, by serial.
 func (t *Tray) Cards() ([]Card, error) {
 	var cards []Card

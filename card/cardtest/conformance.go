@@ -3,12 +3,9 @@
 package cardtest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
-
-	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
 
 // Module is a PKCS#11 module that is held to the standard, and a card in one of
@@ -16,21 +13,80 @@ import (
 // pair, logged out, and used by nobody else meanwhile.
 type Module struct {
 	Path, Serial string
-	PIN, SOPIN   []byte
+	PIN          []byte
 	// InitArgs is what C_Initialize takes as reserved argument; empty is NULL. NSS's
 	// softokn needs one.
 	InitArgs string
+
+	// SOPIN is the security officer's PIN. nil: the card has no officer that PKCS#11
+	// reaches, and nothing of it is asked.
+	SOPIN []byte
+	// PUK opens a locked PIN by C_SetPIN where nobody is logged in, as with OpenSC.
+	// nil: the card has no such dialect, and nothing of it is asked.
+	PUK []byte
+	// Unlock makes the PIN's tries good again by other means than PKCS#11, the PIN
+	// itself unchanged: a card management system, say. Default: the security
+	// officer or the PUK. With none of the three the PIN is never locked.
+	Unlock func() error
+
 	// Destructive allows what changes the card: wrong PINs up to the lock, new
-	// PINs, a key pair made and deleted. What goes well ends with PIN set again; a
-	// module that fails in the middle may leave a locked card. It needs SOPIN.
+	// PINs, key pairs and certificates made and deleted. What goes well ends with
+	// PIN set again; a module that fails in the middle may leave a locked card.
 	Destructive bool
 	// Remove and Insert pull the card and put it back, by a robot or a person who
 	// is told to. Without both, nothing about removal is asked.
 	Remove, Insert func() error
+	// InsertOther puts another card into the reader that Remove emptied: one that
+	// is ready too, with the same label and another serial. Without it, nothing
+	// about swapped cards is asked.
+	InsertOther func() error
+
+	// Lacks are parts of the standard that a card may be without, and this one is,
+	// and why. One behaviour of each is asked all the same, and fails if the module
+	// has it.
+	Lacks map[Feature]string
 	// Departures are the behaviours, by name, in which the module is known to
 	// differ, and why that is accepted. One that the module has after all fails, so
 	// that the list stays true.
 	Departures map[string]string
+}
+
+// Feature is a part of PKCS#11 that a card may be without.
+type Feature string
+
+// The features.
+const (
+	// Writing: key pairs and certificates are made through PKCS#11.
+	Writing Feature = "writing"
+	// AlwaysAuthenticate: a key may want the PIN for each signature (§4.9
+	// CKA_ALWAYS_AUTHENTICATE, §5.6 CKU_CONTEXT_SPECIFIC).
+	AlwaysAuthenticate Feature = "always-authenticate"
+	// SlotEvents: C_WaitForSlotEvent tells of insertions and removals (§5.5 lets a
+	// module answer CKR_FUNCTION_NOT_SUPPORTED to any function).
+	SlotEvents Feature = "slot-events"
+	// PINFlags: CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY and the officer's
+	// tell of the tries (§3.2 lets a card keep them to itself).
+	PINFlags Feature = "pin-flags"
+	// Locking: wrong PINs lock the PIN. A card does that; software needn't.
+	Locking Feature = "locking"
+)
+
+// bit is what the behaviours of a feature need, and witness the one that shows
+// whether the module has it; 0 and "" for a feature that isn't there.
+func (f Feature) bit() (bit int, witness string) {
+	switch f {
+	case Writing:
+		return writing, "key-pair-made"
+	case AlwaysAuthenticate:
+		return contextLogin, "always-authenticate-signs"
+	case SlotEvents:
+		return slotEvents, "no-event-without-cause"
+	case PINFlags:
+		return pinFlags, "wrong-pin-is-told"
+	case Locking:
+		return locking, "wrong-pins-lock"
+	}
+	return 0, ""
 }
 
 // Outcome is how a behaviour was found.
@@ -41,7 +97,7 @@ const (
 	Passed   Outcome = iota + 1
 	Failed           // the module differs, or is declared to and doesn't
 	Departed         // it differs as declared
-	NotAsked         // Module doesn't allow what it needs
+	NotAsked         // Module doesn't allow what it needs, or lacks it
 )
 
 // String is the outcome's name.
@@ -57,41 +113,22 @@ type Result struct {
 	Name    string // stable: what Departures is keyed by
 	Clause  string // of PKCS#11 v2.40, or of what stands on it
 	Outcome Outcome
-	Detail  string // what was different, or why it is accepted
-}
-
-// what a behaviour needs.
-const (
-	destructive = 1 << iota
-	removal
-)
-
-// behaviour is one thing that a card does.
-type behaviour struct {
-	name, clause string
-	needs        int
-	run          func(*probe) error
+	Detail  string // what was different, why it is accepted, or why it wasn't asked
 }
 
 // TestModule holds a module to what PKCS#11 says of a card: each behaviour is a
-// subtest of its name, and a failure says the clause. What Module doesn't allow,
-// and the departures it declares, are logged.
+// subtest of its name, and a failure says the clause. What isn't asked, and the
+// departures that Module declares, are logged with their reasons.
 func TestModule(t *testing.T, m Module) {
 	t.Helper()
-	all := behaviours()
-	for name := range m.Departures {
-		if !slices.ContainsFunc(all, func(b behaviour) bool { return b.name == name }) {
-			t.Errorf("no behaviour has the name %s that is declared", name)
-		}
-	}
 	p, err := newProbe(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.end()
-	for _, b := range all {
-		if !m.allows(b) {
-			t.Logf("not asked: %s (%s)", b.name, b.clause)
+	for _, b := range behaviours() {
+		if why := p.missing(b); why != "" {
+			t.Logf("not asked: %s (%s): %s", b.name, b.clause, why)
 			continue
 		}
 		t.Run(b.name, func(t *testing.T) {
@@ -107,8 +144,8 @@ func TestModule(t *testing.T, m Module) {
 }
 
 // Check is TestModule without a test: each is called with every result, in a
-// fixed order, as it is found. The error is for a module that can't be loaded, or
-// doesn't show the card.
+// fixed order, as it is found. The error is for a module that can't be loaded or
+// doesn't show the card, and for a name in Lacks or Departures that nothing has.
 func Check(m Module, each func(Result)) error {
 	p, err := newProbe(m)
 	if err != nil {
@@ -116,8 +153,8 @@ func Check(m Module, each func(Result)) error {
 	}
 	defer p.end()
 	for _, b := range behaviours() {
-		if !m.allows(b) {
-			each(Result{b.name, b.clause, NotAsked, ""})
+		if why := p.missing(b); why != "" {
+			each(Result{b.name, b.clause, NotAsked, why})
 			continue
 		}
 		each(p.check(b))
@@ -125,140 +162,68 @@ func Check(m Module, each func(Result)) error {
 	return nil
 }
 
-func (m Module) allows(b behaviour) bool {
-	return (b.needs&destructive == 0 || m.Destructive) && (b.needs&removal == 0 || m.Remove != nil && m.Insert != nil)
-}
-
-// probe is the module under test.
-type probe struct {
-	Module
-	lib      *cryptoki.Lib
-	adopted  bool
-	slot     uint
-	sessions []cryptoki.Session
-}
-
-func newProbe(m Module) (*probe, error) {
-	lib, err := cryptoki.Open(m.Path)
-	if err != nil {
-		return nil, err
-	}
-	p := &probe{Module: m, lib: lib}
-	switch err := lib.Initialize(m.InitArgs); codeOf(err) {
-	case cryptoki.OK:
-		if err != nil {
-			return nil, err
-		}
-	case cryptoki.CryptokiAlreadyInitialized:
-		p.adopted = true
-	default:
-		return nil, err
-	}
-	if err := p.find(); err != nil {
-		p.end()
-		return nil, err
-	}
-	return p, nil
-}
-
-// find is where the card is.
-func (p *probe) find() error {
-	slots, err := p.lib.SlotList(true)
-	if err != nil {
-		return err
-	}
-	for _, slot := range slots {
-		if info, err := p.lib.TokenInfo(slot); err == nil && info.Serial == p.Serial {
-			p.slot = slot
-			return nil
-		}
-	}
-	return fmt.Errorf("cardtest: no card %s in the module's readers", p.Serial)
-}
-
-func (p *probe) end() {
-	p.rest()
-	if !p.adopted {
-		_ = p.lib.Finalize()
-	}
-}
-
-// rest ends every session, which logs out.
-func (p *probe) rest() {
-	for _, s := range p.sessions {
-		_ = p.lib.Logout(s)
-	}
-	for _, s := range p.sessions {
-		_ = p.lib.CloseSession(s)
-	}
-	p.sessions = nil
-}
-
-func (p *probe) check(b behaviour) Result {
-	err := b.run(p)
-	p.rest()
-	r := Result{Name: b.name, Clause: b.clause, Outcome: Passed}
-	why, declared := p.Departures[b.name]
-	switch {
-	case declared && err == nil:
-		r.Outcome, r.Detail = Failed, "declared as a departure, and the module does it"
-	case declared:
-		r.Outcome, r.Detail = Departed, why
-	case err != nil:
-		r.Outcome, r.Detail = Failed, err.Error()
-	}
-	return r
-}
-
-// session opens one that ends with the behaviour.
-func (p *probe) session() (cryptoki.Session, error) {
-	return p.sessionOf(cryptoki.FlagSerialSession | cryptoki.FlagRWSession)
-}
-
-func (p *probe) sessionOf(flags uint) (cryptoki.Session, error) {
-	s, err := p.lib.OpenSession(p.slot, flags)
-	if err == nil {
-		p.sessions = append(p.sessions, s)
-	}
-	return s, err
-}
-
-// user is a session that is logged in.
-func (p *probe) user() (cryptoki.Session, error) {
-	s, err := p.session()
-	if err != nil {
-		return 0, err
-	}
-	return s, p.lib.Login(s, cryptoki.UserNormal, p.PIN)
-}
-
-func codeOf(err error) uint {
-	var e *cryptoki.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return cryptoki.OK
-}
-
-// is says whether the module answered one of some return values.
-func is(err error, codes ...uint) error {
-	if e := (*cryptoki.Error)(nil); errors.As(err, &e) && slices.Contains(codes, e.Code) {
-		return nil
-	}
+// Behaviours are the names of all behaviours, in the order in which they are
+// asked.
+func Behaviours() []string {
 	var names []string
-	for _, c := range codes {
-		names = append(names, cryptoki.Name(c))
+	for _, b := range behaviours() {
+		names = append(names, b.name)
 	}
-	if err == nil {
-		return fmt.Errorf("CKR_OK instead of %v", names)
-	}
-	return fmt.Errorf("%w instead of %v", err, names)
+	return names
 }
 
-// holds is an error with a text unless ok.
-func holds(ok bool, format string, args ...any) error {
-	if ok {
-		return nil
+// declared says whether all that Module declares exists.
+func (m Module) declared() error {
+	names := Behaviours()
+	for name := range m.Departures {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("cardtest: no behaviour has the name %s that is declared a departure", name)
+		}
 	}
-	return fmt.Errorf(format, args...)
+	for f := range m.Lacks {
+		if bit, _ := f.bit(); bit == 0 {
+			return fmt.Errorf("cardtest: no feature has the name %s that is declared lacking", f)
+		}
+	}
+	return nil
+}
+
+// missing is why a behaviour isn't asked of the module; "" if it is.
+func (p *probe) missing(b behaviour) string {
+	for feature, why := range p.Lacks {
+		if bit, witness := feature.bit(); b.needs&bit != 0 && b.name != witness {
+			return fmt.Sprintf("lacks %s: %s", feature, why)
+		}
+	}
+	for _, need := range []struct {
+		bit  int
+		met  bool
+		what string
+	}{
+		{destructive, p.Destructive, "it changes the card, which Destructive allows"},
+		{officer, p.SOPIN != nil, "no SOPIN"},
+		{puk, p.PUK != nil, "no PUK"},
+		{publicPIN, p.PUK == nil, "C_SetPIN takes the PUK there"},
+		{unlocking, p.Unlock != nil || p.SOPIN != nil || p.PUK != nil, "no SOPIN, PUK or Unlock to open the card again"},
+		{removal, p.Remove != nil && p.Insert != nil, "no Remove and Insert"},
+		{swap, p.InsertOther != nil, "no InsertOther"},
+		{finalize, !p.adopted, "another part of this process initialised the module"},
+	} {
+		if b.needs&need.bit != 0 && !need.met {
+			return need.what
+		}
+	}
+	return ""
+}
+
+// expected is why a behaviour is known to differ: it is a departure, or the
+// witness of a feature that the module lacks.
+func (m Module) expected(name string) (why string, declared bool) {
+	for feature, why := range m.Lacks {
+		if _, witness := feature.bit(); name == witness {
+			return fmt.Sprintf("lacks %s: %s", feature, why), true
+		}
+	}
+	why, declared = m.Departures[name]
+	return why, declared
 }

@@ -5,9 +5,7 @@
 package cardtest_test
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -19,11 +17,13 @@ import (
 
 func TestConformanceOfTheVirtualCard(t *testing.T) {
 	tray := cardtest.New(t, cardtest.Config{})
-	serial := ready(t, tray, 0)
+	serial, other := ready(t, tray, 0), ready(t, tray, 1)
+	require.NoError(t, tray.Remove(1))
 	m := cardtest.Module{
 		Path: tray.Module(), Serial: serial, PIN: goodPIN, SOPIN: soPIN, Destructive: true,
-		Remove: func() error { return tray.Remove(0) },
-		Insert: func() error { return tray.Insert(0, serial) },
+		Remove:      func() error { return tray.Remove(0) },
+		Insert:      func() error { return tray.Insert(0, serial) },
+		InsertOther: func() error { return tray.Insert(0, other) },
 	}
 	cardtest.TestModule(t, m)
 
@@ -47,32 +47,55 @@ func TestConformanceOfTheVirtualCard(t *testing.T) {
 
 // Bare SoftHSM is no card, and this says in what.
 func TestConformanceOfBareSoftHSM(t *testing.T) {
-	path, err := filepath.EvalSymlinks(need.Tool(t, "softhsm"))
-	require.NoError(t, err)
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "tokens"), 0o700))
-	conf := filepath.Join(dir, "softhsm2.conf")
-	require.NoError(t, os.WriteFile(conf, []byte("directories.tokendir = "+dir+"/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600))
-	t.Setenv("SOFTHSM2_CONF", conf)
-	raw := pkcs11.New(path)
-	require.NoError(t, raw.Initialize())
-	defer func() { require.NoError(t, raw.Finalize()) }()
-	slots, err := raw.GetSlotList(false)
-	require.NoError(t, err)
-	require.NoError(t, raw.InitToken(slots[0], string(soPIN), "bare"))
-	info, err := raw.GetTokenInfo(slots[0])
-	require.NoError(t, err)
-	personalise(t, raw, slots[0])
+	w := inSoftHSM(t, "bare")
 	cardtest.TestModule(t, cardtest.Module{
-		Path: path, Serial: info.SerialNumber, PIN: goodPIN, SOPIN: soPIN, Destructive: true,
-		Departures: map[string]string{
-			"logout-without-login":    "it lets everybody log out",
-			"final-try-is-told":       "it never locks (SoftHSMv2 issue 399)",
-			"wrong-pins-lock":         "it never locks",
-			"locked-to-the-right-pin": "it never locks",
-			"unlocked-by-the-so":      "it never locks",
-		},
+		Path: w.Module, Serial: serialIn(t, w, "bare"), PIN: goodPIN, SOPIN: soPIN, Destructive: true,
+		Lacks:      map[cardtest.Feature]string{cardtest.Locking: "it counts nothing (SoftHSMv2 issue 399)"},
+		Departures: map[string]string{"logout-without-login": "it lets everybody log out"},
 	})
+}
+
+// What is declared is held against the module too.
+func TestDeclarations(t *testing.T) {
+	tray := cardtest.New(t, cardtest.Config{})
+	m := cardtest.Module{Path: tray.Module(), Serial: ready(t, tray, 0), PIN: goodPIN, SOPIN: soPIN, Destructive: true}
+	outcomes := func(m cardtest.Module) map[string]cardtest.Outcome {
+		all := map[string]cardtest.Outcome{}
+		require.NoError(t, cardtest.Check(m, func(r cardtest.Result) { all[r.Name] = r.Outcome }))
+		return all
+	}
+	lacking := m
+	lacking.Lacks = map[cardtest.Feature]string{cardtest.Locking: "to see that this is not believed"}
+	all := outcomes(lacking)
+	require.Equal(t, cardtest.Failed, all["wrong-pins-lock"], "the virtual card locks")
+	require.Equal(t, cardtest.NotAsked, all["parallel-wrong-pins"])
+	require.Equal(t, cardtest.NotAsked, all["pulled-event"], "nobody pulls the card")
+	require.Equal(t, cardtest.NotAsked, all["unlocked-by-the-puk"], "it has none")
+
+	// Without SO PIN and PUK the card is never locked, unless somebody opens it.
+	bare := m
+	bare.SOPIN = nil
+	all = outcomes(bare)
+	require.Equal(t, cardtest.NotAsked, all["wrong-pins-lock"])
+	require.Equal(t, cardtest.NotAsked, all["so-beside-the-user"])
+	require.Equal(t, cardtest.Passed, all["wrong-pin"])
+	bare.Unlock = func() error { return tray.Unlock(bare.Serial) }
+	all = outcomes(bare)
+	require.Equal(t, cardtest.Passed, all["wrong-pins-lock"])
+	require.Equal(t, cardtest.NotAsked, all["unlocked-by-the-so"])
+
+	require.NoError(t, tray.Behave(0, cardtest.Behaviour{PUK: true}))
+	m.SOPIN, m.PUK = nil, soPIN
+	all = outcomes(m)
+	require.Equal(t, cardtest.Passed, all["unlocked-by-the-puk"])
+	require.Equal(t, cardtest.Passed, all["wrong-puk"])
+	require.Equal(t, cardtest.NotAsked, all["set-pin-where-nobody-is-in"])
+
+	m.Departures = map[string]string{"no-such-behaviour": "x"}
+	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "no-such-behaviour")
+	m.Departures, m.Lacks = nil, map[cardtest.Feature]string{"wings": "x"}
+	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "wings")
+	require.Len(t, cardtest.Behaviours(), len(all))
 }
 
 // personalise sets the PIN and makes one key pair, in raw calls.

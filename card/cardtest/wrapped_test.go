@@ -62,6 +62,17 @@ func inSoftHSM(t *testing.T, labels ...string) cardtest.Wrapped {
 	return cardtest.Wrapped{Module: path}
 }
 
+// serialIn is a token's serial by its label.
+func serialIn(t *testing.T, w cardtest.Wrapped, label string) string {
+	t.Helper()
+	m, err := card.Open(card.Config{Module: w.Module, InitArgs: w.InitArgs})
+	require.NoError(t, err)
+	defer m.Close()
+	c, err := m.Card(t.Context(), card.Selector{Label: label})
+	require.NoError(t, err)
+	return c.Serial()
+}
+
 func opened(t *testing.T, tray *cardtest.Tray, serial string) *card.Card {
 	t.Helper()
 	m, err := card.Open(card.Config{Module: tray.Module()})

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cardtest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
+)
+
+// what a behaviour needs.
+const (
+	destructive  = 1 << iota // the card may change
+	officer                  // the security officer's PIN
+	puk                      // a PUK
+	publicPIN                // C_SetPIN takes the PIN where nobody is logged in, and no PUK
+	unlocking                // some way to open a locked card
+	removal                  // somebody who pulls the card
+	swap                     // and has another
+	finalize                 // C_Finalize is ours to call
+	writing                  // Writing, and so on: see Feature
+	contextLogin             // AlwaysAuthenticate
+	slotEvents               // SlotEvents
+	pinFlags                 // PINFlags
+	locking                  // Locking
+)
+
+// behaviour is one thing that a card does.
+type behaviour struct {
+	name, clause string
+	needs        int
+	run          func(*probe) error
+}
+
+// probe is the module under test.
+type probe struct {
+	Module
+	lib      *cryptoki.Lib
+	adopted  bool
+	slot     uint
+	label    string
+	sessions []cryptoki.Session
+}
+
+func newProbe(m Module) (*probe, error) {
+	if err := m.declared(); err != nil {
+		return nil, err
+	}
+	lib, err := cryptoki.Open(m.Path)
+	if err != nil {
+		return nil, err
+	}
+	p := &probe{Module: m, lib: lib}
+	switch err := lib.Initialize(m.InitArgs); codeOf(err) {
+	case cryptoki.OK:
+		if err != nil {
+			return nil, err
+		}
+	case cryptoki.CryptokiAlreadyInitialized:
+		p.adopted = true
+	default:
+		return nil, err
+	}
+	if err := p.find(); err != nil {
+		p.end()
+		return nil, err
+	}
+	return p, nil
+}
+
+// find is where the card is.
+func (p *probe) find() error {
+	slots, err := p.lib.SlotList(true)
+	if err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		if info, err := p.lib.TokenInfo(slot); err == nil && info.Serial == p.Serial && hasPINs(info) {
+			p.slot, p.label = slot, info.Label
+			return nil
+		}
+	}
+	return fmt.Errorf("cardtest: no card %s in the module's readers", p.Serial)
+}
+
+func (p *probe) end() {
+	p.rest()
+	if !p.adopted {
+		_ = p.lib.Finalize()
+	}
+}
+
+// rest ends every session, which logs out.
+func (p *probe) rest() {
+	for _, s := range p.sessions {
+		_ = p.lib.Logout(s)
+	}
+	for _, s := range p.sessions {
+		_ = p.lib.CloseSession(s)
+	}
+	p.sessions = nil
+}
+
+func (p *probe) check(b behaviour) Result {
+	err := b.run(p)
+	p.rest()
+	if err != nil && b.needs&unlocking != 0 {
+		// What comes next begins with all tries.
+		_ = p.unlock()
+	}
+	r := Result{Name: b.name, Clause: b.clause, Outcome: Passed}
+	why, declared := p.expected(b.name)
+	switch {
+	case declared && err == nil:
+		r.Outcome, r.Detail = Failed, "declared to differ, and the module does it"
+	case declared:
+		r.Outcome, r.Detail = Departed, why
+	case err != nil:
+		r.Outcome, r.Detail = Failed, strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return r
+}
+
+// session opens one that ends with the behaviour.
+func (p *probe) session() (cryptoki.Session, error) {
+	return p.sessionOf(cryptoki.FlagSerialSession | cryptoki.FlagRWSession)
+}
+
+func (p *probe) sessionOf(flags uint) (cryptoki.Session, error) {
+	s, err := p.lib.OpenSession(p.slot, flags)
+	if err == nil {
+		p.sessions = append(p.sessions, s)
+	}
+	return s, err
+}
+
+// several are sessions for as many threads.
+func (p *probe) several(n int) ([]cryptoki.Session, error) {
+	all := make([]cryptoki.Session, n)
+	for i := range all {
+		s, err := p.session()
+		if err != nil {
+			return nil, err
+		}
+		all[i] = s
+	}
+	return all, nil
+}
+
+// user is a session that is logged in.
+func (p *probe) user() (cryptoki.Session, error) {
+	s, err := p.session()
+	if err != nil {
+		return 0, err
+	}
+	return s, p.lib.Login(s, cryptoki.UserNormal, p.PIN)
+}
+
+// enough is the time that a driver may take to notice a card: those of real
+// readers look once or twice a second.
+const enough = 10 * time.Second
+
+// eventually repeats what a driver may need some time for.
+func eventually(do func() error) error {
+	deadline := time.NewTimer(enough)
+	defer deadline.Stop()
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-deadline.C:
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func codeOf(err error) uint {
+	var e *cryptoki.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return cryptoki.OK
+}
+
+// is says whether the module answered one of some return values.
+func is(err error, codes ...uint) error {
+	if e := (*cryptoki.Error)(nil); errors.As(err, &e) && slices.Contains(codes, e.Code) {
+		return nil
+	}
+	var names []string
+	for _, c := range codes {
+		names = append(names, cryptoki.Name(c))
+	}
+	if err == nil {
+		return fmt.Errorf("CKR_OK instead of %v", names)
+	}
+	return fmt.Errorf("%w instead of %v", err, names)
+}
+
+// holds is an error with a text unless ok.
+func holds(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
