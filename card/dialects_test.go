@@ -6,6 +6,7 @@ package card_test
 
 import (
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -63,7 +64,26 @@ func TestHashAndSignOnly(t *testing.T) {
 		csr, err := k.CertificateRequest(ctx, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "Ana"}})
 		require.NoError(t, err)
 		require.NoError(t, csr.CheckSignature())
+		ca := newIssuer(t)
+		client, err := k.TLS(ctx, ca.certificate(t, k.Public(), false))
+		require.NoError(t, err)
+		for _, version := range tlsVersions {
+			require.NoError(t, ca.handshake(t, client, version))
+		}
 	}
+}
+
+// A card without RSA-PSS: TLS 1.2 by PKCS #1 v1.5, and no TLS 1.3.
+func TestTLSWithoutPSS(t *testing.T) {
+	d, q := quirkyDesk(t, cardtest.Personal{Keys: []card.KeySpec{{ID: []byte{1}, Algorithm: card.RSA2048}}})
+	d.login(d.card)
+	q.are("no-mechanism 0xd", "no-mechanism 0x3", "no-mechanism 0x43", "no-mechanism 0x44", "no-mechanism 0x45")
+	k := d.key(d.card, 1)
+	ca := newIssuer(t)
+	client, err := k.TLS(t.Context(), ca.certificate(t, k.Public(), false))
+	require.NoError(t, err)
+	require.NoError(t, ca.handshake(t, client, tls.VersionTLS12))
+	require.Error(t, ca.handshake(t, client, tls.VersionTLS13))
 }
 
 // NSS softokn's two tokens have one serial.

@@ -11,11 +11,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha512"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
-	"net"
 	"testing"
 	"time"
 
@@ -193,39 +191,4 @@ func TestKeyDeletedByOthers(t *testing.T) {
 	}
 	require.ErrorIs(t, signs(ctx, k), card.ErrNotFound)
 	require.NoError(t, signs(ctx, left), "the login stands")
-}
-
-func TestTLS(t *testing.T) {
-	ca := newIssuer(t)
-	d := deskWith(t, cardtest.Config{}, cardtest.Personal{
-		Keys: []card.KeySpec{{ID: []byte{1}, Algorithm: card.P256}, {ID: []byte{2}, Algorithm: card.RSA2048}},
-		Certify: func(keys []*card.Key) ([]*x509.Certificate, error) {
-			return []*x509.Certificate{ca.certificate(t, keys[0].Public(), false), ca.certificate(t, keys[1].Public(), false)}, nil
-		},
-	})
-	d.login(d.card)
-	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(ca.cert)
-	all, err := d.card.Certificates(t.Context())
-	require.NoError(t, err)
-	require.Len(t, all, 2)
-	for _, c := range all {
-		k, err := d.card.Key(t.Context(), card.KeySelector{Public: c.X509.PublicKey})
-		require.NoError(t, err)
-		a, b := net.Pipe()
-		client := tls.Client(a, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{c.X509.Raw}, PrivateKey: k}}})
-		server := tls.Server(b, &tls.Config{
-			Certificates: []tls.Certificate{{Certificate: [][]byte{ca.certificate(t, &serverKey.PublicKey, false).Raw}, PrivateKey: serverKey}},
-			ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: roots,
-		})
-		failed := make(chan error, 1)
-		go func() { failed <- client.HandshakeContext(t.Context()) }()
-		require.NoError(t, server.HandshakeContext(t.Context()))
-		require.NoError(t, <-failed)
-		require.True(t, server.ConnectionState().PeerCertificates[0].Equal(c.X509))
-		_ = a.Close()
-		_ = b.Close()
-	}
 }

@@ -3,6 +3,7 @@
 package card
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,6 +29,9 @@ type Config struct {
 	// Poll is the time between two looks at the readers while somebody reads
 	// Events. Default 200 ms, so that what happens is told within 250.
 	Poll time.Duration
+	// Authentication puts the certificates of a card that may sign its holder in
+	// into the order in which they are to be tried. Default ForAuthentication.
+	Authentication func([]*x509.Certificate) []*x509.Certificate
 	// Log tells of the insertions and removals that Events sees, by serial; never
 	// of PINs, labels or what was signed. Default silent.
 	Log *slog.Logger
@@ -36,6 +40,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Poll <= 0 {
 		c.Poll = 200 * time.Millisecond
+	}
+	if c.Authentication == nil {
+		c.Authentication = ForAuthentication
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

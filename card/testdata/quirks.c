@@ -92,6 +92,19 @@ static ck_ulong get_token_info(ck_ulong slot, ck_token_info *info) {
 	return rv;
 }
 
+static ck_ulong get_mechanism_list(ck_ulong slot, ck_ulong *list, ck_ulong *count) {
+	BEGIN("C_GetMechanismList");
+	ck_ulong rv = inner->C_GetMechanismList(slot, list, count), left = 0;
+	if (rv != CKR_OK || !list) return rv;
+	for (ck_ulong i = 0; i < *count; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "no-mechanism 0x%lx", list[i]);
+		if (!quirk(name)) list[left++] = list[i];
+	}
+	*count = left;
+	return rv;
+}
+
 static ck_ulong open_session(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session) {
 	BEGIN("C_OpenSession");
 	return inner->C_OpenSession(slot, flags, app, notify, session);
@@ -216,6 +229,7 @@ ck_ulong C_GetFunctionList(ck_functions **list) {
 	ours.C_GetSlotList = get_slot_list;
 	ours.C_GetSlotInfo = get_slot_info;
 	ours.C_GetTokenInfo = get_token_info;
+	ours.C_GetMechanismList = get_mechanism_list;
 	ours.C_OpenSession = open_session;
 	ours.C_CloseSession = close_session;
 	ours.C_GetSessionInfo = get_session_info;

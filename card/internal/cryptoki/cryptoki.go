@@ -104,6 +104,16 @@ func (l *Lib) TokenInfo(slot uint) (TokenInfo, error) {
 	}, nil
 }
 
+// Mechanisms is C_GetMechanismList: the mechanisms' types.
+func (l *Lib) Mechanisms(slot uint) ([]uint, error) {
+	list, err := l.ctx.GetMechanismList(slot)
+	types := make([]uint, len(list))
+	for i, m := range list {
+		types[i] = m.Mechanism
+	}
+	return types, from("C_GetMechanismList", err)
+}
+
 // trim cuts at the first NUL and takes spaces away on both sides; modules pad
 // with either.
 func trim(s string) string {

@@ -22,6 +22,7 @@ func (*Lib) SlotList(bool) ([]uint, error)                     { return nil, Err
 func (*Lib) WaitForSlotEvent(bool) (uint, error)               { return 0, ErrNoCgo }
 func (*Lib) SlotInfo(uint) (SlotInfo, error)                   { return SlotInfo{}, ErrNoCgo }
 func (*Lib) TokenInfo(uint) (TokenInfo, error)                 { return TokenInfo{}, ErrNoCgo }
+func (*Lib) Mechanisms(uint) ([]uint, error)                   { return nil, ErrNoCgo }
 func (*Lib) OpenSession(slot, flags uint) (Session, error)     { return 0, ErrNoCgo }
 func (*Lib) CloseSession(Session) error                        { return ErrNoCgo }
 func (*Lib) SessionState(Session) (uint, error)                { return 0, ErrNoCgo }
