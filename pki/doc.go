@@ -86,7 +86,8 @@
 //
 //   - Validity of three years exceeds what the CA/Browser Forum allows for
 //     S/MIME: this is a private hierarchy.
-//   - OCSP nonces are ignored (RFC 9654 §2.1), delta lists are not made.
+//   - Delta lists are not made (RFC 5280 §5.2.4), and OCSP requests need no
+//     signature (RFC 6960 §4.1.2).
 //   - The root publishes no list: an issuing CA is not revoked by this package.
 //   - Keys that share a factor with another key, or come from a known bad
 //     generator other than ROCA's, are not recognised.

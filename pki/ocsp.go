@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,31 +100,40 @@ func digest(hash crypto.Hash, data []byte) []byte {
 // revoked with reason certificateHold. A change of status shows in the very next
 // answer of every server on the ledger, so HTTP caches must ask again each time
 // (Cache-Control: no-cache, with an ETag). Requests about another issuer are
-// answered unauthorized, about several certificates malformedRequest, and when
-// the ledger or the signer fails tryLater, all unsigned. Nonces are ignored.
-// RFC 6960 §2, RFC 5019 §2, §5.
+// answered unauthorized, what can't be read is answered malformedRequest, and when
+// the ledger or the signer fails tryLater, all unsigned. A request about several
+// certificates has one answer about all of them, and a nonce of 1 to 128 octets
+// comes back: such answers are signed for that request alone and not kept.
+// RFC 6960 §2, RFC 5019 §2, §5, RFC 9654 §2.1.
 func (ca *CA) OCSPHandler() http.Handler { return ca.ocsp }
 
 // ServeHTTP implements http.Handler.
 func (rs *responder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q, err := readHTTP(w, r)
-	if errors.Is(err, errMethod) {
+	a, err := readHTTP(w, r)
+	switch {
+	case errors.Is(err, errMethod):
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		http.Error(w, "use GET or POST", http.StatusMethodNotAllowed)
-		return
-	}
-	if err != nil {
+	case err != nil:
 		writeOCSP(w, ocsp.MalformedRequestErrorResponse)
-		return
-	}
-	if !rs.ours(q) {
+	case slices.ContainsFunc(a.questions, func(q question) bool { return !rs.ours(q) }):
 		writeOCSP(w, ocsp.UnauthorizedErrorResponse)
-		return
+	case len(a.questions) > 1 || a.nonce != nil:
+		der, err := rs.answerOnce(r.Context(), a)
+		if err != nil {
+			rs.failed(w, r, err)
+			return
+		}
+		writeOCSP(w, der)
+	default:
+		rs.serveKept(w, r, a.questions[0])
 	}
+}
+
+func (rs *responder) serveKept(w http.ResponseWriter, r *http.Request, q question) {
 	kept, err := rs.answer(r.Context(), q)
 	if err != nil {
-		rs.ca.log.ErrorContext(r.Context(), "OCSP answer failed", "error", err.Error())
-		writeOCSP(w, ocsp.TryLaterErrorResponse)
+		rs.failed(w, r, err)
 		return
 	}
 	h := w.Header()
@@ -134,6 +144,11 @@ func (rs *responder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeOCSP(w, kept.der)
+}
+
+func (rs *responder) failed(w http.ResponseWriter, r *http.Request, err error) {
+	rs.ca.log.ErrorContext(r.Context(), "OCSP answer failed", "error", err.Error())
+	writeOCSP(w, ocsp.TryLaterErrorResponse)
 }
 
 func writeOCSP(w http.ResponseWriter, der []byte) {
@@ -148,33 +163,33 @@ func writeOCSP(w http.ResponseWriter, der []byte) {
 
 var errMethod = errors.New("method not allowed")
 
-func readHTTP(w http.ResponseWriter, r *http.Request) (question, error) {
+func readHTTP(w http.ResponseWriter, r *http.Request) (asked, error) {
 	switch r.Method {
 	case http.MethodPost:
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOCSPRequest))
 		if err != nil {
-			return question{}, err
+			return asked{}, err
 		}
-		return readQuestion(body)
+		return readAsked(body)
 	case http.MethodGet, http.MethodHead:
 		return readPath(r.URL)
 	}
-	return question{}, errMethod
+	return asked{}, errMethod
 }
 
 // readPath finds the request at the end of a path. The prefix is not known, and
 // base64 may hold slashes, so the longest tail that reads as a request is it.
 // RFC 6960 appendix A.1.
-func readPath(u *url.URL) (question, error) {
+func readPath(u *url.URL) (asked, error) {
 	tail := u.Path
 	if len(tail) > 2*maxOCSPRequest {
-		return question{}, errors.New("too long")
+		return asked{}, errors.New("too long")
 	}
 	for range 16 {
 		der, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(tail, "/"))
 		if err == nil {
-			if q, err := readQuestion(der); err == nil {
-				return q, nil
+			if a, err := readAsked(der); err == nil {
+				return a, nil
 			}
 		}
 		next := strings.IndexByte(strings.TrimPrefix(tail, "/"), '/')
@@ -183,7 +198,7 @@ func readPath(u *url.URL) (question, error) {
 		}
 		tail = strings.TrimPrefix(tail, "/")[next:]
 	}
-	return question{}, errors.New("no request in the path")
+	return asked{}, errors.New("no request in the path")
 }
 
 func (rs *responder) ours(q question) bool {
@@ -259,14 +274,34 @@ func (rs *responder) standing(ctx context.Context, serial *big.Int) (standing, e
 }
 
 func (rs *responder) sign(ctx context.Context, q question, s standing, now time.Time) (*keptAnswer, error) {
-	signer, err := rs.identity(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	nextUpdate := earlier(now.Add(rs.life), signer.cert.NotAfter)
-	der, err := answerMessage(signer, q.id, s, now, nextUpdate)
+	der, nextUpdate, err := rs.message(ctx, []told{{q.id, s}}, nil, now)
 	if err != nil {
 		return nil, err
 	}
 	return &keptAnswer{der: der, etag: etagOf(der), standing: s, thisUpdate: now, nextUpdate: nextUpdate}, nil
+}
+
+// answerOnce signs an answer that nobody else can use.
+func (rs *responder) answerOnce(ctx context.Context, a asked) ([]byte, error) {
+	now := second(rs.ca.now())
+	var about []told
+	for _, q := range a.questions {
+		s, err := rs.standing(ctx, q.id.Serial)
+		if err != nil {
+			return nil, err
+		}
+		about = append(about, told{q.id, s})
+	}
+	der, _, err := rs.message(ctx, about, a.nonce, now)
+	return der, err
+}
+
+func (rs *responder) message(ctx context.Context, about []told, nonce []byte, now time.Time) (der []byte, nextUpdate time.Time, err error) {
+	signer, err := rs.identity(ctx, now)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	nextUpdate = earlier(now.Add(rs.life), signer.cert.NotAfter)
+	der, err = answerMessage(signer, about, nonce, now, nextUpdate)
+	return der, nextUpdate, err
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,7 @@ import (
 
 var (
 	oidOCSPBasic       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+	oidOCSPNonce       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}
 	oidSHA1            = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
 	oidSHA256          = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
 	oidSHA384          = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}
@@ -48,6 +50,7 @@ type responseData struct {
 	ResponderKey []byte    `asn1:"explicit,tag:2"`
 	ProducedAt   time.Time `asn1:"generalized"`
 	Responses    []singleResponse
+	Extensions   []pkix.Extension `asn1:"optional,explicit,tag:1"`
 }
 
 type certID struct {
@@ -73,46 +76,91 @@ type revokedInfoNoReason struct {
 	At time.Time `asn1:"generalized"`
 }
 
-// requestShape reads just enough of a request to count what it asks about and
-// keep the bytes of the first question.
-type requestShape struct {
+// requestMessage is a request as it is sent. RFC 6960 §4.1.1.
+type requestMessage struct {
 	TBS struct {
-		Version   asn1.RawValue `asn1:"optional,tag:0"`
-		Requestor asn1.RawValue `asn1:"optional,tag:1"`
+		Version   int           `asn1:"optional,explicit,tag:0"`
+		Requestor asn1.RawValue `asn1:"optional,explicit,tag:1"`
 		List      []struct {
 			ID         certID
-			Extensions asn1.RawValue `asn1:"optional,tag:0"`
+			Extensions []pkix.Extension `asn1:"optional,explicit,tag:0"`
 		}
-		Extensions asn1.RawValue `asn1:"optional,tag:2"`
+		Extensions []pkix.Extension `asn1:"optional,explicit,tag:2"`
 	}
-	Signature asn1.RawValue `asn1:"optional,tag:0"`
+	Signature asn1.RawValue `asn1:"optional,explicit,tag:0"`
 }
 
-// question is a request for the status of one certificate.
+// asked is what a request asks for.
+type asked struct {
+	questions []question // at least one
+	nonce     []byte     // nil when there is none
+}
+
+// question is about the status of one certificate.
 type question struct {
 	id   certID
 	hash crypto.Hash // of the issuer's name and key; 0 when it isn't known here
 	null bool        // the hash has NULL for parameters, and not none
 }
 
-// readQuestion reads a request. One that asks about several certificates is
-// refused, as RFC 5019 §2.1.1 allows; a nonce is ignored, as RFC 9654 §2.1
-// allows, and so is a signature.
-func readQuestion(der []byte) (question, error) {
-	var shape requestShape
-	rest, err := asn1.Unmarshal(der, &shape)
-	if err != nil || len(rest) > 0 || len(shape.TBS.List) != 1 {
-		return question{}, errors.New("not a request about one certificate")
+var errRequest = errors.New("not a request that can be answered")
+
+// readAsked reads a request. A signature and a requestor are ignored, as is every
+// extension but the nonce, unless it is critical (RFC 6960 §4.4). How many
+// certificates one can ask about is bounded by maxOCSPRequest.
+func readAsked(der []byte) (asked, error) {
+	var m requestMessage
+	rest, err := asn1.Unmarshal(der, &m)
+	if err != nil || len(rest) > 0 || m.TBS.Version != 0 || len(m.TBS.List) == 0 {
+		return asked{}, errRequest
 	}
-	id := shape.TBS.List[0].ID
+	var out asked
+	for _, one := range m.TBS.List {
+		if slices.ContainsFunc(one.Extensions, func(e pkix.Extension) bool { return e.Critical }) {
+			return asked{}, errRequest
+		}
+		q, err := readQuestion(one.ID)
+		if err != nil {
+			return asked{}, err
+		}
+		out.questions = append(out.questions, q)
+	}
+	for _, e := range m.TBS.Extensions {
+		switch {
+		case e.Id.Equal(oidOCSPNonce):
+			if out.nonce != nil {
+				return asked{}, errRequest
+			}
+			if out.nonce, err = readNonce(e.Value); err != nil {
+				return asked{}, err
+			}
+		case e.Critical:
+			return asked{}, errRequest
+		}
+	}
+	return out, nil
+}
+
+// readNonce refuses what is not an OCTET STRING of 1 to 128 octets. Clients should
+// send 32. RFC 9654 §2.1.
+func readNonce(der []byte) ([]byte, error) {
+	var nonce []byte
+	rest, err := asn1.Unmarshal(der, &nonce)
+	if err != nil || len(rest) > 0 || len(nonce) < 1 || len(nonce) > 128 {
+		return nil, errRequest
+	}
+	return nonce, nil
+}
+
+// readQuestion checks what an answer repeats and keeps for others who ask about
+// the same certificate: nothing of the caller's may stay in it. RFC 5754 §2.
+func readQuestion(id certID) (question, error) {
 	if id.Serial == nil || id.Serial.Sign() <= 0 {
-		return question{}, errors.New("not a serial number")
+		return question{}, errRequest
 	}
-	// The answer repeats the id and is kept for others who ask about the same
-	// certificate: nothing of the caller's may stay in it. RFC 5754 §2.
 	q := question{id: id, hash: hashOf(id.Hash.Algorithm), null: len(id.Hash.Parameters.FullBytes) > 0}
 	if q.null && !bytes.Equal(id.Hash.Parameters.FullBytes, asn1.NullBytes) {
-		return question{}, errors.New("the hash has parameters")
+		return question{}, errRequest
 	}
 	return q, nil
 }
@@ -131,16 +179,31 @@ func hashOf(oid asn1.ObjectIdentifier) crypto.Hash {
 	return 0
 }
 
-// answerMessage signs one answer. RFC 6960 §4.2.1.
-func answerMessage(signer *identity, id certID, s standing, thisUpdate, nextUpdate time.Time) ([]byte, error) {
-	status, err := s.encode()
-	if err != nil {
-		return nil, err
+// told is one certificate's status in an answer.
+type told struct {
+	id certID
+	standing
+}
+
+// answerMessage signs an answer, with the nonce of the request if there was one.
+// RFC 6960 §4.2.1, RFC 9654 §2.1.
+func answerMessage(signer *identity, about []told, nonce []byte, thisUpdate, nextUpdate time.Time) ([]byte, error) {
+	content := responseData{ResponderKey: signer.nameHash, ProducedAt: thisUpdate}
+	for _, one := range about {
+		status, err := one.encode()
+		if err != nil {
+			return nil, err
+		}
+		content.Responses = append(content.Responses, singleResponse{ID: one.id, Status: status, ThisUpdate: thisUpdate, NextUpdate: nextUpdate})
 	}
-	data, err := asn1.Marshal(responseData{
-		ResponderKey: signer.nameHash, ProducedAt: thisUpdate,
-		Responses: []singleResponse{{ID: id, Status: status, ThisUpdate: thisUpdate, NextUpdate: nextUpdate}},
-	})
+	if nonce != nil {
+		value, err := asn1.Marshal(nonce)
+		if err != nil {
+			return nil, err
+		}
+		content.Extensions = []pkix.Extension{{Id: oidOCSPNonce, Value: value}}
+	}
+	data, err := asn1.Marshal(content)
 	if err != nil {
 		return nil, err
 	}
