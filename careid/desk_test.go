@@ -3,6 +3,7 @@
 package careid_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -113,4 +114,20 @@ func TestDesks(t *testing.T) {
 		var none *wardkey.Refusal = book.Refuse("no.such.rule")
 		require.NotEmpty(t, desks.Resolve(book, none, "", internet, asOf).Contact)
 	})
+}
+
+// Who helps, and where are they?
+func ExampleDesks_Resolve() {
+	book, err := careid.Rules()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	desks := careid.Desks{"RBA": {LocalAdministrator: careid.Desk{Name: "IT desk of RBA", Phone: "020 7946 0155"}}}
+	no := desks.Resolve(book, book.Refuse("mail.locked"), "RBA", careid.Workstation{}, asOf)
+	fmt.Println(no.Fixer)
+	fmt.Println(no.Contact)
+	// Output:
+	// local-administrator
+	// IT desk of RBA: 020 7946 0155; then NHSmail Helpdesk, the National Administration Service: 0333 200 1133 or careadmin@nhs.net
 }

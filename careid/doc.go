@@ -58,6 +58,17 @@
 // clear anywhere, nor written to the log or the audit. Messages leave after the commit and live in memory only: a
 // code that a crash loses is asked for again.
 //
+// # What is published
+//
+// Some answers need no store, only a rulebook and a day, and each comes with its [Ground]: the rule, its dates and its
+// source. [CapabilityAt] says what the old services and the new ones let a role do, to the second at which a feature was
+// switched off, and [CapabilitiesAt] sets them side by side; [Route] gives the published steps of an errand and
+// [FindService] a service by any of its names. [Compat] is the two matrices of systems and browsers, [Methods] what a
+// program can sign in with, [ShowSignInButton] why a button is not there, [Reach] the network that a service needs, and
+// [Doctor] looks at all of it on a declared [Workstation]. [Factors] and [SecondFactorAfter] tell what an authenticator
+// shows. [Desks] leads from a refusal to somebody who can be reached. What is unknown is refused, unless a rule says
+// that it passes. The page docs/refusals.md lists every refusal of this package.
+//
 // # Clocks
 //
 // Now is the calendar: certificates, sessions, codes, invitations. Wall is the wire: nonces, presence, leases, the ten
@@ -65,6 +76,6 @@
 //
 // # Not yet
 //
-// Positions and workgroups, the switch-off of the old service as data, name changes, other authenticators, assisted
-// unlock, an idle limit, cards of outside issuers and the compatibility tables are not here. Only SQLite is tested.
+// Positions and workgroups, name changes, signing in by other authenticators, assisted unlock, an idle limit and cards
+// of outside issuers are not here. Only SQLite is tested.
 package careid

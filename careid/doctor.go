@@ -84,7 +84,7 @@ func (c Checkup) Refusals() wardkey.Refusals {
 // It believes what the workstation declares, and a clean checkup grants nothing.
 //
 // Refusals: those of Compat, Reach and Methods, device.changed, browser.private, device.credmgmt, card.absent,
-// device.clock.
+// device.clock; device.unreadable where the book has no rule to measure by.
 func Doctor(book *wardkey.Rulebook, v Visit, w Workstation, t time.Time) Checkup {
 	d := doctor{book, w, t}
 	var c Checkup

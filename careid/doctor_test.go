@@ -4,6 +4,8 @@ package careid_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +132,21 @@ func TestDoctor(t *testing.T) {
 			require.Equal(t, []string{rule}, rules(careid.Doctor(tight, card, w, asOf).Refusals()))
 			require.Empty(t, careid.Doctor(book, card, w, asOf).Refusals())
 		}
+	})
+	t.Run("a book that lets unknown pass", func(t *testing.T) {
+		text, err := os.ReadFile("rules.json")
+		require.NoError(t, err)
+		for _, field := range []string{"system", "browser", "client", "network", "credential-management"} {
+			flag := `{"id": "workstation.unknown.` + field + `", "value": `
+			require.Contains(t, string(text), flag+"false")
+			text = []byte(strings.Replace(string(text), flag+"false", flag+"true", 1))
+		}
+		loose, err := wardkey.ParseRulebook(text)
+		require.NoError(t, err)
+		require.Empty(t, careid.Doctor(loose, card, careid.Workstation{}, asOf).Refusals())
+		require.Equal(t, []string{"browser.unsupported"}, rules(careid.Doctor(loose, card, careid.Workstation{Browser: careid.Firefox}, asOf).Refusals()))
+		_, err = careid.ShowSignInButton(loose, careid.Workstation{}, careid.Yes, asOf)
+		refused(t, err, "system.unknown")
 	})
 	t.Run("row034", func(t *testing.T) {
 		require.Equal(t, []string{"card.absent"}, wrong(card, func(w *careid.Workstation) { w.Card = careid.No }))

@@ -3,6 +3,7 @@
 package careid
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -24,25 +25,29 @@ func ground(book *wardkey.Rulebook, id string, t time.Time) (Ground, bool) {
 	if !ok {
 		return Ground{}, false
 	}
-	g := Ground{Rule: id, From: rule.From, Source: book.Source(rule.Source), Note: rule.Note}
-	for _, other := range book.History(id) { // in order of From
+	return groundOf(book, rule), true
+}
+
+func groundOf(book *wardkey.Rulebook, rule wardkey.Rule) Ground {
+	g := Ground{Rule: rule.ID, From: rule.From, Source: book.Source(rule.Source), Note: rule.Note}
+	for _, other := range book.History(rule.ID) { // in order of From
 		if other.From > rule.From {
 			g.Until = other.From
 			break
 		}
 	}
-	return g, true
+	return g
 }
 
 // groundList reads a rule of a list with its ground. Where no value is in force, or it is no list, it is false: what
 // asks then refuses.
 func groundList(book *wardkey.Rulebook, id string, t time.Time) ([]string, Ground, bool) {
-	list, err := book.Strings(id, t)
-	if err != nil {
+	rule, ok := book.At(id, t)
+	var list []string
+	if !ok || rule.Unit != "list" || json.Unmarshal(rule.Value, &list) != nil {
 		return nil, Ground{}, false
 	}
-	g, ok := ground(book, id, t)
-	return list, g, ok
+	return list, groundOf(book, rule), true
 }
 
 // lists reports whether a rule of a list is in force and has a value in it.

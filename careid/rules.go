@@ -53,6 +53,7 @@ type Policy struct {
 	ClockSkew      time.Duration
 	LeaseEvery     time.Duration
 	LeaseFor       time.Duration
+	AfterCard      SecondFactor // what a sign-in by card is asked for
 }
 
 // PolicyAt reads a book as of t. A rule that is missing, undated or of another shape is an error.
@@ -99,6 +100,9 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.ClockSkew, "device.clock")
 	duration(&p.LeaseEvery, "lease.every")
 	duration(&p.LeaseFor, "lease.for")
+	var err error
+	p.AfterCard, err = SecondFactorAfter(book, KindCard, Yes, t)
+	failed = append(failed, err)
 	binding, err := book.Text("card.binding", t)
 	p.Binding = Binding(binding)
 	if err := errors.Join(append(failed, err)...); err != nil {

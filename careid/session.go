@@ -141,9 +141,11 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		if in.Session.OpenAct, err = openActOf(ctx, tx, row.Card); err != nil {
 			return err
 		}
-		if in.SecondFactor, err = SecondFactorAfter(s.book, KindCard, Yes, tx.Now); err != nil {
+		policy, err := s.policy(tx.Now)
+		if err != nil {
 			return err
 		}
+		in.SecondFactor = policy.AfterCard
 		rec.Detail = "session " + in.Session.ID + ", no second factor by " + in.SecondFactor.Ground.Rule
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
 		in.Alerts, err = s.alerts(ctx, tx, row.Card)

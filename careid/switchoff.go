@@ -35,6 +35,9 @@ func canRule(service NationalService, action Action) string {
 	return string(service) + ".can." + strings.ReplaceAll(string(action), " ", "-")
 }
 
+// usersRule is the id of the rule that lists who uses a service at all; without one, everybody may.
+func usersRule(service NationalService) string { return string(service) + ".users" }
+
 // CapabilityAt says whether a service lets a role do something at t, and on what ground. The rulebook lists the roles
 // by service and action with the day on which the list changed: an empty list is a switched off feature. A day begins
 // at midnight in London.
@@ -54,7 +57,7 @@ func CapabilityAt(book *wardkey.Rulebook, service NationalService, action Action
 		return Ground{}, book.Refuse("role.unknown", "role", string(role)).Because(err)
 	}
 	facts := []string{"service", name, "action", string(action), "role", string(role)}
-	users, g, limited := groundList(book, string(service)+".users", t)
+	users, g, limited := groundList(book, usersRule(service), t)
 	if limited && !slices.Contains(users, string(role)) {
 		return g, refuseBy(book, g, "capability.left", append(facts, "instead", instead(book, service, action, role, t))...)
 	}
@@ -81,7 +84,7 @@ func instead(book *wardkey.Rulebook, not NationalService, action Action, role Ro
 			continue
 		}
 		if slices.Contains(roles, string(role)) {
-			return "Use " + name + addressOf(book, service, action, t) + "."
+			return "Use " + name + addressOf(book, service, action, t)
 		}
 		if others == "" {
 			others = "Ask one of these, who do it in " + name + ": " + strings.Join(roles, ", ") + "."
@@ -98,10 +101,10 @@ func addressOf(book *wardkey.Rulebook, service NationalService, action Action, t
 	page := "service." + string(service) + ".url"
 	for _, id := range []string{page + "." + strings.ReplaceAll(string(action), " ", "-"), page} {
 		if url, err := book.Text(id, t); err == nil {
-			return ": " + url
+			return ": " + url // no full stop: it would be taken for part of the address
 		}
 	}
-	return ""
+	return "."
 }
 
 // CapabilityLine is one row of the side by side table of a day: which roles may do something in which service. A
@@ -115,19 +118,25 @@ type CapabilityLine struct {
 func CapabilitiesAt(book *wardkey.Rulebook, t time.Time) []CapabilityLine {
 	var lines []CapabilityLine
 	for _, action := range moved() {
-		line := CapabilityLine{Action: action, Roles: map[NationalService][]Role{}}
-		for _, service := range NationalServices() {
-			if _, _, published := groundList(book, canRule(service, action), t); !published {
+		lines = append(lines, CapabilityLine{Action: action, Roles: map[NationalService][]Role{}})
+	}
+	for _, service := range NationalServices() {
+		if _, err := ServiceName(book, service, t); err != nil {
+			continue
+		}
+		users, _, limited := groundList(book, usersRule(service), t)
+		for _, line := range lines {
+			allowed, _, published := groundList(book, canRule(service, line.Action), t)
+			if !published {
 				continue
 			}
 			line.Roles[service] = []Role{}
 			for _, role := range Roles() {
-				if _, err := CapabilityAt(book, service, action, role, t); err == nil {
+				if slices.Contains(allowed, string(role)) && (!limited || slices.Contains(users, string(role))) {
 					line.Roles[service] = append(line.Roles[service], role)
 				}
 			}
 		}
-		lines = append(lines, line)
 	}
 	return lines
 }
@@ -136,7 +145,7 @@ func CapabilitiesAt(book *wardkey.Rulebook, t time.Time) []CapabilityLine {
 func SwitchDays(book *wardkey.Rulebook) []string {
 	var days []string
 	for _, service := range NationalServices() {
-		rules := book.History(string(service) + ".users")
+		rules := book.History(usersRule(service))
 		for _, action := range moved() {
 			rules = append(rules, book.History(canRule(service, action))...)
 		}

@@ -68,9 +68,9 @@ func TestSwitchOff(t *testing.T) {
 	t.Run("row012", func(t *testing.T) {
 		for _, role := range []careid.Role{careid.RAManager, careid.AdvancedRAAgent, careid.RAAgent, careid.Sponsor, careid.LocalSmartcardAdministrator} {
 			no := ends(t, careid.ActionUnlock, role, "2024-01-31", "capability.ended")
-			require.Equal(t, []string{"Use Care Identity Management: " + cimURL + "/#/service-smartcard."}, no.Next)
+			require.Equal(t, []string{"Use Care Identity Management: " + cimURL + "/#/service-smartcard"}, no.Next)
 		}
-		require.NoError(t, can(careid.CIM, careid.ActionUnlock, careid.Sponsor, may), "row 7 of the sources")
+		require.NoError(t, can(careid.CIM, careid.ActionUnlock, careid.Sponsor, may), "the page sends sponsors there")
 	})
 	t.Run("row013", func(t *testing.T) {
 		require.Equal(t, time.Date(2024, 4, 30, 23, 0, 0, 0, time.UTC), london(t, "2024-05-01").UTC(), "summer time")
@@ -84,7 +84,7 @@ func TestSwitchOff(t *testing.T) {
 			ends(t, careid.ActionCreateProfile, role, "2024-05-01", "capability.ended")
 		}
 		no := ends(t, careid.ActionCreateProfile, careid.Sponsor, "2024-05-01", "capability.left")
-		require.Equal(t, []string{"Use Apply for Care ID: https://apply-for-care-identity.care-identity-service2.nhs.uk."}, no.Next)
+		require.Equal(t, []string{"Use Apply for Care ID: https://apply-for-care-identity.care-identity-service2.nhs.uk"}, no.Next)
 		no = refused(t, can(careid.CIS, careid.ActionCreateProfile, careid.LocalSmartcardAdministrator, may), "capability.ended")
 		require.Equal(t, []string{"Ask one of these, who do it in Apply for Care ID: ra-manager, advanced-ra-agent, ra-agent, sponsor, id-checker."}, no.Next)
 	})
@@ -102,7 +102,7 @@ func TestSwitchOff(t *testing.T) {
 		for _, action := range []careid.Action{careid.ActionRunReports, careid.ActionAssignWorkgroups, careid.ActionAssignPosition, careid.ActionChangePositions} {
 			require.NoError(t, can(careid.CIS, action, careid.RAManager, day.Add(-12*time.Hour)))
 			no := refused(t, can(careid.CIS, action, careid.RAManager, day), "capability.ended")
-			require.Equal(t, []string{"Use Care Identity Management: " + cimURL + "."}, no.Next)
+			require.Equal(t, []string{"Use Care Identity Management: " + cimURL}, no.Next)
 			require.NoError(t, can(careid.CIM, action, careid.RAManager, day))
 		}
 	})
@@ -166,10 +166,35 @@ func TestSwitchOff(t *testing.T) {
 			require.Equal(t, want, table(day), day)
 		}
 		days := careid.SwitchDays(book)
+		for _, day := range days { // the table says what CapabilityAt says
+			for _, line := range careid.CapabilitiesAt(book, london(t, day)) {
+				for _, service := range careid.NationalServices() {
+					for _, role := range careid.Roles() {
+						require.Equal(t, can(service, line.Action, role, london(t, day)) == nil, slices.Contains(line.Roles[service], role), "%s %s %s %s", day, service, line.Action, role)
+					}
+				}
+			}
+		}
 		for _, day := range []string{"2024-01-31", "2024-05-01", "2024-05-31", "2027-03-01"} {
 			require.Contains(t, days, day)
 		}
 		require.True(t, slices.IsSorted(days))
+	})
+	t.Run("what changed on a day", func(t *testing.T) {
+		for day, want := range map[string][]string{
+			"2024-01-31": {"cis.can.unlock-card", "route.unlock-staff-card"},
+			"2024-05-01": {
+				"apply.can.create-profile", "cim.can.create-profile", "cis.can.assign-position", "cis.can.assign-workgroups",
+				"cis.can.change-positions", "cis.can.create-profile", "cis.can.run-reports", "cis.users",
+			},
+			"2024-05-31": {"cim.can.change-workgroups", "cis.can.change-workgroups"},
+		} {
+			var ids []string
+			for _, c := range book.Diff(london(t, day).Add(-time.Second), london(t, day)) {
+				ids = append(ids, c.ID)
+			}
+			require.Equal(t, want, ids)
+		}
 	})
 	t.Run("the next entry of the timeline", func(t *testing.T) {
 		day := london(t, "2027-03-01")
