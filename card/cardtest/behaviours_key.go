@@ -292,25 +292,45 @@ func verifies(ctx context.Context, c *card.Card) error {
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte("what is signed"))
 	for _, k := range keys {
-		signature, err := k.SignContext(ctx, digest[:], crypto.SHA256)
-		if errors.Is(err, card.ErrNotFound) { // somebody else's certificate
-			continue
-		}
-		if err != nil {
+		if err := signed(ctx, k); err != nil && !errors.Is(err, card.ErrNotFound) { // somebody else's certificate
 			return err
-		}
-		good := true
-		switch public := k.Public().(type) {
-		case *ecdsa.PublicKey:
-			good = ecdsa.VerifyASN1(public, digest[:], signature)
-		case *rsa.PublicKey:
-			good = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil
-		}
-		if !good {
-			return fmt.Errorf("the signature of key %x doesn't verify", k.ID())
 		}
 	}
 	return nil
+}
+
+// signingKey is a key whose private part is on the card, with its holder logged
+// in.
+func (p *probe) signingKey(ctx context.Context, c *card.Card) (*card.Key, error) {
+	if err := c.Login(ctx, p.PIN, card.LoginOptions{}); err != nil {
+		return nil, err
+	}
+	keys, err := c.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if err := signed(ctx, k); !errors.Is(err, card.ErrNotFound) {
+			return k, err
+		}
+	}
+	return nil, errors.New("no key that can sign")
+}
+
+// signed has a key sign, and the standard library verify it.
+func signed(ctx context.Context, k *card.Key) error {
+	digest := sha256.Sum256([]byte("what is signed"))
+	signature, err := k.SignContext(ctx, digest[:], crypto.SHA256)
+	if err != nil {
+		return err
+	}
+	good := true
+	switch public := k.Public().(type) {
+	case *ecdsa.PublicKey:
+		good = ecdsa.VerifyASN1(public, digest[:], signature)
+	case *rsa.PublicKey:
+		good = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil
+	}
+	return holds(good, "the signature of key %x doesn't verify", k.ID())
 }

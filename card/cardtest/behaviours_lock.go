@@ -44,7 +44,7 @@ func lockBehaviours() []behaviour {
 			if err == nil {
 				var s cryptoki.Session
 				if s, err = p.session(); err == nil {
-					err = is(p.lib.SetPIN(s, p.PIN, p.PIN), cryptoki.PINLocked)
+					err = is(p.lib.SetPIN(s, p.PIN, p.not(p.PIN)), cryptoki.PINLocked)
 				}
 			}
 			return errors.Join(err, p.unlock())

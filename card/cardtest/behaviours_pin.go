@@ -49,14 +49,18 @@ func pinBehaviours() []behaviour {
 			if err := p.lib.Login(s, cryptoki.UserNormal, p.PIN); err != nil {
 				return err
 			}
-			return is(p.lib.SetPIN(s, p.PIN, p.PIN), cryptoki.SessionReadOnly)
+			return is(p.lib.SetPIN(s, p.PIN, p.not(p.PIN)), cryptoki.SessionReadOnly)
 		}},
 		{"set-pin-where-nobody-is-in", "§5.5 C_SetPIN", destructive | publicPIN, func(p *probe) error {
 			s, err := p.session()
 			if err != nil {
 				return err
 			}
-			return errors.Join(p.lib.SetPIN(s, p.PIN, p.PIN), p.right())
+			next := p.not(p.PIN)
+			if err := p.lib.SetPIN(s, p.PIN, next); err != nil {
+				return err
+			}
+			return errors.Join(p.lib.SetPIN(s, next, p.PIN), p.right())
 		}},
 		{"set-pin-wrong", "§5.5 C_SetPIN", destructive, func(p *probe) error {
 			s, err := p.user()

@@ -5,8 +5,6 @@ package cardtest
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -106,7 +104,15 @@ func removalBehaviours() []behaviour {
 				return p.prompted(ctx, c, func() error { return errors.Join(p.Remove(), p.Insert(), eventually(p.find)) }, func() error { return nil })
 			})
 		}},
-		{"same-key-again", "§5.6; a Key of package card", removal, func(p *probe) error { return p.withCard(p.again) }},
+		{"same-key-again", "§5.6; a Key of package card", removal, func(p *probe) error {
+			return p.withCard(func(ctx context.Context, c *card.Card) error {
+				key, err := p.signingKey(ctx, c)
+				if err != nil {
+					return err
+				}
+				return p.again(ctx, c, key)
+			})
+		}},
 	}
 }
 
@@ -198,9 +204,12 @@ func (p *probe) pulledAmong() error {
 // PIN, which after mends. What was asked for fails as removed, or is done after
 // all: the PIN was never wrong.
 func (p *probe) prompted(ctx context.Context, c *card.Card, happen, after func() error) error {
-	keys, err := c.Keys(ctx)
-	if err != nil || len(keys) == 0 {
-		return errors.Join(err, holds(len(keys) > 0, "no key"))
+	key, err := p.signingKey(ctx, c)
+	if err == nil {
+		err = c.Logout(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	var happened error
 	asked := 0
@@ -210,37 +219,33 @@ func (p *probe) prompted(ctx context.Context, c *card.Card, happen, after func()
 		}
 		return bytes.Clone(p.PIN), nil
 	})
-	digest := sha256.Sum256([]byte("what is signed"))
-	_, err = keys[0].SignContext(ctx, digest[:], crypto.SHA256)
+	err = signed(ctx, key)
 	happened = errors.Join(happened, holds(asked > 0, "nobody was asked for the PIN"), after(), eventually(p.find))
-	if err != nil && !errors.Is(err, card.ErrRemoved) {
-		return errors.Join(happened, fmt.Errorf("%w instead of %w", err, card.ErrRemoved))
+	if err != nil {
+		happened = errors.Join(happened, removed(err))
 	}
 	return errors.Join(happened, c.Login(ctx, p.PIN, card.LoginOptions{}), c.Logout(ctx))
 }
 
 // again has one Key sign before and after the card was out.
-func (p *probe) again(ctx context.Context, c *card.Card) error {
-	if err := c.Login(ctx, p.PIN, card.LoginOptions{}); err != nil {
-		return err
-	}
-	if err := verifies(ctx, c); err != nil {
+func (p *probe) again(ctx context.Context, c *card.Card, key *card.Key) error {
+	if err := signed(ctx, key); err != nil {
 		return err
 	}
 	if err := p.Remove(); err != nil {
 		return err
 	}
-	out := eventually(func() error {
-		if _, err := c.Keys(ctx); !errors.Is(err, card.ErrRemoved) {
-			return fmt.Errorf("%v instead of %w", err, card.ErrRemoved)
-		}
-		return nil
-	})
+	out := eventually(func() error { return removed(signed(ctx, key)) })
 	if err := errors.Join(out, p.Insert(), eventually(p.find)); err != nil {
 		return err
 	}
-	if err := c.Login(ctx, p.PIN, card.LoginOptions{}); err != nil {
-		return err
+	return errors.Join(c.Login(ctx, p.PIN, card.LoginOptions{}), signed(ctx, key), c.Logout(ctx))
+}
+
+// removed says whether package card tells of the removal.
+func removed(err error) error {
+	if errors.Is(err, card.ErrRemoved) {
+		return nil
 	}
-	return errors.Join(verifies(ctx, c), c.Logout(ctx))
+	return fmt.Errorf("%v instead of %w", err, card.ErrRemoved)
 }

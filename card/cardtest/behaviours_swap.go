@@ -70,16 +70,12 @@ func swapBehaviours() []behaviour {
 		}},
 		{"other-card-never-signs", "§3.2 serialNumber; a Key of package card", removal | swap, func(p *probe) error {
 			return p.withCard(func(ctx context.Context, c *card.Card) error {
-				if err := errors.Join(c.Login(ctx, p.PIN, card.LoginOptions{}), verifies(ctx, c)); err != nil {
+				key, err := p.signingKey(ctx, c)
+				if err != nil {
 					return err
 				}
-				err := p.swapped(func(uint) error {
-					if _, err := c.Keys(ctx); !errors.Is(err, card.ErrRemoved) {
-						return fmt.Errorf("%v instead of %w", err, card.ErrRemoved)
-					}
-					return nil
-				})
-				return errors.Join(err, c.Login(ctx, p.PIN, card.LoginOptions{}), verifies(ctx, c), c.Logout(ctx))
+				err = p.swapped(func(uint) error { return removed(signed(ctx, key)) })
+				return errors.Join(err, c.Login(ctx, p.PIN, card.LoginOptions{}), signed(ctx, key), c.Logout(ctx))
 			})
 		}},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // Module is a PKCS#11 module that is held to the standard, and a card in one of
@@ -49,6 +50,20 @@ type Module struct {
 	// differ, and why that is accepted. One that the module has after all fails, so
 	// that the list stays true.
 	Departures map[string]string
+	// Hangs are the behaviours that the module never comes back from, and why. They
+	// aren't asked. One that isn't declared fails after Patience, and what comes
+	// after it isn't asked either.
+	Hangs map[string]string
+	// Patience is the time for one behaviour. Default 5 minutes, which is enough
+	// for a person who pulls the card.
+	Patience time.Duration
+}
+
+func (m Module) withDefaults() Module {
+	if m.Patience <= 0 {
+		m.Patience = 5 * time.Minute
+	}
+	return m
 }
 
 // Feature is a part of PKCS#11 that a card may be without.
@@ -175,9 +190,11 @@ func Behaviours() []string {
 // declared says whether all that Module declares exists.
 func (m Module) declared() error {
 	names := Behaviours()
-	for name := range m.Departures {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("cardtest: no behaviour has the name %s that is declared a departure", name)
+	for _, declared := range []map[string]string{m.Departures, m.Hangs} {
+		for name := range declared {
+			if !slices.Contains(names, name) {
+				return fmt.Errorf("cardtest: no behaviour has the name %s that is declared to differ", name)
+			}
 		}
 	}
 	for f := range m.Lacks {
@@ -190,6 +207,12 @@ func (m Module) declared() error {
 
 // missing is why a behaviour isn't asked of the module; "" if it is.
 func (p *probe) missing(b behaviour) string {
+	if p.stuck != "" {
+		return "the module never came back from " + p.stuck
+	}
+	if why, hangs := p.Hangs[b.name]; hangs {
+		return "hangs: " + why
+	}
 	for feature, why := range p.Lacks {
 		if bit, witness := feature.bit(); b.needs&bit != 0 && b.name != witness {
 			return fmt.Sprintf("lacks %s: %s", feature, why)

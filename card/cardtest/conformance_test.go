@@ -7,6 +7,7 @@ package cardtest_test
 import (
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/require"
@@ -93,9 +94,37 @@ func TestDeclarations(t *testing.T) {
 
 	m.Departures = map[string]string{"no-such-behaviour": "x"}
 	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "no-such-behaviour")
-	m.Departures, m.Lacks = nil, map[cardtest.Feature]string{"wings": "x"}
+	m.Departures, m.Hangs = nil, map[string]string{"no-such-behaviour": "x"}
+	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "no-such-behaviour")
+	m.Hangs = map[string]string{"login-twice": "to see that it isn't asked"}
+	require.Equal(t, cardtest.NotAsked, outcomes(m)["login-twice"])
+	m.Hangs, m.Lacks = nil, map[cardtest.Feature]string{"wings": "x"}
 	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "wings")
 	require.Len(t, cardtest.Behaviours(), len(all))
+}
+
+// A module that never comes back ends the asking, and says where.
+func TestAModuleThatHangs(t *testing.T) {
+	tray := cardtest.New(t, cardtest.Config{})
+	m := cardtest.Module{
+		Path: tray.Module(), Serial: ready(t, tray, 0), PIN: goodPIN, Patience: 2 * time.Second,
+		Remove: func() error { return tray.Behave(0, cardtest.Behaviour{Hang: true}) },
+	}
+	back := make(chan bool, 1)
+	m.Insert = func() error {
+		back <- true
+		return nil
+	}
+	all := map[string]cardtest.Result{}
+	require.NoError(t, cardtest.Check(m, func(r cardtest.Result) { all[r.Name] = r }))
+	require.Equal(t, cardtest.Failed, all["pulled-token-info"].Outcome)
+	require.Contains(t, all["pulled-token-info"].Detail, "didn't come back")
+	require.Equal(t, cardtest.NotAsked, all["pulled-slot-list"].Outcome)
+	require.Contains(t, all["pulled-slot-list"].Detail, "pulled-token-info")
+	// It comes back after all, and the behaviour ends before the tray goes.
+	require.NoError(t, tray.Remove(0))
+	require.NoError(t, tray.Behave(0, cardtest.Behaviour{}))
+	<-back
 }
 
 // personalise sets the PIN and makes one key pair, in raw calls.

@@ -43,6 +43,7 @@ type probe struct {
 	adopted  bool
 	slot     uint
 	label    string
+	stuck    string // the behaviour that the module never came back from
 	sessions []cryptoki.Session
 }
 
@@ -54,7 +55,7 @@ func newProbe(m Module) (*probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &probe{Module: m, lib: lib}
+	p := &probe{Module: m.withDefaults(), lib: lib}
 	switch err := lib.Initialize(m.InitArgs); codeOf(err) {
 	case cryptoki.OK:
 		if err != nil {
@@ -88,6 +89,9 @@ func (p *probe) find() error {
 }
 
 func (p *probe) end() {
+	if p.stuck != "" {
+		return // whatever is called now may hang too
+	}
 	p.rest()
 	if !p.adopted {
 		_ = p.lib.Finalize()
@@ -106,7 +110,15 @@ func (p *probe) rest() {
 }
 
 func (p *probe) check(b behaviour) Result {
-	err := b.run(p)
+	done := make(chan error, 1)
+	go func() { done <- b.run(p) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-time.After(p.Patience):
+		p.stuck = b.name
+		return Result{b.name, b.clause, Failed, fmt.Sprintf("the module didn't come back for %v", p.Patience)}
+	}
 	p.rest()
 	if err != nil && b.needs&unlocking != 0 {
 		// What comes next begins with all tries.
