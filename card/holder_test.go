@@ -5,16 +5,8 @@
 package card_test
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
 	"sync"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/miekg/pkcs11"
 	"github.com/stretchr/testify/require"
@@ -93,63 +85,6 @@ func TestLoginBleed(t *testing.T) {
 		require.NoError(t, raw.Logout(session))
 		d.login(d.card)
 	})
-}
-
-// The card's part of threat043: what it logs and what its errors say.
-func TestNoPINIsTold(t *testing.T) {
-	var log bytes.Buffer
-	tray := cardtest.New(t, cardtest.Config{})
-	secrets := [][]byte{[]byte("482913"), []byte("715504"), []byte("90346182"), []byte("26617035")}
-	pin, wrong, so, wrongSO := secrets[0], secrets[1], secrets[2], secrets[3]
-	serial, err := tray.Personalised(0, cardtest.Personal{PIN: pin, SOPIN: so})
-	require.NoError(t, err)
-	m, err := card.Open(card.Config{Module: tray.Module(), Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 10}))})
-	require.NoError(t, err)
-	defer m.Close()
-	ctx := t.Context()
-	c, err := m.Card(ctx, card.Selector{Serial: serial})
-	require.NoError(t, err)
-	note := func(err error) {
-		fmt.Fprintf(&log, "%v %+v %#v\n", err, err, err)
-		var e *card.Error
-		if errors.As(err, &e) {
-			fmt.Fprintf(&log, "%+v %#v\n", e, *e)
-		}
-	}
-	note(c.Login(ctx, pin, card.LoginOptions{}))
-	note(c.ChangePIN(ctx, wrong, pin))
-	note(c.Login(ctx, pin, card.LoginOptions{}))
-	for range 3 {
-		note(c.Login(ctx, wrong, dareAll))
-		note(c.ResetPIN(ctx, wrongSO, pin))
-	}
-	note(c.Initialize(ctx, wrongSO, "x"))
-	require.NoError(t, tray.Remove(0))
-	note(c.Login(ctx, pin, dareAll))
-	fmt.Fprintf(&log, "%v %+v %#v %v\n", c, c, c, m)
-	for _, file := range []string{"/proc/self/cmdline", "/proc/self/environ"} {
-		text, err := os.ReadFile(file)
-		if err == nil {
-			log.Write(text)
-		}
-	}
-	for _, s := range secrets {
-		for _, form := range forms(s) {
-			require.NotContains(t, log.String(), form)
-		}
-	}
-}
-
-// forms are how a secret might be written.
-func forms(s []byte) []string {
-	var wide []byte
-	for _, u := range utf16.Encode([]rune(string(s))) {
-		wide = append(wide, byte(u), byte(u>>8))
-	}
-	return []string{
-		string(s), string(wide), hex.EncodeToString(s), base64.StdEncoding.EncodeToString(s),
-		fmt.Sprint(s), fmt.Sprintf("%#v", s),
-	}
 }
 
 func TestConcurrentTries(t *testing.T) {
