@@ -115,6 +115,22 @@ func TestThreeYears(t *testing.T) {
 			require.ErrorIs(t, h.Verify(t.Context(), cert), pki.ErrNotYetValid)
 		}
 	})
+	t.Run("the older profile", func(t *testing.T) {
+		for at, years := range map[string]int{"2024-06-01": 2, "2025-04-01": 2, "2025-04-02": 3, "2026-01-05": 3} {
+			day, err := time.Parse(time.DateOnly, at)
+			require.NoError(t, err)
+			c, err := pki.ProfileAt(day)
+			require.NoError(t, err)
+			_, notAfter := profile(t, c).Validity(day)
+			require.Equal(t, day.AddDate(years, 0, 0).Add(-time.Second), notAfter, at)
+			opens, _ := profile(t, c).Window(notAfter)
+			require.Equal(t, notAfter.Add(-90*24*time.Hour), opens)
+		}
+		_, err := pki.ProfileAt(time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC))
+		require.Error(t, err)
+		_, err = pki.NewProfile(pki.ProfileConfig{})
+		require.ErrorContains(t, err, "Base")
+	})
 	t.Run("backdate", func(t *testing.T) {
 		p := profile(t, pki.ProfileConfig{Backdate: time.Minute, Years: 2})
 		notBefore, notAfter := p.Validity(start)

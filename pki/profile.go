@@ -81,8 +81,11 @@ func (c ProfileConfig) withDefaults() ProfileConfig {
 	return c
 }
 
-// NewProfile checks a configuration once.
+// NewProfile checks a configuration once. Base and UPNSuffix are required.
 func NewProfile(c ProfileConfig) (Profile, error) {
+	if c.Base == "" {
+		return Profile{}, errors.New("pki: profile: Base is required: the URL under which PublishHandler is reached")
+	}
 	c = c.withDefaults()
 	for _, u := range []string{c.Base, c.OCSP} {
 		if err := checkURL(u); err != nil {

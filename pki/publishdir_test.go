@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki_test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/pki"
+)
+
+func TestPublish(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "www")
+	h := newHouse(t)
+	cert := h.issue("first")[0]
+	publish := func(h *house) map[string]string {
+		t.Helper()
+		require.NoError(t, h.Publish(t.Context(), dir))
+		found := map[string]string{}
+		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			name, _ := filepath.Rel(dir, path)
+			found[filepath.ToSlash(name)] = string(data)
+			return err
+		}))
+		require.Len(t, found, 16+2, "and nothing half-made")
+		return found
+	}
+	number := func(der string) int64 {
+		list, err := x509.ParseRevocationList([]byte(der))
+		require.NoError(t, err)
+		return list.Number.Int64()
+	}
+	s, err := h.Status(t.Context(), cert.SerialNumber)
+	require.NoError(t, err)
+	own := fmt.Sprintf("crl/%d.crl", s.Shard)
+
+	before := publish(h)
+	require.Equal(t, string(h.Chain()[0].Raw), before["aia/issuing.cer"])
+	require.Equal(t, string(h.Chain()[1].Raw), before["aia/root.cer"])
+	require.Equal(t, before, publish(h))
+	require.NoError(t, h.Revoke(t.Context(), cert, pki.KeyCompromise, time.Time{}))
+	after := publish(h)
+	for name := range before {
+		if name != own {
+			require.Equal(t, before[name], after[name], name)
+		}
+	}
+	require.Equal(t, number(before[own])+1, number(after[own]))
+
+	t.Run("a later list of another server stays", func(t *testing.T) {
+		require.NoError(t, h.Revoke(t.Context(), h.issue("second")[0], pki.KeyCompromise, time.Time{}))
+		slow := newHouse(t, func(c *pki.Config) { c.Signer, c.Chain = h.authority, h.Chain() }) // an older ledger
+		require.Equal(t, after[own], publish(slow)[own])
+	})
+	t.Run("what is no list of ours is replaced", func(t *testing.T) {
+		for _, bad := range []string{"", "<html>", string(newHouse(t).list(0).Raw)} {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, own), []byte(bad), 0o600))
+			require.GreaterOrEqual(t, number(publish(h)[own]), number(after[own]))
+		}
+	})
+	t.Run("lists that can't be signed stay", func(t *testing.T) {
+		kept := publish(h)
+		dead := h.reopen(func(c *pki.Config) { c.Signer = h.failing(0) })
+		h.clock.Add(48 * time.Hour)
+		require.ErrorIs(t, dead.Publish(t.Context(), dir), pki.ErrSignerUnavailable)
+		data, err := os.ReadFile(filepath.Join(dir, own))
+		require.NoError(t, err)
+		require.Equal(t, kept[own], string(data))
+	})
+}
