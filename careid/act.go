@@ -71,8 +71,8 @@ type ActRequest struct {
 
 // Act is a piece of work on one card, opened by the server before the card is touched, and done when the card proves
 // its new key. Handle is set only by OpenAct and Bootstrap and works for an hour of the calendar, and no longer than the
-// session that opened it, unless the act is confirmed; the store keeps its SHA-256. Opening the act again gives another
-// handle.
+// session that opened it, its role, and until somebody else takes the act up, unless it is confirmed; the store keeps its
+// SHA-256. Opening the act again gives another handle.
 type Act struct {
 	ID           string // 128 random bits, hex; the idempotency key towards the CA
 	Kind         Purpose

@@ -163,11 +163,21 @@ func TestHandleEndsWithItsSession(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, h.Service.Removed(ctx, in.Presence)) // the agent takes the card and goes
 	rows := audited(t, h, func() { dead(stolen) })
-	require.Equal(t, "refused act.unknown: its session is over", rows[0].Detail)
+	require.Equal(t, "refused act.unknown: its session or role is over", rows[0].Detail)
 
 	in = signIn(t, h, h.RAAgent.Card)
 	act := open(in) // the same act, with a further handle
 	dead(stolen)
+	second := open(signIn(t, h, h.RAAgent.Card)) // at another desk
+	require.Equal(t, act.ID, second.ID)
+	rows = audited(t, h, func() { dead(act.Handle) })
+	require.Equal(t, "refused act.unknown: somebody else took it up", rows[0].Detail)
+	act = open(in)
+	dead(second.Handle)
+	manager := actor(t, h, h.RAManager, careid.RAManager)
+	require.NoError(t, h.Service.EndRole(ctx, manager, h.RAAgent.Profile.ID, careid.RAAgent))
+	dead(act.Handle)
+	require.NoError(t, h.Service.GrantRole(ctx, manager, h.RAAgent.Profile.ID, careid.RAAgent))
 	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
 	require.NoError(t, err)
 	certs, err := h.Service.Requests(ctx, act.Handle, csrs)

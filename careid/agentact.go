@@ -76,8 +76,8 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 }
 
 // actOf finds the act that a handle opens: for an hour of the calendar, and where a session asked for the handle no
-// longer than that session lives. An act that is confirmed is found without it: there is nothing left to protect, and an
-// agent that lost the answer asks again.
+// longer than that session lives, its role is held, and nobody else has taken the act up. An act that is confirmed is
+// found without that: there is nothing left to protect, and an agent that lost the answer asks again.
 func (s *Service) actOf(ctx context.Context, tx *Tx, handle string) (Act, error) {
 	policy, err := s.policy(tx.Now)
 	if err != nil {
@@ -94,8 +94,12 @@ func (s *Service) actOf(ctx context.Context, tx *Tx, handle string) (Act, error)
 	if err != nil || len(h.Bind) == 0 || act.State == ActConfirmed {
 		return act, err
 	}
-	if _, err := s.live(ctx, tx, h.Bind); isRefusal(err) {
-		return Act{}, s.no("act.unknown").Because(reason("its session is over"))
+	if !bytes.Equal(h.Bind, act.Session) {
+		return Act{}, s.no("act.unknown").Because(reason("somebody else took it up"))
+	}
+	by := Actor{profile: act.Actor, role: act.Role, organisation: act.Organisation, session: act.Session}
+	if err := s.stands(ctx, tx, by); isRefusal(err) {
+		return Act{}, s.no("act.unknown").Because(reason("its session or role is over"))
 	} else if err != nil {
 		return Act{}, err
 	}

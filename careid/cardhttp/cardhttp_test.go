@@ -166,9 +166,20 @@ func TestRates(t *testing.T) {
 		c.Source = func(r *http.Request) string { return r.Header.Get("X-Test-Source") }
 	})
 	p.service.started = func() (*careid.UnlockStarted, error) { return &careid.UnlockStarted{Request: "q"}, nil }
-	try := func(source string) answer {
-		return p.agent(t, "unlock/start", `{"card":"1","channel":"text"}`, "Authorization", "Bearer h", "X-Test-Source", source)
+	card := 0
+	try := func(source string) answer { // of another card each time
+		card++
+		return p.agent(t, "unlock/start", fmt.Sprintf(`{"card":"%d","channel":"text"}`, card), "Authorization", "Bearer h", "X-Test-Source", source)
 	}
+	t.Run("threat009", func(t *testing.T) {
+		let := 0
+		for range 200 {
+			if try("flood").StatusCode == 202 {
+				let++
+			}
+		}
+		require.Equal(t, 60, let, "two hundred profiles, one place")
+	})
 	for range 60 {
 		require.Equal(t, 202, try("a").StatusCode)
 	}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package careid_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+)
+
+// redeemer says to a process of its own which code to redeem, how often, and by how many at once.
+type redeemer struct {
+	Dir           string
+	Now, Wall     time.Time
+	Request, Card string
+	Code          string
+	Tries, AtOnce int
+	Stay          bool // until it is killed
+}
+
+const childRedeems = "WARDKEY_TEST_CHILD_REDEEMS"
+
+// TestMain is also the server process that redeems.
+func TestMain(m *testing.M) {
+	order := os.Getenv(childRedeems)
+	if order == "" {
+		os.Exit(m.Run())
+	}
+	if err := redeemAsTold(order); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// noCA is one that an unlock never asks.
+type noCA struct{ careid.CA }
+
+func redeemAsTold(order string) error {
+	var r redeemer
+	if err := json.Unmarshal([]byte(order), &r); err != nil {
+		return err
+	}
+	db, err := sqlkit.OpenSQLite(r.Dir + "/care.db")
+	if err != nil {
+		return err
+	}
+	now, wall := func() time.Time { return r.Now }, func() time.Time { return r.Wall }
+	store, err := sqlstore.Open(context.Background(), sqlstore.Config{DB: db, Now: now, Wall: wall})
+	if err != nil {
+		return err
+	}
+	master, err := careid.NewSoftwareMaster([]byte("a master secret of this process."))
+	if err != nil {
+		return err
+	}
+	service, err := careid.New(careid.Config{
+		Store: store, CA: noCA{}, Sender: new(careidtest.Inbox), CardMaster: master,
+		Servers: []string{careidtest.Server}, Origins: []string{careidtest.Origin}, Now: now, Wall: wall,
+	})
+	if err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	key[0] = 9 // the base point: a public key that HPKE takes
+	var good, refusals atomic.Int64
+	var wait sync.WaitGroup
+	tries := make(chan bool)
+	for range r.AtOnce {
+		wait.Go(func() {
+			for range tries {
+				_, err := service.RedeemUnlock(context.Background(), careid.UnlockCode{Request: r.Request, Card: r.Card, Code: []byte(r.Code), AgentKey: key})
+				switch {
+				case err == nil:
+					good.Add(1)
+				case wardkey.RuleOf(err) == "unlock.code":
+					refusals.Add(1)
+				default:
+					fmt.Fprintln(os.Stderr, err)
+				}
+			}
+		})
+	}
+	for range r.Tries {
+		tries <- true
+	}
+	close(tries)
+	wait.Wait()
+	fmt.Println(good.Load(), refusals.Load())
+	if r.Stay {
+		select {}
+	}
+	return nil
+}
+
+// run starts a process on an order. Its line comes when it is done; kill ends it as a power cut does.
+func (r redeemer) run(t *testing.T) (line func() (good, refusals int), kill func()) {
+	t.Helper()
+	order, err := json.Marshal(r)
+	require.NoError(t, err)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childRedeems+"="+string(order))
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var once sync.Once
+	kill = func() {
+		once.Do(func() {
+			_ = cmd.Process.Kill() // over already, perhaps
+			_ = cmd.Wait()         // it was killed
+		})
+	}
+	t.Cleanup(kill)
+	return func() (good, refusals int) {
+		t.Helper()
+		said, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			kill()
+			require.NoError(t, err, errs.String())
+		}
+		_, err = fmt.Sscan(said, &good, &refusals)
+		require.NoError(t, err)
+		return good, refusals
+	}, kill
+}
+
+func order(h *careidtest.Hospital, dir string, u *careidtest.Unlocking, code string) redeemer {
+	return redeemer{Dir: dir, Now: h.Clock.Now(), Wall: h.Wall.Now(), Request: u.Request, Card: h.Nurse.Card.Serial, Code: code, Tries: 1, AtOnce: 1}
+}
+
+func TestProcesses(t *testing.T) {
+	ctx := context.Background()
+	t.Run("threat002", func(t *testing.T) {
+		// Four wrong codes, and the server is killed: the count is on disk, and the next server goes on from it.
+		dir := t.TempDir()
+		h := careidtest.New(t, careidtest.Config{Dir: dir})
+		u := start(t, h, h.Nurse)
+		four := order(h, dir, u, wrong(u.Code))
+		four.Tries, four.Stay = 4, true
+		line, kill := four.run(t)
+		good, refusals := line()
+		require.Equal(t, []int{0, 4}, []int{good, refusals})
+		kill()
+		line, _ = order(h, dir, u, wrong(u.Code)).run(t)
+		good, refusals = line()
+		require.Equal(t, []int{0, 1}, []int{good, refusals})
+		line, _ = order(h, dir, u, u.Code).run(t)
+		good, refusals = line()
+		require.Equal(t, []int{0, 1}, []int{good, refusals}, "the right code, too late")
+		rows := audit(t, h)
+		require.Equal(t, "refused unlock.code: too many tries of the code", rows[len(rows)-1].Detail)
+	})
+	t.Run("threat004", func(t *testing.T) {
+		// A hundred at once in three server processes: one opens the card.
+		dir := t.TempDir()
+		h := careidtest.New(t, careidtest.Config{Dir: dir})
+		u := start(t, h, h.Nurse)
+		before := len(audit(t, h))
+		var lines []func() (int, int)
+		for _, tries := range []int{34, 33, 33} {
+			o := order(h, dir, u, u.Code)
+			o.Tries, o.AtOnce = tries, tries
+			line, _ := o.run(t)
+			lines = append(lines, line)
+		}
+		good, refusals := 0, 0
+		for _, line := range lines {
+			g, r := line()
+			good, refusals = good+g, refusals+r
+		}
+		require.Equal(t, []int{1, 99}, []int{good, refusals})
+		require.Equal(t, 1, count(t, h, "reset"))
+		opened := 0
+		for _, row := range audit(t, h)[before:] {
+			if strings.HasPrefix(row.Detail, "reset opened") {
+				opened++
+			}
+		}
+		require.Equal(t, 1, opened)
+		require.Len(t, audit(t, h)[before:], 100)
+		_, err := h.Service.VerifyAudit(ctx)
+		require.NoError(t, err, "three writers, one chain")
+	})
+}
