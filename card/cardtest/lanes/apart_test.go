@@ -21,10 +21,8 @@ import (
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
-const (
-	apartMark   = "WARDKEY_LANE" // is set in the process that runs a lane
-	unfurnished = 77             // its exit status where namespaces aren't to be had
-)
+// apartMark is set in the process that runs a lane.
+const apartMark = "WARDKEY_LANE"
 
 // apart runs a test's lane in a process of its own, whose network, mounts, IPC
 // and process ids are its own too: daemons that it starts meet nothing of the
@@ -36,13 +34,14 @@ func apart(t *testing.T, tool string, lane func(t *testing.T)) {
 		lane(t)
 		return
 	}
+	t.Parallel() // it mostly waits for readers
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := []string{
 		"unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--",
-		exe, "-test.run=^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$", "-test.v", "-test.timeout=5m",
+		exe, "-test.run=^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$", "-test.v", "-test.timeout=10m",
 	}
 	env := []string{apartMark + "=" + t.Name()}
 	if os.Getuid() != 0 {
@@ -56,7 +55,7 @@ func apart(t *testing.T, tool string, lane func(t *testing.T)) {
 	}
 	out, err := alone(command, env)
 	var status *exec.ExitError
-	if err != nil && !errors.As(err, &status) || status != nil && !bytes.Contains(out, []byte("=== RUN")) {
+	if err != nil && (!errors.As(err, &status) || !bytes.Contains(out, []byte("=== RUN"))) { // it never came to a test
 		need.Met(t, tool, fmt.Errorf("need: no namespaces for %s: %w\n%s", tool, err, out))
 	}
 	h := hear(string(out))

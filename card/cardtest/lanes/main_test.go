@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(apartMark) != "" {
 		if err := furnish(); err != nil {
 			fmt.Println(err)
-			os.Exit(unfurnished)
+			os.Exit(1)
 		}
 	}
 	// Children of daemons that were killed come to this process.

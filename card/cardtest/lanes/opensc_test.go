@@ -44,22 +44,28 @@ app opensc-pkcs11 { pkcs11 { user_pin_unblock_style = set_pin_in_unlogged_sessio
 	require.NoError(t, os.MkdirAll("/run/pcscd", 0o755))
 	start(t, pcscd, "--foreground", "--config", readers)
 
-	piv, err := pivapplet.New(pivapplet.Config{})
+	own, err := pivapplet.New(pivapplet.Config{})
 	require.NoError(t, err)
+	other, err := pivapplet.New(pivapplet.Config{})
+	require.NoError(t, err)
+	var in *pivapplet.Card
+	insert := func(piv *pivapplet.Card) error {
+		in = piv
+		if err := until("the reader", func() error { return piv.Insert(vpcd) }); err != nil {
+			return err
+		}
+		return until("the reader to have the card", inReader(true))
+	}
 	s := subject{
 		config: card.Config{Module: need.Tool(t, "opensc")}, pin: []byte("123456"), puk: []byte("12345678"),
 		remove: func() error {
-			if err := piv.Eject(); err != nil {
+			if err := in.Eject(); err != nil {
 				return err
 			}
 			return until("the reader to be empty", inReader(false))
 		},
-		insert: func() error {
-			if err := until("the reader", func() error { return piv.Insert(vpcd) }); err != nil {
-				return err
-			}
-			return until("the reader to have the card", inReader(true))
-		},
+		insert:      func() error { return insert(own) },
+		insertOther: func() error { return insert(other) },
 	}
 	require.NoError(t, s.insert())
 	s.personalise(t, nil)

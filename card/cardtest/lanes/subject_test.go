@@ -20,6 +20,7 @@ type subject struct {
 	serial, label  string
 	pin, so, puk   []byte       // so, puk: nil where there is none
 	remove, insert func() error // nil: nobody can
+	insertOther    func() error // nil: there is no other card
 }
 
 // keys are to be made, with the ids 1, 2, …
