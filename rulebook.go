@@ -41,19 +41,23 @@ type Rule struct {
 	Tighter string `json:"tighter"`
 	// Note explains a choice.
 	Note string `json:"note,omitempty"`
+
+	starts time.Time // From in Zone; read once, since zones are files
 }
 
 // start returns the instant from which the rule is in force.
-func (r Rule) start() (time.Time, bool) {
+func (r Rule) start() (at time.Time, dated bool) { return r.starts, r.From != "" }
+
+// date reads From in Zone.
+func (r *Rule) date() error {
 	if r.From == "" {
-		return time.Time{}, false
+		return nil
 	}
 	zone, err := time.LoadLocation(r.Zone)
-	if err != nil {
-		return time.Time{}, false
+	if err == nil {
+		r.starts, err = time.ParseInLocation(time.DateOnly, r.From, zone)
 	}
-	at, err := time.ParseInLocation(time.DateOnly, r.From, zone)
-	return at, err == nil
+	return err
 }
 
 // sentence is a rulebook's row for one refusal.
@@ -135,7 +139,7 @@ func (b *Rulebook) addRule(r Rule) error {
 	if _, ok := b.sources[r.Source]; !ok {
 		return refuse("names no source of the book")
 	}
-	if _, dated := r.start(); !dated && r.From != "" {
+	if err := r.date(); err != nil {
 		return refuse("has no such date or zone")
 	}
 	if err := r.fits(); err != nil {
