@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -181,11 +182,43 @@ func lifeOf(t *testing.T, d *desk, c client) {
 	c.checks(pair[1], true)
 	c.checks(parsePair(t, other)[1], false)
 	require.Equal(t, printed, d.must("issue", issue...))
+	require.NoError(t, again.cmd.Process.Kill())
+	require.Error(t, again.cmd.Wait())
+	again = d.serve("-listen", address)
+	c.checks(pair[0], true)
+	c.checks(parsePair(t, other)[0], false)
 	again.stop()
 
 	_, errs, status = d.run("serve", "-listen", "127.0.0.1:0", "-base", "http://elsewhere.example.org")
 	require.Equal(t, 1, status)
 	require.Contains(t, errs, "it can't change")
+}
+
+// A pair is renewed in its window, by the pair that issue printed, and the old one
+// stays good.
+func TestRenew(t *testing.T) {
+	d := newDesk(t)
+	t.Setenv(passphraseVariable, passphrase)
+	c := client{t: t, tool: need.Tool(t, "openssl"), dir: d.dir}
+	at := time.Date(2026, 2, 28, 9, 30, 0, 0, time.UTC)
+	run := func(name string, args ...string) string {
+		var out, errs bytes.Buffer
+		p := program{args: append(append([]string{name}, d.flags...), args...), stdout: &out, stderr: &errs, now: func() time.Time { return at }}
+		require.Zero(t, p.run(t.Context()), errs.String())
+		return out.String()
+	}
+	s, err := start(t.Context(), config{dir: filepath.Join(d.dir, "ca"), now: func() time.Time { return at }, log: quiet()}, "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, s.stop(t.Context()))
+	authentication, signing := c.requests("first")
+	printed := run("issue", "-name", "Amina Osei", "-id", "555000000017", authentication, signing)
+	first := parsePair(t, printed)
+	at = first[0].NotAfter.Add(-90 * 24 * time.Hour)
+	authentication, signing = c.requests("second")
+	second := parsePair(t, run("renew", d.file("pair.pem", printed), authentication, signing))
+	require.Equal(t, first[0].Subject.String(), second[0].Subject.String())
+	require.NotEqual(t, first[0].PublicKey, second[0].PublicKey)
+	require.Equal(t, at.AddDate(3, 0, 0).Add(-time.Second), second[0].NotAfter)
 }
 
 // A GET's base64 may hold "//", and a base may have a path: both reach the
