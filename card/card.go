@@ -48,7 +48,7 @@ type Card struct {
 // more than one does, or two have the same serial and label. A card that can't be
 // read, where no other matches, is the error: it might be the one.
 func (m *Module) Card(ctx context.Context, sel Selector) (*Card, error) {
-	if err := errors.Join(ctx.Err(), m.open()); err != nil {
+	if err := m.ready(ctx); err != nil {
 		return nil, err
 	}
 	t, err := m.lib.choose(ctx, sel)
@@ -218,7 +218,7 @@ func (c *Card) Info(ctx context.Context) (TokenInfo, error) {
 
 // acquire is the token's, for an open module.
 func (c *Card) acquire(ctx context.Context) error {
-	if err := c.module.open(); err != nil {
+	if err := c.module.ready(ctx); err != nil {
 		return err
 	}
 	if err := c.token.acquire(ctx); err != nil {

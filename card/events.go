@@ -113,7 +113,7 @@ func (m *Module) watch(ctx context.Context, before sightings) (sightings, error)
 // look is what the readers hold now. Of a slot that can't be read, what was seen
 // there before is believed.
 func (m *Module) look(ctx context.Context, before sightings) (sightings, error) {
-	if err := m.open(); err != nil {
+	if err := m.ready(ctx); err != nil {
 		return nil, err
 	}
 	l := m.lib

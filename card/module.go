@@ -3,12 +3,15 @@
 package card
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
@@ -72,6 +75,9 @@ type library struct {
 	// crash when two threads list readers.
 	slots  gate
 	tokens []*token // of the cards that were asked for; guarded by slots
+
+	reviving gate
+	orphaned atomic.Bool // initialised anew, and nothing was there yet
 }
 
 // place is where a module is open, or was: a module stays loaded as long as the
@@ -147,7 +153,7 @@ func load(path, args string) (*library, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	l := &library{path: path, args: args, lib: lib, slots: newGate()}
+	l := &library{path: path, args: args, lib: lib, slots: newGate(), reviving: newGate()}
 	switch err := lib.Initialize(args); code(err) {
 	case cryptoki.OK:
 		if err != nil {
@@ -217,6 +223,14 @@ func (l *library) end() error {
 		return fmt.Errorf("%w: %w", ErrModule, err)
 	}
 	return nil
+}
+
+// ready is what each call begins with.
+func (m *Module) ready(ctx context.Context) error {
+	if err := errors.Join(ctx.Err(), m.open()); err != nil {
+		return err
+	}
+	return m.lib.alive(ctx)
 }
 
 // open says whether Close was not called yet.

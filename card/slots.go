@@ -4,7 +4,6 @@ package card
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -58,7 +57,7 @@ func (s PINState) String() string {
 
 // Slots lists the readers, with the card in each.
 func (m *Module) Slots(ctx context.Context) ([]Slot, error) {
-	if err := errors.Join(ctx.Err(), m.open()); err != nil {
+	if err := m.ready(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.lib.slots.enter(ctx); err != nil {

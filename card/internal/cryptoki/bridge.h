@@ -15,7 +15,9 @@ typedef unsigned char byte_t;
 #endif
 typedef struct {
 	byte_t version[2];
-	void *initialize, *finalize, *getInfo, *getFunctionList;
+	void *initialize, *finalize;
+	ulong_t (*getInfo)(void *info);
+	void *getFunctionList;
 	void *getSlotList, *getSlotInfo, *getTokenInfo, *getMechanismList, *getMechanismInfo;
 	ulong_t (*initToken)(ulong_t slot, byte_t *pin, ulong_t pinLen, byte_t *label);
 	ulong_t (*initPIN)(ulong_t session, byte_t *pin, ulong_t pinLen);
@@ -30,11 +32,21 @@ typedef struct {
 #pragma pack(pop)
 #endif
 
+// miekg is what miekg/pkcs11 v1.1.2 keeps of a module, its struct ctx.
+typedef struct {
+	void *handle;
+	functions *list;
+} miekg;
+
 typedef ulong_t (*getFunctionList_t)(functions **list);
 
 static inline ulong_t bridge_list(void *getFunctionList, functions **list) {
 	*list = 0;
 	return ((getFunctionList_t)getFunctionList)(list);
+}
+static inline ulong_t bridge_getInfo(functions *f) {
+	ulong_t info[16]; // CK_INFO has 72 bytes, and at most 88 with its padding
+	return f->getInfo(info);
 }
 static inline ulong_t bridge_initToken(functions *f, ulong_t slot, byte_t *pin, ulong_t n, byte_t *label) {
 	return f->initToken(slot, pin, n, label);

@@ -22,13 +22,16 @@ type Lib struct {
 
 // Open loads the module. It doesn't initialise it.
 func Open(path string) (*Lib, error) {
-	list, err := functionList(path)
-	if err != nil {
+	if err := answers(path); err != nil {
 		return nil, err
 	}
 	ctx := pkcs11.New(path)
 	if ctx == nil {
 		return nil, errors.New("module can't be loaded twice")
+	}
+	list, err := functionsOf(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return &Lib{ctx: ctx, list: list}, nil
 }

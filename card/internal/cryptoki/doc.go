@@ -7,11 +7,13 @@
 // bridge of our own does the rest: loading a module with the system's own
 // error text and C_GetFunctionList's return value checked (miekg crashes on
 // the first call when a module refuses), C_WaitForSlotEvent with its return value
-// (miekg drops it), and PINs as bytes, with NULL for a
+// (miekg drops it), C_GetInfo without the strings, and PINs as bytes, with NULL for a
 // reader with its own PIN pad (miekg takes strings, which can't be cleared, and
 // never passes NULL).
 //
-// Both load the same path, so they share one instance of the module. A loaded
+// Both call one list of functions, miekg's, whose place in its memory is known
+// for the version that go.mod pins: a module may give another instance of itself to
+// each who asks for a list. A loaded
 // module is never unloaded: modules register exit handlers that crash when
 // their code is gone.
 //

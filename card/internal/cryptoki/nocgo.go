@@ -17,6 +17,7 @@ func Name(rv uint) string { return fmt.Sprintf("CK_RV 0x%X", rv) }
 func Open(string) (*Lib, error) { return nil, ErrNoCgo }
 
 func (*Lib) Initialize(string) error                           { return ErrNoCgo }
+func (*Lib) Lives() error                                      { return ErrNoCgo }
 func (*Lib) Finalize() error                                   { return ErrNoCgo }
 func (*Lib) SlotList(bool) ([]uint, error)                     { return nil, ErrNoCgo }
 func (*Lib) WaitForSlotEvent(bool) (uint, error)               { return 0, ErrNoCgo }

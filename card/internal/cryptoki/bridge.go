@@ -8,28 +8,45 @@ package cryptoki
 import "C"
 
 import (
-	"fmt"
+	"errors"
 	"unsafe"
+
+	"github.com/miekg/pkcs11"
 )
 
 // functions is the module's own function list.
 type functions = *C.functions
 
-// functionList asks the module for its functions and believes only CKR_OK.
-func functionList(path string) (functions, error) {
+// answers loads the module and asks for its functions, as miekg will do without
+// looking at what is answered: only CKR_OK is believed.
+func answers(path string) error {
 	get, err := load(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var list functions
 	if rv := C.bridge_list(get, &list); rv != OK {
-		return nil, result("C_GetFunctionList", uint(rv))
+		return result("C_GetFunctionList", uint(rv))
 	}
-	if list == nil {
-		return nil, fmt.Errorf("C_GetFunctionList gave no functions")
-	}
-	return list, nil
+	return present(list)
 }
+
+// functionsOf is the list that miekg calls. Ours must be the same one: p11-kit's
+// client gives another instance of itself to each C_GetFunctionList.
+func functionsOf(ctx *pkcs11.Ctx) (functions, error) {
+	list := (*(**C.miekg)(unsafe.Pointer(ctx))).list
+	return list, present(list)
+}
+
+func present(list functions) error {
+	if list == nil {
+		return errors.New("C_GetFunctionList gave no functions")
+	}
+	return nil
+}
+
+// Lives is C_GetInfo, whose answer is dropped: it asks nothing of any reader.
+func (l *Lib) Lives() error { return result("C_GetInfo", uint(C.bridge_getInfo(l.list))) }
 
 // WaitForSlotEvent is C_WaitForSlotEvent: the slot where something happened.
 // Without block the module answers CKR_NO_EVENT when nothing did; with it, the
