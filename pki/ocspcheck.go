@@ -289,7 +289,7 @@ func ocspRequest(cert, issuer *x509.Certificate, hash crypto.Hash, nonce []byte)
 		if err != nil {
 			return nil, err
 		}
-		m.TBS.Extensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}, Value: value}}
+		m.TBS.Extensions = []pkix.Extension{{Id: oidOCSPNonce, Value: value}}
 	}
 	return asn1.Marshal(m)
 }

@@ -113,15 +113,16 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 //   - Names are compared byte for byte, and not by the string preparation of
 //     RFC 5280 §7.1; a pathLenConstraint counts self-issued certificates too;
 //     name constraints on directory names, and all others than DNS, IP, URI and
-//     e-mail, refuse where they are critical; DSA and SHA-1 are refused, and so
-//     are negative serial numbers. Each of these refuses more than RFC 5280
-//     asks, never less.
+//     e-mail, refuse where they are critical; an excluded e-mail or URI host
+//     excludes the hosts below it; DSA and SHA-1 are refused. Each of these
+//     refuses more than RFC 5280 asks, never less.
 //   - Policies are processed with anyPolicy as the initial set and none of the
 //     three initial flags: what the certificates of the path themselves require
 //     is enforced, a caller can't require a policy.
 //   - Indirect and delta lists, lists for some reasons only, and lists that
 //     another key than the one that signed the certificate has signed, are not
-//     used. See CRLChecker and OCSPChecker.
+//     used. What stands in a delta list alone is seen when the next complete
+//     list comes. See CRLChecker and OCSPChecker.
 //   - That the peer holds the key isn't proven by Verify.
 type Verifier struct {
 	roots         *x509.CertPool

@@ -24,7 +24,14 @@ func (v *Verifier) paths(q enquiry) ([][]*x509.Certificate, error) {
 		helpers.AddCert(c)
 	}
 	paths, err := leaf.Verify(q.options(v.roots, helpers))
-	if err == nil && len(paths) > 0 {
+	if err == nil {
+		paths = slices.DeleteFunc(paths, func(path []*x509.Certificate) bool {
+			wrong := checkNames(path)
+			err = errors.Join(err, wrong)
+			return wrong != nil
+		})
+	}
+	if len(paths) > 0 {
 		return paths, nil
 	}
 	var invalid x509.CertificateInvalidError
