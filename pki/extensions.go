@@ -18,7 +18,6 @@ var (
 	oidKeyUsage           = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidSubjectAltName     = asn1.ObjectIdentifier{2, 5, 29, 17}
 	oidCRLNumber          = asn1.ObjectIdentifier{2, 5, 29, 20}
-	oidReasonCode         = asn1.ObjectIdentifier{2, 5, 29, 21}
 	oidBasicConstraints   = asn1.ObjectIdentifier{2, 5, 29, 19}
 	oidIssuingDistPoint   = asn1.ObjectIdentifier{2, 5, 29, 28}
 	oidCRLDistPoints      = asn1.ObjectIdentifier{2, 5, 29, 31}

@@ -104,17 +104,48 @@ func hasExtension(list []pkix.Extension, want pkix.Extension) bool {
 }
 
 // checkList refuses a list that isn't exactly what was asked. RFC 5280 §5.1.2.
+//
+// The lines are compared as bytes and not read: that would take as long as
+// signing them. crypto/x509 reads the rest, which is a list without lines.
 func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
-	list, err := x509.ParseRevocationList(asked.DER)
+	der := cryptobyte.String(asked.DER)
+	var outer, tbs, content cryptobyte.String
+	if !der.ReadASN1(&outer, cbasn1.SEQUENCE) || !der.Empty() || !outer.ReadASN1Element(&tbs, cbasn1.SEQUENCE) {
+		return errors.New("the list can't be read")
+	}
+	algorithm, err := innerAlgorithm(tbs, false)
 	if err != nil {
 		return err
 	}
+	head, lines, err := ca.listHead(asked, algorithm, entries)
+	if err != nil {
+		return err
+	}
+	whole := tbs
+	if !tbs.ReadASN1(&content, cbasn1.SEQUENCE) || !bytes.HasPrefix(content, head) || !bytes.HasPrefix(content[len(head):], lines) {
+		return errors.New("the issuer, a date or an entry of the list differs")
+	}
+	tail := content[len(head)+len(lines):]
+	short, err := listWithoutLines(head, tail, outer)
+	if err != nil {
+		return err
+	}
+	list, err := x509.ParseRevocationList(short)
 	switch {
-	case !bytes.Equal(list.Raw, asked.DER):
-		return errors.New("something follows the list")
+	case err != nil:
+		return err
 	case !strongSignature(list.SignatureAlgorithm):
 		return errAlgorithm
 	}
+	if err := ca.checkListExtensions(list, tail, asked, scope); err != nil {
+		return err
+	}
+	return ca.issuer.CheckSignature(list.SignatureAlgorithm, whole, list.Signature)
+}
+
+// checkListExtensions compares the extensions of a list, tail, which crypto/x509
+// read.
+func (ca *CA) checkListExtensions(list *x509.RevocationList, tail []byte, asked CRL, scope []byte) error {
 	want, err := encode([]extension{
 		{oid: oidAuthorityKeyID, value: authorityKeyID{ca.issuer.SubjectKeyId}},
 		{oid: oidCRLNumber, value: asked.Number},
@@ -126,69 +157,79 @@ func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
 	if err := sameExtensions(list.Extensions, want); err != nil {
 		return err
 	}
-	tbs, err := ca.listTBS(asked, entries, list)
+	again, err := asn1.MarshalWithParams(list.Extensions, "explicit,tag:0")
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(list.RawTBSRevocationList, tbs) {
-		return errors.New("the issuer, a date or an entry of the list differs, or there is more")
+	if !bytes.Equal(again, tail) {
+		return errors.New("something follows the extensions of the list")
 	}
-	return list.CheckSignatureFrom(ca.issuer)
+	return nil
 }
 
-// listTBS encodes what was to be signed, with the algorithm and the order of
-// extensions of the list that came back.
-func (ca *CA) listTBS(asked CRL, entries []RevokedEntry, got *x509.RevocationList) ([]byte, error) {
-	algorithm, err := innerAlgorithm(got.RawTBSRevocationList, false)
-	if err != nil {
-		return nil, err
+// listHead encodes what comes before the lines of a list, and the lines.
+func (ca *CA) listHead(asked CRL, algorithm asn1.RawValue, entries []RevokedEntry) (head, lines []byte, err error) {
+	var b cryptobyte.Builder
+	b.AddASN1Int64(1) // version 2
+	b.AddBytes(algorithm.FullBytes)
+	b.AddBytes(ca.issuer.RawSubject)
+	b.AddBytes(appendTime(nil, asked.ThisUpdate))
+	b.AddBytes(appendTime(nil, asked.NextUpdate))
+	if head, err = b.Bytes(); err != nil || len(entries) == 0 {
+		return head, nil, err // no lines are left out, not empty
 	}
-	exts, err := asn1.MarshalWithParams(got.Extensions, "explicit,tag:0")
-	if err != nil {
-		return nil, err
+	var content []byte
+	for _, e := range entries {
+		content = e.append(content)
 	}
+	var l cryptobyte.Builder
+	l.AddASN1(cbasn1.SEQUENCE, func(l *cryptobyte.Builder) { l.AddBytes(content) })
+	lines, err = l.Bytes()
+	return head, lines, err
+}
+
+// listWithoutLines is a list with another's algorithm and signature, which isn't
+// right for it.
+func listWithoutLines(head, tail, signature []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(1) // version 2
-		b.AddBytes(algorithm.FullBytes)
-		b.AddBytes(ca.issuer.RawSubject)
-		addTime(b, asked.ThisUpdate)
-		addTime(b, asked.NextUpdate)
-		if len(entries) > 0 {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				for _, e := range entries {
-					e.add(b)
-				}
-			})
-		}
-		b.AddBytes(exts)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(head)
+			b.AddBytes(tail)
+		})
+		b.AddBytes(signature)
 	})
 	return b.Bytes()
 }
 
-// add encodes one line of a list, with its reason unless that is unspecified.
-// RFC 5280 §5.3.1.
-func (e RevokedEntry) add(b *cryptobyte.Builder) {
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1BigInt(e.Serial)
-		addTime(b, e.RevokedAt)
-		if e.Reason == 0 {
-			return
-		}
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(oidReasonCode)
-				b.AddASN1OctetString([]byte{byte(cbasn1.ENUM), 1, byte(e.Reason)})
-			})
-		})
-	})
+// reasonExtension is what stands around a reason code in a line of a list:
+// SEQUENCE { SEQUENCE { id-ce-cRLReasons, OCTET STRING { ENUMERATED } } }.
+const reasonExtension = "\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01"
+
+// append encodes one line of a list, with its reason unless that is unspecified:
+// less than 128 bytes, so that each length has one. RFC 5280 §5.1.2.6, §5.3.1.
+func (e RevokedEntry) append(out []byte) []byte {
+	begin := len(out)
+	out = append(out, byte(cbasn1.SEQUENCE), 0)
+	serial := e.Serial.Bytes()
+	if serial[0]&0x80 != 0 {
+		out = append(out, byte(cbasn1.INTEGER), byte(len(serial)+1), 0)
+	} else {
+		out = append(out, byte(cbasn1.INTEGER), byte(len(serial)))
+	}
+	out = appendTime(append(out, serial...), e.RevokedAt)
+	if e.Reason != 0 {
+		out = append(append(out, reasonExtension...), byte(e.Reason))
+	}
+	out[begin+1] = byte(len(out) - begin - 2)
+	return out
 }
 
-// addTime writes UTCTime through 2049 and GeneralizedTime from then on.
-func addTime(b *cryptobyte.Builder, t time.Time) {
+// appendTime writes UTCTime through 2049 and GeneralizedTime from then on.
+// RFC 5280 §5.1.2.4.
+func appendTime(out []byte, t time.Time) []byte {
 	if t = t.UTC(); t.Year() < 2050 {
-		b.AddASN1UTCTime(t)
-	} else {
-		b.AddASN1GeneralizedTime(t)
+		return t.AppendFormat(append(out, byte(cbasn1.UTCTime), 13), "060102150405Z")
 	}
+	return t.AppendFormat(append(out, byte(cbasn1.GeneralizedTime), 15), "20060102150405Z")
 }

@@ -108,11 +108,11 @@ func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at 
 		if err := rows.Scan(&serial, &revokedAt, &reason); err != nil {
 			return nil, err
 		}
-		n, ok := new(big.Int).SetString(serial, 16)
-		if !ok {
+		raw, err := hex.DecodeString(serial)
+		if err != nil {
 			return nil, fmt.Errorf("sqlstore: serial %q is not hexadecimal", serial)
 		}
-		out = append(out, pki.RevokedEntry{Serial: n, RevokedAt: instant(revokedAt), Reason: int(reason)})
+		out = append(out, pki.RevokedEntry{Serial: new(big.Int).SetBytes(raw), RevokedAt: instant(revokedAt), Reason: int(reason)})
 	}
 	return out, rows.Err()
 }
