@@ -14,13 +14,15 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/pki"
 )
 
 // What an operator does beside the server, on its ledger and with its keys. The
 // act is named after the requests, so that the same command again gives the same
 // certificates.
 
-func (p program) issue(ctx context.Context, args []string) (err error) {
+func (p program) issue(ctx context.Context, args []string) error {
 	var c config
 	flags := p.flags("issue", &c)
 	var subject pkix.Name
@@ -29,23 +31,12 @@ func (p program) issue(ctx context.Context, args []string) (err error) {
 	if err := p.parse(flags, &c, args, 2); err != nil {
 		return err
 	}
-	csrs, act, err := readRequests(flags.Args())
-	if err != nil {
-		return err
-	}
-	a, err := openAuthority(ctx, c, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	pair, err := a.Issue(ctx, act, subject, csrs)
-	if err != nil {
-		return err
-	}
-	return writePEM(p.stdout, append(pair, a.Chain()[0]))
+	return p.pair(ctx, c, flags.Args(), func(ca *pki.CA, act string, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+		return ca.Issue(ctx, act, subject, csrs)
+	})
 }
 
-func (p program) renew(ctx context.Context, args []string) (err error) {
+func (p program) renew(ctx context.Context, args []string) error {
 	var c config
 	flags := p.flags("renew", &c)
 	if err := p.parse(flags, &c, args, 3); err != nil {
@@ -55,7 +46,15 @@ func (p program) renew(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	csrs, act, err := readRequests(flags.Args()[1:])
+	return p.pair(ctx, c, flags.Args()[1:], func(ca *pki.CA, act string, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+		return ca.Renew(ctx, act, old, csrs)
+	})
+}
+
+// pair has a pair made for the requests in two files, and prints it with its
+// issuer.
+func (p program) pair(ctx context.Context, c config, files []string, issue func(*pki.CA, string, []*x509.CertificateRequest) ([]*x509.Certificate, error)) (err error) {
+	csrs, act, err := readRequests(files)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func (p program) renew(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	pair, err := a.Renew(ctx, act, old, csrs)
+	pair, err := issue(a.CA, act, csrs)
 	if err != nil {
 		return err
 	}
