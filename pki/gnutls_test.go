@@ -97,6 +97,11 @@ func TestGnuTLS(t *testing.T) {
 			require.Contains(t, out, c.says)
 			require.Contains(t, out, "Verifying OCSP Response: Success.")
 		}
+		out, err := run(ocsptool, "--ask="+server.URL+"/ocsp", "--nonce", "--load-issuer", issuing, "--load-trust", issuing,
+			"--load-cert", files.file("asked.pem", "CERTIFICATE", good[0].Raw))
+		require.NoError(t, err, out)
+		require.Contains(t, out, "Nonce: ")
+		require.Contains(t, out, "Verifying OCSP Response: Success.")
 		request, err := ocsp.CreateRequest(good[0], h.Chain()[0], nil)
 		require.NoError(t, err)
 		verify := func(der []byte) string {
