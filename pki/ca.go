@@ -20,7 +20,11 @@ import (
 
 // Config is what an authority is made of.
 type Config struct {
-	Signer Signer // the issuing key. Required
+	// Signer is the issuing key. One that fails three times in a row is left
+	// alone for ten seconds by Wall, in which everything that needs it fails at
+	// once with ErrSignerUnavailable; acts stay open and are finished later.
+	// Required.
+	Signer Signer
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.
 	Chain   []*x509.Certificate
@@ -123,7 +127,7 @@ func New(c Config) (*CA, error) {
 	}
 	sum := sha256.Sum256(c.Chain[0].RawSubjectPublicKeyInfo)
 	ca := &CA{
-		signer: c.Signer, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
+		signer: &breaker{signer: c.Signer, wall: c.Wall}, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
 		ledger: c.Ledger, profile: c.Profile, crlLife: c.CRLLife, lists: newListCache(c.Profile.shards),
 		acts: newKeyedMutex(), now: c.Now, wall: c.Wall, rand: c.Rand, log: c.Log, observe: c.Observe,
 		compromised: c.Compromised, reminder: c.Remind,

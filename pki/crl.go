@@ -95,7 +95,7 @@ func (ca *CA) signList(ctx context.Context, shard int) (CRL, error) {
 	}
 	der, err := ca.signer.SignCRL(ctx, template)
 	if err != nil {
-		return CRL{}, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+		return CRL{}, err
 	}
 	list := CRL{
 		Issuer: ca.keyID, Shard: shard, Number: plan.Number, Covers: plan.Covers,

@@ -292,7 +292,7 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, e
 	}
 	der, err := ca.signer.SignCertificate(ctx, template, public)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+		return nil, err
 	}
 	cert, err := ca.checkSigned(der, act, r, exts)
 	if err != nil {
