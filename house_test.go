@@ -64,7 +64,7 @@ var arrows = []roomOf{
 	{"mailpolicy/gateway", "mailpolicy/...", "golang.org/x/... github.com/emersion/..."},
 	{"mailpolicy/mailtest", "mailpolicy/... internal/sqlkit internal/need", "github.com/stretchr/testify/require golang.org/x/... github.com/emersion/..."},
 
-	{"examples/...", "careid/... pki/... card/... mailpolicy/... examples/... internal/sqlkit", "github.com/emersion/... github.com/jackc/pgx/v5/stdlib github.com/ncruces/go-sqlite3/driver golang.org/x/... rsc.io/qr"},
+	{"examples/...", "careid/... pki/... card/... mailpolicy/... examples/... internal/sqlkit internal/chain", "github.com/emersion/... github.com/jackc/pgx/v5/stdlib github.com/ncruces/go-sqlite3/driver golang.org/x/... rsc.io/qr"},
 	// Clients of the estate: they know addresses, HTTP and the tray, and no room
 	// of the server.
 	{"examples/estate/hospital", "card/cardtest", "golang.org/x/..."},

@@ -24,7 +24,7 @@ func chromium(t *testing.T) context.Context {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium has none for root
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -64,7 +64,7 @@ func window(t *testing.T, ctx context.Context, at string) context.Context {
 			}
 		}
 		return false
-	}, 10*time.Second, 50*time.Millisecond, "the agent's window")
+	}, time.Minute, 50*time.Millisecond, "the agent's window")
 	return tab
 }
 
@@ -74,7 +74,7 @@ func arrive(t *testing.T, ctx context.Context, path string) {
 	require.Eventually(t, func() bool {
 		at, err := chromedp.Run(ctx, chromedp.Location())
 		return err == nil && strings.HasSuffix(at, path)
-	}, 15*time.Second, 50*time.Millisecond, "the page %s", path)
+	}, time.Minute, 50*time.Millisecond, "the page %s", path)
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible("footer")))
 }
 
@@ -96,7 +96,7 @@ func (h hand) open(url string) {
 	h.t.Helper()
 	require.Eventually(h.t, func() bool {
 		return chromedp.Do(h.ctx, chromedp.Navigate(url)) == nil
-	}, 15*time.Second, 50*time.Millisecond, "the page %s", url)
+	}, time.Minute, 50*time.Millisecond, "the page %s", url)
 }
 
 func (h hand) text(selector string) string {
@@ -112,7 +112,7 @@ func (h hand) shows(words string) {
 	require.Eventually(h.t, func() bool {
 		text, err := chromedp.Run(h.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		return err == nil && strings.Contains(text, words)
-	}, 15*time.Second, 50*time.Millisecond, "the page says %q", words)
+	}, time.Minute, 50*time.Millisecond, "the page says %q", words)
 }
 
 // insert puts a card into a reader on the front page.
@@ -160,7 +160,7 @@ func TestDeskByHand(t *testing.T) {
 			}
 		}
 		return blank != ""
-	}, 5*time.Second, 50*time.Millisecond, "a blank card")
+	}, time.Minute, 50*time.Millisecond, "a blank card")
 	h.insert("2", blank)
 
 	h.open(e.addresses.Web + "/desk")
@@ -180,7 +180,9 @@ func TestDeskByHand(t *testing.T) {
 	require.Contains(t, h.text("main"), "replaced")
 	picture(t, h.ctx, "16-issued")
 
-	h.do(chromedp.Click(`form[action="/desk/cards/`+blank+`/lost"] button`), chromedp.WaitVisible(".state.lost"))
+	confirm := `form[action="/desk/cards/` + blank + `/lost"] button`
+	h.do(chromedp.Click(chromedp.Search(`//summary[text()="Report lost"]`)),
+		chromedp.WaitVisible(`details[open] `+confirm), chromedp.Click(confirm), chromedp.WaitVisible(".state.lost"))
 
 	h.open(e.addresses.Web + "/desk")
 	h.do(chromedp.SendKeys("#given", "Noah"), chromedp.SendKeys("#family", "Frost"),

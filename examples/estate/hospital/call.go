@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -42,7 +43,6 @@ func do(ctx context.Context, client *http.Client, r request) error {
 	if err != nil {
 		return fmt.Errorf("hospital: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
 	if r.in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -52,6 +52,13 @@ func do(ctx context.Context, client *http.Client, r request) error {
 	if r.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
+	return send(client, req, r.out)
+}
+
+// send sends a request whose answer is to be JSON and decodes it into out; nil
+// reads no body.
+func send(client *http.Client, req *http.Request, out any) error {
+	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("hospital: %w", err)
@@ -59,16 +66,16 @@ func do(ctx context.Context, client *http.Client, r request) error {
 	defer func() { _ = resp.Body.Close() }() // read to its end below
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("hospital: %s %s: %w", r.method, r.url, err)
+		return fmt.Errorf("hospital: %s %s: %w", req.Method, req.URL, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %w", r.method, req.URL.Path, refusal(resp, data))
+		return fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, refusal(resp, data))
 	}
-	if r.out == nil {
+	if out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(data, r.out); err != nil {
-		return fmt.Errorf("hospital: %s %s answered %d with something else: %w", r.method, r.url, resp.StatusCode, err)
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("hospital: %s %s answered %d with something else: %w", req.Method, req.URL, resp.StatusCode, err)
 	}
 	return nil
 }
@@ -105,6 +112,33 @@ func (h *Hospital) Protocol(ctx context.Context, path, bearer string, in, out an
 // web is a call with this browser's cookies to the estate's web address.
 func (b *Browser) web(ctx context.Context, method, path string, in, out any) error {
 	return do(ctx, b.http, request{method: method, url: b.h.config.Web + path, in: in, out: out})
+}
+
+// PostForm sends the fields of a page's form with this browser's cookies, empty
+// ones too, as a person's browser does.
+func (b *Browser) PostForm(ctx context.Context, path string, fields url.Values) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.h.config.Web+path, strings.NewReader(fields.Encode()))
+	if err != nil {
+		return fmt.Errorf("hospital: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return send(b.http, req, nil)
+}
+
+// Page is the page at a path as this browser shows it.
+func (b *Browser) Page(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.h.config.Web+path, nil)
+	if err != nil {
+		return "", fmt.Errorf("hospital: %w", err)
+	}
+	req.Header.Set("Accept", "text/html")
+	resp, err := b.http.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("hospital: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end below
+	page, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return string(page), err
 }
 
 // await asks look again and again until it is satisfied, fails or patience

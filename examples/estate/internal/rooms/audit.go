@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/chain"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
@@ -45,9 +44,9 @@ func (r *Rooms) VerifyAudits(ctx context.Context) (map[string]int64, error) {
 }
 
 // Tampered copies the database aside, changes the detail of one row of one
-// room's audit in the copy, and tells what verifying the copy finds: the error
-// names the row. The copy is deleted. Errors: ErrNoRoom, ErrNoRow.
-func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*Broken, error) {
+// room's audit in the copy, and tells what verifying the copy finds: the first
+// bad row. The copy is deleted. Errors: ErrNoRoom, ErrNoRow.
+func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*chain.BrokenError, error) {
 	if !slices.Contains(AuditedRooms(), room) {
 		return nil, ErrNoRoom
 	}
@@ -73,35 +72,10 @@ func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*Broken, 
 		return nil, errors.Join(ErrNoRow, err)
 	}
 	_, err = verify(ctx, copied, room)
-	if broken := brokenBy(err); broken != nil {
+	if broken, ok := errors.AsType[*chain.BrokenError](err); ok {
 		return broken, nil
 	}
 	return nil, errors.Join(errors.New("estate: the changed copy was not found out"), err)
-}
-
-// Broken is what a room's store says of a chain that isn't the one written.
-type Broken struct {
-	Room string
-	Seq  int64 // the first bad row
-	Why  string
-}
-
-// named is how a store's error names that row.
-var named = regexp.MustCompile(`([a-z]+) audit, row ([0-9]+): (.+)$`)
-
-func brokenBy(err error) *Broken {
-	if err == nil {
-		return nil
-	}
-	parts := named.FindStringSubmatch(err.Error())
-	if parts == nil {
-		return nil
-	}
-	seq, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil {
-		return nil
-	}
-	return &Broken{Room: parts[1], Seq: seq, Why: parts[3]}
 }
 
 // verify opens a room's own store on a database and asks it.

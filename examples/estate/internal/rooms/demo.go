@@ -23,15 +23,6 @@ type DemoCard struct {
 	Passcode string `json:"passcode"`
 }
 
-// DemoSite is a mail site that was opened here, with its mailboxes in the order
-// in which they were opened. The accounts themselves are mailpolicy's.
-type DemoSite struct {
-	ODS      string   `json:"ods"`
-	Name     string   `json:"name"`
-	Accounts []string `json:"accounts"`
-	Shared   []string `json:"shared"`
-}
-
 // Demo keeps the demonstration's own notes.
 type Demo struct {
 	file string
@@ -42,7 +33,6 @@ type Demo struct {
 
 type notes struct {
 	Cards []DemoCard `json:"cards"`
-	Sites []DemoSite `json:"sites"`
 }
 
 func openDemo(file string) (*Demo, error) {
@@ -84,31 +74,6 @@ func (d *Demo) keep(next notes) error {
 	}
 	d.notes = next
 	return nil
-}
-
-// NoteSite changes what is known of a site; it is made where it isn't known.
-func (d *Demo) NoteSite(ods string, change func(*DemoSite)) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	next := d.notes
-	next.Sites = slices.Clone(next.Sites)
-	i := slices.IndexFunc(next.Sites, func(s DemoSite) bool { return s.ODS == ods })
-	if i < 0 {
-		i = len(next.Sites)
-		next.Sites = append(next.Sites, DemoSite{ODS: ods})
-	}
-	site := next.Sites[i]
-	site.Accounts, site.Shared = slices.Clone(site.Accounts), slices.Clone(site.Shared)
-	change(&site)
-	next.Sites[i] = site
-	return d.keep(next)
-}
-
-// Sites are the mail sites, in the order in which they were opened.
-func (d *Demo) Sites() []DemoSite {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.notes.Sites)
 }
 
 // Card finds the notes of a card.

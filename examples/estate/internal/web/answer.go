@@ -131,7 +131,8 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 
 // read decodes a JSON body or an HTML form into a struct; a form's names are
 // the JSON members, with dots and numbers for what is inside, such as
-// "documents.0.kind". An empty body leaves the struct as it is.
+// "documents.0.kind". A field of a form is always text, for a flag "true". An
+// empty body leaves the struct as it is.
 func (s *Site) read(w http.ResponseWriter, r *http.Request, into any) error {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -172,17 +173,19 @@ const maxDepth = 3
 
 var errForm = errors.New("web: the names of the form's fields don't fit together")
 
-// nested makes a form's dotted names into objects and lists. Empty fields are
-// left out.
+// nested makes a form's dotted names into objects and lists. A field that is
+// empty is empty text, which is how somebody takes a value away; inside objects
+// and lists, where it is a line that was not filled in, it is left out.
 func nested(form url.Values) (map[string]any, error) {
 	root := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(form)) { // "a" before "a.b"
 		values := form[name]
-		if len(values) == 0 || values[0] == "" {
-			continue
-		}
-		if strings.Count(name, ".") >= maxDepth {
+		depth := strings.Count(name, ".")
+		if depth >= maxDepth {
 			return nil, errForm
+		}
+		if values[0] == "" && depth > 0 {
+			continue
 		}
 		at := root
 		parts := strings.Split(name, ".")
@@ -196,11 +199,7 @@ func nested(form url.Values) (map[string]any, error) {
 			}
 			at = inner
 		}
-		var value any = values[0]
-		if values[0] == "true" {
-			value = true
-		}
-		at[parts[len(parts)-1]] = value
+		at[parts[len(parts)-1]] = values[0]
 	}
 	listed(root)
 	return root, nil
@@ -224,6 +223,22 @@ func listed(object map[string]any) {
 			object[name] = list
 		}
 	}
+}
+
+// flag is yes or no: JSON's true and false, or a form's "true" and "".
+type flag bool
+
+// UnmarshalJSON takes those four.
+func (f *flag) UnmarshalJSON(data []byte) error {
+	switch string(data) {
+	case `true`, `"true"`:
+		*f = true
+	case `false`, `""`:
+		*f = false
+	default:
+		return errForm
+	}
+	return nil
 }
 
 // secret is a password on its way in. It can be cleared and shows nothing.

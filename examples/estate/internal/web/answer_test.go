@@ -20,7 +20,7 @@ func TestRead(t *testing.T) {
 	s := &Site{rules: rules}
 	type body struct {
 		Name      string
-		Ready     bool
+		Ready     flag
 		Documents []struct{ Kind, Number string }
 	}
 	read := func(kind, text string) (in body, err error) {
@@ -35,10 +35,19 @@ func TestRead(t *testing.T) {
 	}.Encode())
 	require.NoError(t, err)
 	require.Equal(t, "Bell", in.Name)
-	require.True(t, in.Ready)
+	require.True(t, bool(in.Ready))
 	require.Len(t, in.Documents, 2)
 	require.Equal(t, "1", in.Documents[0].Number)
 	require.Equal(t, "bill", in.Documents[1].Kind)
+	for text, want := range map[string]bool{"name=true&ready=true": true, "name=true&ready=": false, "name=true": false} {
+		in, err := read(form, text)
+		require.NoError(t, err)
+		require.Equal(t, "true", in.Name, "text is text, whatever it says")
+		require.Equal(t, flag(want), in.Ready)
+	}
+	in, err = read(object, `{"name":"true","ready":true}`)
+	require.NoError(t, err)
+	require.Equal(t, flag(true), in.Ready)
 	_, err = read("", "")
 	require.NoError(t, err, "an empty body leaves everything as it is")
 
@@ -47,6 +56,9 @@ func TestRead(t *testing.T) {
 		"one level too many":      {form, "documents.0.kind.more=1"},
 		"a field that is two":     {form, "documents=1&documents.0.kind=passport"},
 		"a field nobody asks for": {form, "admin=true"},
+		"a flag that is neither":  {form, "ready=yes"},
+		"a flag that is a number": {object, `{"ready":1}`},
+		"text that is no text":    {object, `{"name":true}`},
 		"too long":                {form, "name=" + strings.Repeat("a", maxBody)},
 		"another kind":            {"text/plain", `{"name":"Bell"}`},
 		"no kind":                 {"", `{"name":"Bell"}`},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/internal/chain"
 )
 
 func (s *Site) auditRoutes(mux *http.ServeMux) {
@@ -25,7 +26,7 @@ type auditPage struct {
 	base
 	Chains []chainView
 	Rows   []careid.AuditEntry
-	Found  *rooms.Broken
+	Found  *chain.BrokenError
 }
 
 func (*auditPage) template() string { return "audit.html" }

@@ -3,7 +3,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -205,8 +204,8 @@ func (s *Site) grantRole(w http.ResponseWriter, r *http.Request) (answer, error)
 	return answer{}, s.rooms.Care.GrantRole(r.Context(), actor, r.PathValue("id"), role)
 }
 
-// contacts replaces those that are named; "-" takes one away.
-type contacts struct{ Email, Mobile string }
+// contacts replaces those that are named; an empty one is taken away.
+type contacts struct{ Email, Mobile *string }
 
 func (s *Site) deskContacts(w http.ResponseWriter, r *http.Request) (answer, error) {
 	var in contacts
@@ -225,12 +224,12 @@ func (s *Site) setContacts(r *http.Request, a careid.Actor, id string, in contac
 	if err != nil {
 		return err
 	}
-	c := careid.Contact{Email: cmp.Or(in.Email, p.Email), Mobile: cmp.Or(in.Mobile, p.Mobile)}
-	if c.Email == "-" {
-		c.Email = ""
+	c := careid.Contact{Email: p.Email, Mobile: p.Mobile}
+	if in.Email != nil {
+		c.Email = *in.Email
 	}
-	if c.Mobile == "-" {
-		c.Mobile = ""
+	if in.Mobile != nil {
+		c.Mobile = *in.Mobile
 	}
 	return s.rooms.Care.SetContact(r.Context(), a, id, c)
 }
@@ -240,17 +239,17 @@ type actRequest struct {
 	Card     string
 	UserID   string
 	Replaces string
-	Locked   bool
+	Locked   flag
 	Presence struct {
-		Card     bool
+		Card     flag
 		Attested string
 	}
 }
 
 func (in actRequest) request() careid.ActRequest {
-	r := careid.ActRequest{Kind: in.Kind, Card: in.Card, Profile: in.UserID, Replaces: in.Replaces, Locked: in.Locked}
+	r := careid.ActRequest{Kind: in.Kind, Card: in.Card, Profile: in.UserID, Replaces: in.Replaces, Locked: bool(in.Locked)}
 	switch {
-	case in.Presence.Card:
+	case bool(in.Presence.Card):
 		r.Evidence = careid.Evidence{Kind: careid.ByCard}
 	case in.Presence.Attested != "":
 		r.Evidence = careid.Evidence{Kind: careid.Attested, Document: in.Presence.Attested}

@@ -114,8 +114,12 @@ func (s *Site) state(_ http.ResponseWriter, r *http.Request) (answer, error) {
 			"email": p.Email, "mobile": p.Mobile, "demo": demo,
 		})
 	}
-	for _, site := range s.rooms.Demo.Sites() {
-		sites = append(sites, object{"ods": site.ODS, "accounts": len(site.Accounts), "shared": len(site.Shared)})
+	mail, err := s.allSites(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	for _, site := range mail {
+		sites = append(sites, object{"ods": site.ODS, "accounts": len(site.Boxes), "shared": len(site.Shared)})
 	}
 	return answer{next: "/", body: object{
 		"now": s.rooms.Clock.Now().UTC(), "web": s.rooms.Addresses.Web, "agent": s.rooms.Addresses.Agent,

@@ -46,6 +46,7 @@ func mailToken(r *http.Request) string {
 type mailPage struct {
 	base
 	Sites     []siteView
+	More      string              // the code after which the next sites come, "" for none
 	Account   *mailpolicy.Account // signed in to the portal
 	Gates     gates
 	Known     []string
@@ -54,23 +55,11 @@ type mailPage struct {
 
 func (*mailPage) template() string { return "mail.html" }
 
-type siteView struct {
-	rooms.DemoSite
-	Boxes []mailpolicy.Account
-}
-
 func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (answer, error) {
 	p := &mailPage{base: base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
-	for _, site := range s.rooms.Demo.Sites() {
-		v := siteView{DemoSite: site}
-		for _, address := range site.Accounts {
-			account, err := s.rooms.Mail.Account(r.Context(), address)
-			if err != nil {
-				return answer{}, err
-			}
-			v.Boxes = append(v.Boxes, account)
-		}
-		p.Sites = append(p.Sites, v)
+	var err error
+	if p.Sites, p.More, err = s.sites(r.Context(), r.URL.Query().Get("after")); err != nil {
+		return answer{}, err
 	}
 	if account, err := s.rooms.Mail.Session(r.Context(), mailToken(r)); err == nil {
 		p.Account, p.Gates = &account, gatesOf(account)
@@ -87,8 +76,7 @@ func (s *Site) openSite(w http.ResponseWriter, r *http.Request) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	err = s.rooms.Demo.NoteSite(site.ODS, func(d *rooms.DemoSite) { d.Name = in.Name })
-	return answer{status: http.StatusCreated, body: map[string]string{"ods": site.ODS}, next: "/mail"}, err
+	return answer{status: http.StatusCreated, body: map[string]string{"ods": site.ODS}, next: "/mail"}, nil
 }
 
 // openAccount gives the account the first free address of its holder's name.
@@ -117,8 +105,7 @@ func (s *Site) openAccount(w http.ResponseWriter, r *http.Request) (answer, erro
 			return answer{}, err
 		}
 	}
-	err := s.rooms.Demo.NoteSite(ods, func(d *rooms.DemoSite) { d.Accounts = append(d.Accounts, account.Address) })
-	return answer{status: http.StatusCreated, body: map[string]string{"address": account.Address}, next: "/mail"}, err
+	return answer{status: http.StatusCreated, body: map[string]string{"address": account.Address}, next: "/mail"}, nil
 }
 
 // openShared gives the shared mailbox to the account named, or else to the
@@ -129,17 +116,17 @@ func (s *Site) openShared(w http.ResponseWriter, r *http.Request) (answer, error
 		return answer{}, err
 	}
 	ods := strings.ToUpper(r.PathValue("ods"))
-	for _, site := range s.rooms.Demo.Sites() {
-		if in.Owner == "" && site.ODS == ods && len(site.Accounts) > 0 {
-			in.Owner = site.Accounts[0]
+	if in.Owner == "" {
+		var err error
+		if in.Owner, err = s.firstAccount(r.Context(), ods); err != nil {
+			return answer{}, err
 		}
 	}
 	shared, err := s.rooms.Mail.OpenShared(r.Context(), helpdesk, ods, in.Owner)
 	if err != nil {
 		return answer{}, err
 	}
-	err = s.rooms.Demo.NoteSite(ods, func(d *rooms.DemoSite) { d.Shared = append(d.Shared, shared.Address) })
-	return answer{status: http.StatusCreated, body: map[string]string{"address": shared.Address}, next: "/mail"}, err
+	return answer{status: http.StatusCreated, body: map[string]string{"address": shared.Address}, next: "/mail"}, nil
 }
 
 // gates are the three things to do at a first sign-in.

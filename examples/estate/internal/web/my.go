@@ -198,15 +198,23 @@ type linkRequest struct {
 	ClockSkew                     string // minutes that the machine's clock is ahead; "" unknown
 }
 
-func (l linkRequest) request() careid.LinkRequest {
+// maxSkew is more than any clock is wrong by, in minutes, and little enough for
+// a time.Duration.
+const maxSkew = 365 * 24 * 60
+
+func (s *Site) linkRequest(l linkRequest) (careid.LinkRequest, error) {
 	w := careid.Workstation{
 		Client: "browser", Browser: l.Browser, CredentialManagement: l.CredentialManagement, Private: l.Private,
 	}
-	if minutes, err := strconv.Atoi(l.ClockSkew); err == nil {
+	if l.ClockSkew != "" {
+		minutes, err := strconv.Atoi(l.ClockSkew)
+		if err != nil || minutes < -maxSkew || minutes > maxSkew {
+			return careid.LinkRequest{}, s.rules.Refuse("link.clock").Because(err)
+		}
 		skew := time.Duration(minutes) * time.Minute
 		w.ClockSkew = &skew
 	}
-	return careid.LinkRequest{Address: l.Address, Workstation: w}
+	return careid.LinkRequest{Address: l.Address, Workstation: w}, nil
 }
 
 // preflight tells every condition that is missing at once.
@@ -220,7 +228,11 @@ func (s *Site) preflight(_ http.ResponseWriter, r *http.Request) (answer, error)
 		Address: q.Get("address"), Browser: q.Get("browser"), ClockSkew: q.Get("clockSkew"),
 		CredentialManagement: careid.Known(q.Get("credentialManagement")), Private: careid.Known(q.Get("private")),
 	}
-	missing, err := s.rooms.Care.LinkPreflight(r.Context(), me, in.request())
+	asked, err := s.linkRequest(in)
+	if err != nil {
+		return answer{}, err
+	}
+	missing, err := s.rooms.Care.LinkPreflight(r.Context(), me, asked)
 	if err != nil {
 		return answer{}, err
 	}
@@ -259,7 +271,11 @@ func (s *Site) link(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if !strings.EqualFold(account.Address, in.Address) {
 		return answer{}, mailpolicy.Rules().Refuse("mail.session")
 	}
-	_, err = s.rooms.Care.Link(r.Context(), me, in.request())
+	asked, err := s.linkRequest(in)
+	if err != nil {
+		return answer{}, err
+	}
+	_, err = s.rooms.Care.Link(r.Context(), me, asked)
 	return answer{next: "/my?told=linked"}, err
 }
 

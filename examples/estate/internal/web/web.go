@@ -139,5 +139,8 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 }
 
 func (s *Site) ready(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	return answer{}, s.rooms.Ready(r.Context())
+	if err := s.rooms.Ready(r.Context()); err != nil {
+		return answer{}, s.rules.Refuse("not.ready").Because(err)
+	}
+	return answer{}, nil
 }
