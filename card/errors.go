@@ -157,6 +157,9 @@ func explainSO(op string, err error) error {
 
 // code is the return value in an error, or OK.
 func code(err error) uint {
+	if err == nil {
+		return cryptoki.OK
+	}
 	var c *cryptoki.Error
 	if errors.As(err, &c) {
 		return c.Code

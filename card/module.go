@@ -5,7 +5,6 @@ package card
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -227,7 +226,10 @@ func (l *library) end() error {
 
 // ready is what each call begins with.
 func (m *Module) ready(ctx context.Context) error {
-	if err := errors.Join(ctx.Err(), m.open()); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.open(); err != nil {
 		return err
 	}
 	return m.lib.alive(ctx)
