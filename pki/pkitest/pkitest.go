@@ -9,7 +9,8 @@
 //
 // The hierarchy, the profile, the refusals, OCSP and lists are those of package
 // pki itself; only the ledger is a plain one (Memory), and the keys are made in
-// the process. TestLedger is the suite that every pki.Ledger passes.
+// the process: with cryptotest.SetGlobalRandom, the same ones for the same seed.
+// TestLedger is the suite that every pki.Ledger passes.
 package pkitest
 
 import (
@@ -35,13 +36,15 @@ type State int
 
 // The states. The zero value is none of them.
 const (
-	Good        State = iota + 1 // issued today
-	RenewalOpen                  // ends in 30 days, or in half of a shorter window
-	Expired                      // ended yesterday or before
-	Held                         // issued today and on hold
-	Revoked                      // issued today and revoked, key compromise
-	Superseded                   // as RenewalOpen, and was renewed
-	Foreign                      // like Good, but of another authority with the same names
+	Good         State = iota + 1 // issued today
+	RenewalOpen                   // ends in 30 days, or in half of a shorter window
+	Expired                       // ended yesterday or before
+	Held                          // issued today and on hold
+	Revoked                       // issued today and revoked, key compromise
+	Superseded                    // as RenewalOpen, and was renewed
+	Foreign                       // like Good, but of another authority with the same names: a wrong issuer
+	NotYetValid                   // begins tomorrow; of the person of Good
+	WrongPurpose                  // of the person of Good, but the first is a TLS server's and the second signs in
 )
 
 // Config says what to build.
@@ -169,6 +172,9 @@ func Open(c Config) (*CA, error) {
 	}
 	ca := &CA{CA: core, Clock: clock, Authority: authority, Ledger: c.Ledger, pairs: map[State]Pair{}}
 	if err := ca.populate(ctx, past, c.Now(), c.Profile.Years); err != nil {
+		return nil, err
+	}
+	if err := ca.bend(ctx, c.Now()); err != nil {
 		return nil, err
 	}
 	if ca.pairs[Foreign], err = foreign(ctx, profile, c.Now()); err != nil {

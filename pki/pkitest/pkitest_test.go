@@ -4,9 +4,11 @@ package pkitest_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +27,7 @@ func TestStates(t *testing.T) {
 		pkitest.Good: nil, pkitest.RenewalOpen: nil, pkitest.Superseded: nil,
 		pkitest.Expired: pki.ErrExpired, pkitest.Held: pki.ErrHeld,
 		pkitest.Revoked: pki.ErrRevoked, pkitest.Foreign: pki.ErrUnknownCertificate,
+		pkitest.NotYetValid: pki.ErrNotYetValid, pkitest.WrongPurpose: nil,
 	} {
 		for _, cert := range ca.Pair(state).Certificates {
 			require.ErrorIs(t, ca.Verify(t.Context(), cert), want, "state %d", state)
@@ -37,6 +40,49 @@ func TestStates(t *testing.T) {
 	require.NoError(t, err)
 	_, err = ca.Renew(t.Context(), "again", old.Certificates, csrs)
 	require.ErrorIs(t, err, pki.ErrSuperseded)
+}
+
+// A wrong purpose is for whoever asks for one to see: the certificate itself is
+// one of the authority's, and a pair can still be made after it.
+func TestWrongPurpose(t *testing.T) {
+	ca := pkitest.New(t, pkitest.Config{})
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	between.AddCert(ca.Chain()[0])
+	roots.AddCert(ca.Chain()[1])
+	signIn := x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: ca.Clock.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	_, err := ca.Pair(pkitest.Good).Certificates[0].Verify(signIn)
+	require.NoError(t, err)
+	wrong := ca.Pair(pkitest.WrongPurpose).Certificates
+	_, err = wrong[0].Verify(signIn)
+	require.Error(t, err)
+	require.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, wrong[0].ExtKeyUsage)
+	require.Equal(t, x509.KeyUsageDigitalSignature, wrong[1].KeyUsage)
+	require.Equal(t, x509.KeyUsageContentCommitment, ca.Pair(pkitest.Good).Certificates[1].KeyUsage)
+	_, err = ca.NewPair(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ca.Revoke(t.Context(), wrong[0], pki.KeyCompromise, ca.Clock.Now()))
+	_, err = ca.Due(t.Context())
+	require.NoError(t, err)
+}
+
+// One seed, one set of certificates, byte for byte.
+func TestSeeded(t *testing.T) {
+	build := func(seed uint64) (all []string) {
+		t.Run("", func(t *testing.T) {
+			cryptotest.SetGlobalRandom(t, seed)
+			ca := pkitest.New(t, pkitest.Config{})
+			for s := pkitest.Good; s <= pkitest.WrongPurpose; s++ {
+				for _, c := range ca.Pair(s).Certificates {
+					all = append(all, string(c.Raw))
+				}
+			}
+		})
+		return all
+	}
+	first := build(7)
+	require.Len(t, first, 2*int(pkitest.WrongPurpose))
+	require.Equal(t, first, build(7))
+	require.NotEqual(t, first, build(8))
 }
 
 // The states hold for every profile.
