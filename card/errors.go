@@ -51,8 +51,7 @@ var (
 )
 
 // Error is what the module answered; where that was about a PIN, a [PINError] is
-// around it. It never holds a PIN, a label or anything
-// else that was sent.
+// around it. It never holds a PIN, a label or anything else that was sent.
 type Error struct {
 	Op   string // what was asked: "login", "sign"
 	Func string // the PKCS#11 function: C_Login

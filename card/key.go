@@ -42,9 +42,10 @@ type KeySelector struct {
 }
 
 // Key is a key pair whose private part never leaves the card. It is a
-// crypto.Signer and a crypto.MessageSigner, safe for concurrent use, and stays usable when the card is
-// pulled and inserted again: it finds the private key anew, by its id, on the
-// card of the same serial, if that card holds the same public key.
+// crypto.Signer and a crypto.MessageSigner, safe for concurrent use, and stays
+// usable when the card is pulled and inserted again: it finds the private key
+// anew, by its id, on the card of the same serial, if that card holds the same
+// public key.
 type Key struct {
 	card   *Card
 	id     []byte

@@ -113,8 +113,9 @@ func placeOf(path string) *place {
 // InitArgs.
 //
 // A module that other code of this process initialised already is adopted, with
-// what that code gave it instead of InitArgs, and then never finalised by us. What Open can't prove is that the module is
-// honest: it runs inside this process and sees every PIN.
+// what that code gave it instead of InitArgs, and then never finalised by us.
+// What Open can't prove is that the module is honest: it runs inside this process
+// and sees every PIN. (PKCS#11 v2.40 §5.4, C_Initialize)
 func Open(c Config) (*Module, error) {
 	c = c.withDefaults()
 	path := c.Module

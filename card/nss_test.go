@@ -68,3 +68,21 @@ func nssCard(t *testing.T, c card.Config) *card.Card {
 	require.NoError(t, err)
 	return found
 }
+
+// Modules of two makes in one process, with somebody logged in on each.
+func TestModulesSideBySide(t *testing.T) {
+	d := newDesk(t)
+	c := nssCard(t, nssConfig(t))
+	ctx := t.Context()
+	require.NoError(t, c.Login(ctx, goodPIN, card.LoginOptions{}))
+	d.login(d.card)
+	k, err := c.GenerateKey(ctx, card.KeySpec{ID: []byte{1}, Algorithm: card.P256})
+	require.NoError(t, err)
+	require.NoError(t, d.card.Logout(ctx))
+	require.NoError(t, signs(ctx, k))
+	require.ErrorIs(t, signs(ctx, d.key(d.card, 1)), card.ErrNotLoggedIn)
+	d.login(d.card)
+	require.NoError(t, c.Logout(ctx))
+	require.NoError(t, signs(ctx, d.key(d.card, 1)))
+	require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn)
+}

@@ -35,7 +35,7 @@ func (r Role) String() string {
 // asked; its text is the wrapped error's.
 type PINError struct {
 	Role  Role
-	State PINState // after the refusal; PINReady also where the card doesn't tell
+	State PINState // after the refusal; PINUnknown where the card doesn't tell
 	// TriesLeft is 0 when the PIN is locked, 1 before the last try and -1
 	// otherwise: PKCS#11 has no number of tries left (v2.40 §3.2, CK_TOKEN_INFO).
 	TriesLeft int

@@ -7,8 +7,8 @@ import "context"
 // Prompt is what a Prompter is asked.
 type Prompt struct {
 	Serial, Label string
-	Op            string   // what needs the PIN: "sign"
-	PIN           PINState // PINLow after a wrong PIN
+	Op            string   // what needs the PIN: "sign", "generate key", …
+	PIN           PINState // what is known of the tries left
 	// Once: the PIN is for one signature of a key that wants it each time; the
 	// Card is logged in already.
 	Once bool
@@ -16,17 +16,17 @@ type Prompt struct {
 
 // Prompter asks the person for the PIN. The SDK clears what it returns, so it
 // must return a fresh slice each time; one that was cleared before is ErrPINLength
-// and costs no try. It is called without any lock and may take
-// as long as ctx allows; one at a time is asked for a Card. nil without an error
-// means the reader's own PIN pad.
+// and costs no try. It is called without any lock and may take as long as ctx
+// allows; one at a time is asked for a Card. nil without an error means the
+// reader's own PIN pad.
 type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
 
 // PromptWith sets who is asked when an operation needs a login that the Card
 // hasn't, at first or after the card was pulled. The operation asks once, logs
 // in and goes on; a wrong PIN is its error, and that of the operations which
-// waited for the same answer. A card with one try left isn't
-// asked for: ErrFinalTry, and Login is the way. nil, the default, makes such
-// operations answer ErrNotLoggedIn.
+// waited for the same answer. A card with one try left isn't asked for:
+// ErrFinalTry, and Login is the way. nil, the default, makes such operations
+// answer ErrNotLoggedIn.
 func (c *Card) PromptWith(p Prompter) {
 	c.asking.wait()
 	c.prompter = p

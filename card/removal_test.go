@@ -38,7 +38,7 @@ func TestRemoval(t *testing.T) {
 			require.NoError(t, signs(ctx, k), "in the other reader too")
 		}
 	})
-	t.Run("away between two calls", func(t *testing.T) {
+	t.Run("row039", func(t *testing.T) {
 		d := newDesk(t)
 		d.login(d.card)
 		k := d.key(d.card, 1)
@@ -59,12 +59,12 @@ func TestRemoval(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, keys, 2)
 	})
-	t.Run("no card at all", func(t *testing.T) {
+	t.Run("row034", func(t *testing.T) {
 		d := newDesk(t)
 		d.remove(0)
 		_, err := d.module.Card(t.Context(), card.Selector{Serial: d.serial})
 		require.ErrorIs(t, err, card.ErrNoCard)
-		require.Equal(t, "card.absent", rule(err))
+		require.Equal(t, "card.absent", rule(err), "it is about the card, and not about its PIN")
 	})
 }
 

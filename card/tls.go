@@ -23,7 +23,8 @@ import (
 // ErrNotFound: the card has no certificate of the key. ErrMismatch: leaf isn't
 // this key's. A card that can't do RSA-PSS is offered for PKCS #1 v1.5 alone, and
 // so for TLS 1.2 alone. ctx is for reading the card: crypto/tls gives none to a
-// key that signs, and keeps of its error the text alone. (RFC 5246 §7.4.8, RFC 8446 §4.2.3, §4.4.2)
+// key that signs, and keeps of its error the text alone. (RFC 5246 §7.4.8,
+// RFC 8446 §4.2.3, §4.4.2)
 func (k *Key) TLS(ctx context.Context, leaf *x509.Certificate) (tls.Certificate, error) {
 	if leaf != nil && !publicEqual(k.public, leaf.PublicKey) {
 		return tls.Certificate{}, ErrMismatch
