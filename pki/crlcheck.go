@@ -55,7 +55,8 @@ func (c CRLCheckerConfig) withDefaults() CRLCheckerConfig {
 // CRLChecker is a StatusSource that reads certificate revocation lists.
 //
 // A list is used only if all of this holds:
-//   - it is version 2, well formed to the last byte, at most MaxBytes long;
+//   - it is version 2, well formed to the last byte (the dates of other
+//     certificates' entries aside), at most MaxBytes long;
 //   - its issuer is the certificate's, byte for byte, and it is signed, with
 //     SHA-256 or stronger, by the very key that signed the certificate; where
 //     that issuer has a keyUsage it has cRLSign (RFC 5280 §6.3.3 f);

@@ -14,7 +14,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/pki"
 )
 
-func reason(t *testing.T, code int) []pkix.Extension {
+func reason(t testing.TB, code int) []pkix.Extension {
 	var b cryptobyte.Builder
 	b.AddASN1Enum(int64(code))
 	return []pkix.Extension{{Id: []int{2, 5, 29, 21}, Value: b.BytesOrPanic()}}

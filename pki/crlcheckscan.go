@@ -41,7 +41,6 @@ const (
 	idInvalidityDate = "\x55\x1d\x18"
 	idDeltaIndicator = "\x55\x1d\x1b"
 	idIssuingPoint   = "\x55\x1d\x1c"
-	idAuthorityKeyID = "\x55\x1d\x23"
 )
 
 // scanList reads a whole list. RFC 5280 §5.1.
@@ -109,7 +108,6 @@ func (l *scannedList) readExtensions(wrapped cryptobyte.String) error {
 			l.scope, err = readScope(value)
 		case idDeltaIndicator:
 			err = errors.New("a delta list")
-		case idAuthorityKeyID: // the signature decides
 		default:
 			if critical {
 				err = errors.New("an unknown critical extension")

@@ -114,8 +114,8 @@ func revokedAt(at time.Time, code int64) []byte {
 	return b.BytesOrPanic()
 }
 
-func (a *madeAnswer) make(t testing.TB) []byte {
-	t.Helper()
+// data is what is signed.
+func (a *madeAnswer) data() []byte {
 	context := func(n uint8) cbasn1.Tag { return cbasn1.Tag(n).ContextSpecific().Constructed() }
 	var data cryptobyte.Builder
 	data.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -135,6 +135,11 @@ func (a *madeAnswer) make(t testing.TB) []byte {
 			b.AddASN1(context(1), func(b *cryptobyte.Builder) { addExtensions(b, a.extensions) })
 		}
 	})
+	return data.BytesOrPanic()
+}
+
+func (a *madeAnswer) make(t testing.TB) []byte {
+	t.Helper()
 	var certs []byte
 	if len(a.certs) > 0 {
 		var list []byte
@@ -143,16 +148,21 @@ func (a *madeAnswer) make(t testing.TB) []byte {
 		}
 		certs = tlv(0xa0, tlv(0x30, list))
 	}
-	basic := sealed(t, data.BytesOrPanic(), a.algorithm, a.signer.key, certs)
+	return wrapped(t, a.status, a.noBytes, a.kind, sealed(t, a.data(), a.algorithm, a.signer.key, certs))
+}
+
+// wrapped is a whole response around a basic one.
+func wrapped(t testing.TB, status int64, noBytes bool, kind asn1.ObjectIdentifier, basic []byte) []byte {
+	t.Helper()
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Enum(a.status)
-		if a.noBytes {
+		b.AddASN1Enum(status)
+		if noBytes {
 			return
 		}
-		b.AddASN1(context(0), func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(a.kind)
+				b.AddASN1ObjectIdentifier(kind)
 				b.AddASN1OctetString(basic)
 			})
 		})

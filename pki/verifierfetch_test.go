@@ -138,6 +138,54 @@ func TestFetcherKeepsLists(t *testing.T) {
 	require.ErrorIs(t, verify(lists), pki.ErrStatus)
 }
 
+// Who sits between an application and the lists can't bring back yesterday's,
+// nor stop the clock, nor hand out another shard's or another authority's.
+func TestVerifierHostileNetwork(t *testing.T) {
+	t.Run("threat030", func(t *testing.T) {
+		s := newServed(t)
+		cert := s.Pair(pkitest.Good).Certificates[0]
+		published := func(cert *x509.Certificate) []byte {
+			w := httptest.NewRecorder()
+			_, name, _ := strings.Cut(cert.CRLDistributionPoints[0], "/crl/")
+			s.PublishHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/crl/"+name, nil))
+			require.Equal(t, http.StatusOK, w.Code)
+			return w.Body.Bytes()
+		}
+		dir := t.TempDir()
+		verify := func(der []byte) error {
+			numbers, err := pki.NewFileNumbers(dir)
+			require.NoError(t, err)
+			checker, err := pki.NewCRLChecker(pki.CRLCheckerConfig{Source: lists{der}, Numbers: numbers})
+			require.NoError(t, err)
+			_, err = s.trusting(t, checker).Verify(t.Context(), []*x509.Certificate{cert}, pki.PurposeAuthentication, time.Time{})
+			return err
+		}
+		before := published(cert)
+		require.NoError(t, verify(before))
+		s.Clock.Add(time.Hour)
+		require.NoError(t, s.Revoke(t.Context(), cert, pki.Superseded, time.Time{}))
+		after := published(cert)
+		require.ErrorIs(t, verify(after), pki.ErrRevoked)
+		require.ErrorIs(t, verify(before), pki.ErrStatus, "it is current, and older than one that was seen")
+
+		other := cert
+		for other.CRLDistributionPoints[0] == cert.CRLDistributionPoints[0] {
+			pair, err := s.NewPair(t.Context())
+			require.NoError(t, err)
+			other = pair.Certificates[0]
+		}
+		require.ErrorContains(t, verify(published(other)), "another distribution point")
+		twin := newServed(t)
+		require.ErrorIs(t, verify(func() []byte {
+			w := httptest.NewRecorder()
+			twin.PublishHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/crl/0.crl", nil))
+			return w.Body.Bytes()
+		}()), pki.ErrStatus)
+		s.Clock.Add(25 * time.Hour)
+		require.ErrorContains(t, verify(after), "past its nextUpdate")
+	})
+}
+
 // hostile is a server that answers as a test says, and a certificate that
 // points at it.
 func hostile(t *testing.T, c pki.FetcherConfig, h http.HandlerFunc) (*pki.Fetcher, *x509.Certificate) {
