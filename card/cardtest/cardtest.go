@@ -80,6 +80,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -90,7 +91,10 @@ import (
 // SoftHSM, or a system that they don't run on.
 var ErrNoShim = errors.New("cardtest: no virtual cards on this machine")
 
-const maxReaders = 16
+const (
+	maxReaders = 16
+	maxPath    = 900 // bytes: SoftHSM reads lines of 1024, with more than the tray's path in them
+)
 
 // Config says where a tray keeps its cards.
 type Config struct {
@@ -132,12 +136,25 @@ type Tray struct {
 // had, and fails if REQUIRE names what is missing (cc, softhsm).
 func New(t testing.TB, c Config) *Tray {
 	t.Helper()
-	need.Tool(t, "softhsm")
+	need.Met(t, "softhsm", fits())
+	if c.Wrapped.Module == "" {
+		need.Tool(t, "softhsm")
+	}
 	if os.Getenv("WARDKEY_CARDSHIM") == "" {
 		need.Tool(t, "cc")
 	}
 	if c.Dir == "" {
-		c.Dir = t.TempDir()
+		// Not t.TempDir: its path has the test's name, with # in it.
+		dir, err := os.MkdirTemp("", "cardtest-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		c.Dir = dir
 	}
 	tray, err := Open(c)
 	if err != nil {
@@ -150,6 +167,9 @@ func New(t testing.TB, c Config) *Tray {
 // Open is a tray in Config.Dir, which is made if need be. ErrNoShim: see the
 // package comment.
 func Open(c Config) (*Tray, error) {
+	if err := fits(); err != nil {
+		return nil, err
+	}
 	if c.Dir == "" {
 		return nil, errors.New("cardtest: Config.Dir is empty")
 	}
@@ -163,6 +183,9 @@ func Open(c Config) (*Tray, error) {
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
+	}
+	if c.Wrapped.Module == "" && (strings.ContainsAny(dir, "#=\n") || len(dir) > maxPath) {
+		return nil, fmt.Errorf("cardtest: SoftHSM can't keep cards in %s: its configuration takes no # and no = in a path, and %d bytes", dir, maxPath)
 	}
 	t := &Tray{dir: dir}
 	var serials []string

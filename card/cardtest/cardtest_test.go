@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,12 +31,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if module := os.Getenv("CARDTEST_CHILD"); module != "" {
-		if err := child(module); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+	for variable, child := range map[string]func(module string) error{"CARDTEST_CHILD": child, "CARDTEST_BESIEGER": besieger} {
+		if module := os.Getenv(variable); module != "" {
+			if err := child(module); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	need.Examples("cc", "softhsm")
 	os.Exit(m.Run())
@@ -102,6 +105,10 @@ func TestOpenRefuses(t *testing.T) {
 	require.Error(t, err)
 	_, err = cardtest.Open(cardtest.Config{Dir: t.TempDir(), Readers: 17})
 	require.Error(t, err)
+	for _, name := range []string{"TestCard#01", "a=b", strings.Repeat("long/", 200)} {
+		_, err = cardtest.Open(cardtest.Config{Dir: filepath.Join(t.TempDir(), name)})
+		require.ErrorContains(t, err, "SoftHSM can't keep cards")
+	}
 	t.Setenv("SOFTHSM2_MODULE", "/bin/sh")
 	_, err = cardtest.Open(cardtest.Config{Dir: t.TempDir()})
 	require.ErrorIs(t, err, cardtest.ErrNoShim)

@@ -38,7 +38,7 @@ func (t *Tray) install() (string, error) {
 	softhsm := ""
 	if t.wrapped.Module == "" {
 		if softhsm, err = need.Find("softhsm"); err != nil {
-			return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+			return "", fmt.Errorf("%w: %w; install SoftHSM 2, of which the cards are made", ErrNoShim, err)
 		}
 	}
 	for _, path := range []string{shim, softhsm} {
@@ -126,7 +126,7 @@ func builtShim(own string) (string, error) {
 	}
 	cc, err := need.Find("cc")
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNoShim, err)
+		return "", fmt.Errorf("%w: %w; install a C compiler, or let WARDKEY_CARDSHIM name a shim that was built before", ErrNoShim, err)
 	}
 	compiler, err := identity(cc)
 	if err != nil {
