@@ -68,4 +68,5 @@ func TestP11Kit(t *testing.T) {
 	require.NoError(t, s.insert())
 	m.Destructive = false // what that asks has been asked
 	t.Run("after-a-restart", func(t *testing.T) { cardtest.TestModule(t, m) })
+	t.Run("events", s.events)
 }

@@ -7,9 +7,7 @@ package lanes_test
 import (
 	"bytes"
 	"context"
-	"iter"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,29 +25,6 @@ func TestPIVCard(t *testing.T) {
 		t.Run("consent-for-each-signature", s.consent)
 		t.Run("keys-are-not-written", s.readOnly)
 	})
-}
-
-// events come from a reader, one for each time that the card comes or goes.
-func (s *subject) events(t *testing.T) {
-	m, _ := s.open(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	next, stop := iter.Pull(m.Events(ctx))
-	defer stop()
-	expect := func(kind card.Kind) {
-		t.Helper()
-		e, more := next()
-		require.True(t, more)
-		require.Equal(t, kind, e.Kind)
-		require.Equal(t, s.serial, e.Serial)
-	}
-	expect(card.Inserted)
-	for range 2 {
-		require.NoError(t, s.remove())
-		expect(card.Removed)
-		require.NoError(t, s.insert())
-		expect(card.Inserted)
-	}
 }
 
 // A locked card is opened by its PUK, and whoever types a wrong one is told so.

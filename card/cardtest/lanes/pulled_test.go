@@ -13,7 +13,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
+	"time"
 
 	"github.com/ThalesGroup/crypto11"
 	"github.com/stretchr/testify/require"
@@ -102,6 +104,29 @@ func (s *subject) pulled(t *testing.T) error {
 		require.Equal(t, 1, asked)
 	}
 	return c.Logout(ctx)
+}
+
+// events come from a reader, one for each time that the card comes or goes.
+func (s *subject) events(t *testing.T) {
+	m, _ := s.open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	next, stop := iter.Pull(m.Events(ctx))
+	defer stop()
+	expect := func(kind card.Kind) {
+		t.Helper()
+		e, more := next()
+		require.True(t, more)
+		require.Equal(t, kind, e.Kind)
+		require.Equal(t, s.serial, e.Serial)
+	}
+	expect(card.Inserted)
+	for range 2 {
+		require.NoError(t, s.remove())
+		expect(card.Removed)
+		require.NoError(t, s.insert())
+		expect(card.Inserted)
+	}
 }
 
 // crypto11Pulled is what a key of crypto11 answers after the card was put back,
