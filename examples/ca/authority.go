@@ -50,6 +50,15 @@ type statement struct {
 	Demo time.Time `json:"demo,omitzero"`
 }
 
+// below is the path of the base, without a slash at its end: "" for most.
+func (s statement) below() string {
+	base, err := url.Parse(s.Base)
+	if err != nil {
+		return "" // no profile has such a base
+	}
+	return strings.TrimSuffix(base.Path, "/")
+}
+
 const statementFile = "profile.json"
 
 // authority is an open CA.

@@ -238,6 +238,9 @@ func TestPaths(t *testing.T) {
 		require.Contains(t, url, "/wardkey/")
 		require.NotEmpty(t, get(t, at(url), http.StatusOK))
 	}
+	for _, link := range []string{`href="/wardkey/crl/15.crl"`, `href="/wardkey/aia/root.cer"`} {
+		require.Contains(t, string(get(t, server.url, http.StatusOK)), link)
+	}
 	slashes := 0
 	for serial := int64(1); slashes < 3; serial++ {
 		request, err := ocsp.CreateRequest(&x509.Certificate{SerialNumber: pair[0].SerialNumber.SetInt64(serial)}, pair[2], nil)

@@ -13,8 +13,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/wardkey-sdk/wardkey/pki"
 )
 
 //go:embed assets
@@ -28,13 +26,12 @@ const fresh = 2 * time.Second
 // alone, and only under the name of the address that is listened on: a name that
 // somebody's DNS points here is another.
 type page struct {
-	ca      *authority
-	hosts   map[string]bool // empty: the address is not a loopback one
-	address string
-	now     func() time.Time
-	log     *slog.Logger
-	text    *template.Template
-	style   []byte
+	ca    *authority
+	hosts map[string]bool // empty: the address is not a loopback one
+	now   func() time.Time
+	log   *slog.Logger
+	text  *template.Template
+	style []byte
 
 	mu     sync.Mutex
 	seen   *overview
@@ -47,17 +44,17 @@ type shown struct {
 	Plot     plot
 	Window   int // days
 	Name     string
-	CA       *pki.CA
 	Said     statement
+	Below    string // the path of the base
 	KeyPlace string
 	Ends     time.Time
 	RootName string
 	RootEnds time.Time
-	Lists    []pki.Shard
+	Lists    int
 }
 
 func newPage(ca *authority, address string, now func() time.Time, log *slog.Logger) (*page, error) {
-	p := &page{ca: ca, hosts: map[string]bool{}, address: address, now: now, log: log}
+	p := &page{ca: ca, hosts: map[string]bool{}, now: now, log: log}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -75,7 +72,7 @@ func newPage(ca *authority, address string, now func() time.Time, log *slog.Logg
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"add":   func(a, b float64) float64 { return a + b },
 		"sub":   func(a, b float64) float64 { return a - b },
-		"of":    func(n int, one, many string) string { return count(n, one, many) },
+		"count": count,
 	}).ParseFS(assets, "assets/page.html")
 	return p, err
 }
@@ -134,18 +131,10 @@ func (p *page) read(ctx context.Context) (*shown, error) {
 	opens, closes := p.ca.Profile().Window(o.Now)
 	window := closes.Sub(opens)
 	issuing, root := p.ca.Chain()[0], p.ca.Chain()[len(p.ca.Chain())-1]
-	v := &shown{
+	return &shown{
 		overview: o, Plot: draw(o, window), Window: int(window.Hours() / 24), Name: issuing.Subject.CommonName,
-		CA: p.ca.CA, Said: p.ca.said, KeyPlace: p.ca.keyPlace, Ends: issuing.NotAfter, RootName: root.Subject.CommonName, RootEnds: root.NotAfter,
-	}
-	for shard := range shards {
-		s, err := p.ca.ledger.Shard(ctx, p.ca.KeyID(), shard)
-		if err != nil {
-			return nil, err
-		}
-		v.Lists = append(v.Lists, s)
-	}
-	return v, nil
+		Said: p.ca.said, Below: p.ca.said.below(), KeyPlace: p.ca.keyPlace, Ends: issuing.NotAfter, RootName: root.Subject.CommonName, RootEnds: root.NotAfter, Lists: shards,
+	}, nil
 }
 
 // overview reads the ledger, or gives what was read just now.

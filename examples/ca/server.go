@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,11 +90,7 @@ func (s *server) keepDue() {
 
 // routes joins what certificates point at, what watches the server, and the page.
 func (s *server) routes(now func() time.Time) (http.Handler, error) {
-	base, err := url.Parse(s.ca.said.Base)
-	if err != nil {
-		return nil, err
-	}
-	below := strings.TrimSuffix(base.Path, "/")
+	below := s.ca.said.below()
 	mux := http.NewServeMux()
 	mux.Handle(below+"/crl/", http.StripPrefix(below, s.ca.PublishHandler()))
 	mux.Handle(below+"/aia/", http.StripPrefix(below, s.ca.PublishHandler()))
