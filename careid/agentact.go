@@ -57,7 +57,7 @@ func (s *Service) OpenHandle(ctx context.Context, handle string, agentKey []byte
 		return nil, err
 	}
 	view := &ActView{Act: act.ID, Kind: act.Kind, Card: act.Card, Holder: holder.ID + " " + holder.Name(), Locked: act.Locked}
-	if act.Kind != Clear {
+	if act.Kind.makesPair() {
 		view.Keys = s.keyPlans(act.ID)
 	}
 	if len(agentKey) > 0 && gens.First != 0 {
@@ -159,7 +159,7 @@ func (s *Service) Requests(ctx context.Context, handle string, csrs [][]byte) ([
 		}
 		rec.Subject, rec.Detail = act.Card, "act "+act.ID
 		switch {
-		case act.Kind == Clear || act.State != ActOpen && act.State != ActIssued:
+		case !act.Kind.makesPair() || act.State != ActOpen && act.State != ActIssued:
 			return s.no("act.unknown")
 		case len(act.Requests) > 0:
 			return s.sameKeys(act, parsed)

@@ -152,6 +152,11 @@ func (s *Service) answerAct(ctx context.Context, tx *Tx, rec *record, p *proof, 
 		return s.no("proof.purpose")
 	}
 	act.PresentAt = tx.Wall
+	if act.Kind == Passcode {
+		act.State = ActConfirmed
+		rec.Detail += ", change of passcode " + helpedBy(act)
+		rec.events = append(rec.events, Event{Name: EventActConfirmed, Card: act.Card})
+	}
 	if done, err := tx.Acts.UpdateAct(ctx, act, ActOpen); err != nil || !done {
 		return orConflict(err)
 	}

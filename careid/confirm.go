@@ -36,6 +36,9 @@ func (s *Service) Confirm(ctx context.Context, handle string, jws string) error 
 		if act.State == ActConfirmed {
 			return nil
 		}
+		if act.Replaces != "" {
+			rec.Detail += ", replaces card " + act.Replaces
+		}
 		rec.events = append(rec.events, Event{Name: EventActConfirmed, Card: act.Card}, Event{Name: EventCardChanged, Card: act.Card})
 		if act.Kind == Clear {
 			return s.confirmClear(ctx, tx, act, jws)

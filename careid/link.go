@@ -44,6 +44,11 @@ type LinkRequest struct {
 // device.clock. None is nil. That the address is the person's own is not proven here: the caller has signed them in to
 // the mail account.
 func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wardkey.Refusals, error) {
+	return s.preflight(ctx, a, r, "")
+}
+
+// preflight is LinkPreflight as if the link to the account instead had ended; "" is none.
+func (s *Service) preflight(ctx context.Context, a Actor, r LinkRequest, instead string) (wardkey.Refusals, error) {
 	if a.session == nil {
 		return nil, s.no("session.none")
 	}
@@ -53,7 +58,7 @@ func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wa
 		return nil, err
 	}
 	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		own, err := s.linkMissing(ctx, tx, a, r.Address)
+		own, err := s.linkMissing(ctx, tx, a, r.Address, instead)
 		missing = append(missing, own...)
 		return err
 	})
@@ -107,8 +112,8 @@ func (s *Service) mailMissing(ctx context.Context, address string) (wardkey.Refu
 // tryAgain is "a few minutes", which the published page advises to wait first.
 const tryAgain = 5 * time.Minute
 
-// linkMissing looks at the card, the person and the links there are.
-func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address string) (wardkey.Refusals, error) {
+// linkMissing looks at the card, the person and the links there are, but for the one to the account instead.
+func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address, instead string) (wardkey.Refusals, error) {
 	var missing wardkey.Refusals
 	if _, err := s.live(ctx, tx, a.session); err != nil {
 		if !isRefusal(err) {
@@ -121,7 +126,7 @@ func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address stri
 		return nil, err
 	}
 	for _, l := range links {
-		if l.Card == a.card && l.State == LinkActive {
+		if l.Card == a.card && l.State == LinkActive && (instead == "" || l.Address != instead) {
 			return append(missing, s.no("link.taken", "what", "this card")), nil
 		}
 	}
@@ -159,21 +164,38 @@ func (s *Service) deviceMissing(w Workstation, t time.Time) wardkey.Refusals {
 // Link joins the card of the actor's session to a mail account, when nothing is missing; else the error is the
 // Refusals of LinkPreflight. A suspended link of a lost card to the same account ends by it.
 func (s *Service) Link(ctx context.Context, a Actor, r LinkRequest) (*Link, error) {
+	return s.link(ctx, a, "link mail account", r, "")
+}
+
+// Relink moves the card of the actor's session from one mail account to another, in one act: at every moment, and after
+// a crash at any moment, the card has the old link or the new one. What is missing for the new one is told as by Link,
+// and then the old one stands. Refusal for the old one: link.none.
+func (s *Service) Relink(ctx context.Context, a Actor, from string, r LinkRequest) (*Link, error) {
+	return s.link(ctx, a, "relink mail account", r, mailAddress(from))
+}
+
+// link makes a link, and ends the one to the account instead, if that is not "".
+func (s *Service) link(ctx context.Context, a Actor, name string, r LinkRequest, instead string) (*Link, error) {
 	r.Address = mailAddress(r.Address)
-	missing, err := s.LinkPreflight(ctx, a, r)
+	missing, err := s.preflight(ctx, a, r, instead)
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		s.refuse(ctx, a.name(), "link mail account", r.Address, missing)
+		s.refuse(ctx, a.name(), name, r.Address, missing)
 		return nil, missing
 	}
 	link := Link{ID: newID(), Card: a.card, Profile: a.profile, Address: r.Address, State: LinkActive}
-	err = s.change(ctx, a.name(), "link mail account", r.Address, func(ctx context.Context, tx *Tx, rec *record) error {
+	err = s.change(ctx, a.name(), name, r.Address, func(ctx context.Context, tx *Tx, rec *record) error {
 		if _, err := s.authorize(ctx, tx, a, ActionLink, AnyTerm, Profile{ID: a.profile}); err != nil {
 			return err
 		}
-		missing, err := s.linkMissing(ctx, tx, a, r.Address) // again, now that nobody can be faster
+		if instead != "" {
+			if err := s.endLink(ctx, tx, a, instead); err != nil {
+				return err
+			}
+		}
+		missing, err := s.linkMissing(ctx, tx, a, r.Address, "") // again, now that nobody can be faster
 		if err != nil {
 			return err
 		}
@@ -190,12 +212,32 @@ func (s *Service) Link(ctx context.Context, a Actor, r LinkRequest) (*Link, erro
 		}
 		link.At = tx.Now
 		rec.Detail = "card " + a.card
+		if instead != "" {
+			rec.Detail += ", instead of " + auditText(instead)
+		}
 		return tx.Links.AddLink(ctx, link)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &link, nil
+}
+
+// endLink ends the link of the actor's own card to an account.
+func (s *Service) endLink(ctx context.Context, tx *Tx, a Actor, address string) error {
+	l, err := tx.Links.LinkOfAddress(ctx, address)
+	if errors.Is(err, ErrNotFound) || err == nil && (l.Profile != a.profile || l.Card != a.card) {
+		return s.no("link.none")
+	}
+	if err != nil {
+		return err
+	}
+	from := l.State
+	l.State, l.At = LinkEnded, tx.Now
+	if done, err := tx.Links.SetLink(ctx, l, from); err != nil || !done {
+		return orConflict(err)
+	}
+	return nil
 }
 
 // Unlink frees the card and the account. Refusal: link.none.
@@ -235,4 +277,57 @@ func (s *Service) Links(ctx context.Context, a Actor, profile string) ([]Link, e
 		return err
 	})
 	return links, err
+}
+
+// SuspendLink keeps a card from opening a mail account: what the help desk does for a card that is lost, or somebody
+// of the Registration Authority. Its holder links again when the doubt is over. Refusal: link.none.
+func (s *Service) SuspendLink(ctx context.Context, a Actor, profile, address string) error {
+	address = mailAddress(address)
+	return s.change(ctx, a.name(), "suspend mail link", profile, func(ctx context.Context, tx *Tx, rec *record) error {
+		p, err := s.person(ctx, tx, a, profile)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionLost, AnyTerm, p); err != nil {
+			return err
+		}
+		l, err := tx.Links.LinkOfAddress(ctx, address)
+		if errors.Is(err, ErrNotFound) || err == nil && (l.Profile != p.ID || l.State != LinkActive) {
+			return s.no("link.none")
+		}
+		if err != nil {
+			return err
+		}
+		rec.Detail = "card " + l.Card + ", " + auditText(address)
+		l.State, l.At = LinkSuspended, tx.Now
+		_, err = tx.Links.SetLink(ctx, l, LinkActive)
+		return err
+	})
+}
+
+// MailAccount is the address of the mail account that a session's card opens. It says nothing of other ways into that
+// account: its password works as before. Refusals: those of Session; link.none; link.suspended.
+func (s *Service) MailAccount(ctx context.Context, token string) (string, error) {
+	session, err := s.Session(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	var links []Link
+	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		links, err = tx.Links.LinksOf(ctx, session.Profile)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	no := s.no("link.none")
+	for _, l := range links {
+		switch {
+		case l.Card == session.Card && l.State == LinkActive:
+			return l.Address, nil
+		case l.Card == session.Card && l.State == LinkSuspended:
+			no = s.no("link.suspended")
+		}
+	}
+	return "", no
 }

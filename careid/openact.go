@@ -28,6 +28,8 @@ func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, err
 			act, err = s.openRenew(ctx, tx, a, r)
 		case Repair, Clear:
 			act, err = s.openService(ctx, tx, rec, a, r)
+		case Unlock, Passcode:
+			act, err = s.openAssist(ctx, tx, a, r)
 		default:
 			err = s.no("act.kind")
 		}
@@ -175,16 +177,17 @@ func (s *Service) openService(ctx context.Context, tx *Tx, rec *record, a Actor,
 	if err != nil {
 		return Act{}, err
 	}
-	action := ActionRepair
-	if r.Kind == Clear {
-		action = ActionClear
-	}
-	row, err := s.authorize(ctx, tx, a, action, AnyTerm, p)
+	row, err := s.authorize(ctx, tx, a, actionOf(r.Kind), AnyTerm, p)
 	if err != nil {
 		return Act{}, err
 	}
 	if err := s.evidence(row, r.Evidence); err != nil {
 		return Act{}, err
+	}
+	if r.Kind == Repair {
+		if err := s.inOwnName(ctx, tx, c, p); err != nil {
+			return Act{}, err
+		}
 	}
 	live := c.State == CardActive || c.State == CardLocked
 	switch {
@@ -278,7 +281,7 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 		if err != nil {
 			return err
 		}
-		action, when := map[Purpose]Action{Issue: ActionIssue, Renew: ActionRenew, Repair: ActionRepair, Clear: ActionClear}[act.Kind], InTime
+		action, when := actionOf(act.Kind), InTime
 		if act.Expired {
 			when = Ended
 		}
@@ -294,6 +297,13 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 		return err
 	}
 	return s.settle(ctx, act.Card)
+}
+
+// actionOf is what opening an act of a kind asks of the role table.
+func actionOf(kind Purpose) Action {
+	return map[Purpose]Action{
+		Issue: ActionIssue, Renew: ActionRenew, Repair: ActionRepair, Clear: ActionClear, Unlock: ActionUnlock, Passcode: ActionPasscode,
+	}[kind]
 }
 
 // giveUp decides that an open act ends without effect; settle tells the CA.

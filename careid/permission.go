@@ -14,21 +14,23 @@ type Action string
 
 // The actions of the role table.
 const (
-	ActionView    Action = "view"
-	ActionInvite  Action = "invite"
-	ActionCheck   Action = "check identity"
-	ActionApprove Action = "approve"
-	ActionRole    Action = "change roles"
-	ActionContact Action = "change contact details"
-	ActionClose   Action = "close profile"
-	ActionIssue   Action = "issue card"
-	ActionRenew   Action = "renew card"
-	ActionRepair  Action = "repair card"
-	ActionClear   Action = "clear card"
-	ActionCancel  Action = "cancel card"
-	ActionLost    Action = "report card lost"
-	ActionReturn  Action = "take card back"
-	ActionLink    Action = "link mail account"
+	ActionView     Action = "view"
+	ActionInvite   Action = "invite"
+	ActionCheck    Action = "check identity"
+	ActionApprove  Action = "approve"
+	ActionRole     Action = "change roles"
+	ActionContact  Action = "change contact details"
+	ActionRename   Action = "change name"
+	ActionClose    Action = "close profile"
+	ActionIssue    Action = "issue card"
+	ActionRenew    Action = "renew card"
+	ActionRepair   Action = "repair card"
+	ActionPasscode Action = "change passcode"
+	ActionClear    Action = "clear card"
+	ActionCancel   Action = "cancel card"
+	ActionLost     Action = "report card lost"
+	ActionReturn   Action = "take card back"
+	ActionLink     Action = "link mail account"
 )
 
 // Term is how a card's certificates stand to their end; some actions depend on it.
@@ -66,10 +68,13 @@ func Permissions() []Permission {
 		{ActionApprove, AnyTerm, []Role{RAManager}, nil},
 		{ActionRole, AnyTerm, []Role{RAManager}, nil},
 		{ActionContact, AnyTerm, []Role{RAManager, AdvancedRAAgent, RAAgent, IDChecker, Holder}, nil},
+		{ActionRename, AnyTerm, ra, []EvidenceKind{Attested}},
 		{ActionClose, AnyTerm, ra, nil},
 		{ActionIssue, AnyTerm, ra, []EvidenceKind{Attested}},
 		{ActionRenew, InTime, append(slices.Clone(unlockers), Holder), byCard},
 		{ActionRenew, Ended, ra, byCard},
+		{ActionUnlock, AnyTerm, unlockers, []EvidenceKind{Attested}},
+		{ActionPasscode, AnyTerm, ra, byCard},
 		{ActionRepair, AnyTerm, ra, []EvidenceKind{ByCard, Attested}},
 		{ActionClear, AnyTerm, ra, nil},
 		{ActionCancel, AnyTerm, ra, nil},

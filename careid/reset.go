@@ -16,8 +16,7 @@ const sealInfo = "wardkey/so-pin/v1"
 // openReset uses the code up, once in all servers, and opens the reset act under a generation that was never used.
 // The card must still be the person's to whom the code was sent.
 func (s *Service) openReset(ctx context.Context, u UnlockCode, sentTo string) (*Reset, error) {
-	reset := &Reset{Token: newSecret()}
-	var gens Generations
+	var reset opening
 	err := s.change(ctx, "anonymous", "redeem code", u.Card, func(ctx context.Context, tx *Tx, rec *record) error {
 		used, err := tx.Unlocks.UseCode(ctx, u.Request)
 		if err != nil {
@@ -37,37 +36,53 @@ func (s *Service) openReset(ctx context.Context, u UnlockCode, sentTo string) (*
 			return s.no("unlock.code").Because(reason("another person"))
 		}
 		rec.Actor = holder.ID
-		if gens, err = s.firstGeneration(ctx, tx, card.Serial); err != nil {
-			return err
-		}
-		next := gens.Next
-		if err := tx.Cards.SetGenerations(ctx, card.Serial, Generations{First: gens.First, Second: gens.Second, Next: next + 1}); err != nil {
-			return err
-		}
-		err = tx.Unlocks.AddReset(ctx, ResetAct{
-			Token: digest(reset.Token), Card: card.Serial, Profile: holder.ID, Request: u.Request,
-			AgentKey: u.AgentKey, State: ResetOpen, Next: next, At: tx.Wall,
-		})
-		if err != nil {
-			return err
-		}
-		rec.Detail = fmt.Sprintf("reset opened, generation %d", next)
-		rec.events = append(rec.events, Event{Name: EventCardChanged, Card: card.Serial})
-		if err := s.endSessions(ctx, tx, rec, SessionFilter{Card: card.Serial}, "unlock"); err != nil {
-			return err
-		}
-		card.State = CardLocked
-		_, err = tx.Cards.UpdateCard(ctx, card, CardActive) // false: held as locked already
+		reset, err = s.addReset(ctx, tx, rec, card, ResetAct{Profile: holder.ID, Request: u.Request, AgentKey: u.AgentKey})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	reset.Candidates, err = s.sealAll(ctx, u.Card, gens, u.AgentKey)
+	return s.offer(ctx, reset, u.AgentKey)
+}
+
+// opening is a reset act just opened: its token, its card, and the generations to try.
+type opening struct {
+	token, card string
+	candidates  Generations
+}
+
+// addReset opens a reset act of a card that may be opened. From here on the card is held as locked.
+func (s *Service) addReset(ctx context.Context, tx *Tx, rec *record, card Card, r ResetAct) (opening, error) {
+	o := opening{token: newSecret(), card: card.Serial}
+	var err error
+	if o.candidates, err = s.firstGeneration(ctx, tx, card.Serial); err != nil {
+		return o, err
+	}
+	next := o.candidates.Next
+	if err := tx.Cards.SetGenerations(ctx, card.Serial, Generations{First: o.candidates.First, Second: o.candidates.Second, Next: next + 1}); err != nil {
+		return o, err
+	}
+	r.Token, r.Card, r.State, r.Next, r.At = digest(o.token), card.Serial, ResetOpen, next, tx.Wall
+	if err := tx.Unlocks.AddReset(ctx, r); err != nil {
+		return o, err
+	}
+	rec.Detail = fmt.Sprintf("reset opened, generation %d", next)
+	rec.events = append(rec.events, Event{Name: EventCardChanged, Card: card.Serial})
+	if err := s.endSessions(ctx, tx, rec, SessionFilter{Card: card.Serial}, "unlock"); err != nil {
+		return o, err
+	}
+	card.State = CardLocked
+	_, err = tx.Cards.UpdateCard(ctx, card, CardActive) // false: held as locked already
+	return o, err
+}
+
+// offer seals what an opened reset hands to the agent.
+func (s *Service) offer(ctx context.Context, o opening, agentKey []byte) (*Reset, error) {
+	candidates, err := s.sealAll(ctx, o.card, o.candidates, agentKey)
 	if err != nil {
 		return nil, err
 	}
-	return reset, nil
+	return &Reset{Token: o.token, Candidates: candidates}, nil
 }
 
 // resetOf reads a reset act that its token still opens: ten minutes by Wall, no newer one, and the card still the same
@@ -178,6 +193,9 @@ func (s *Service) ResetConfirm(ctx context.Context, token string) error {
 		card.State = CardActive
 		if done, err := tx.Cards.UpdateCard(ctx, card, CardLocked); err != nil || !done {
 			return orConflict(err)
+		}
+		if err := s.confirmAssist(ctx, tx, rec, r); err != nil {
+			return err
 		}
 		r.State = ResetConfirmed
 		rec.events = append(rec.events, Event{Name: EventUnlocked, Card: r.Card}, Event{Name: EventCardChanged, Card: r.Card})

@@ -169,6 +169,15 @@ func (s *Service) unlockHandle(ctx context.Context, tx *Tx, p Policy, handle str
 
 // unlockable reads a card that a code may open, and its holder. That it has expired is told first.
 func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, Profile, error) {
+	card, holder, err := s.openable(ctx, tx, serial)
+	if err == nil && holder.Email == "" && holder.Mobile == "" {
+		return Card{}, Profile{}, s.no("contact.none", "what", "e-mail address or mobile number")
+	}
+	return card, holder, err
+}
+
+// openable reads a card that may be opened when it is locked, and its holder.
+func (s *Service) openable(ctx context.Context, tx *Tx, serial string) (Card, Profile, error) {
 	card, err := tx.Cards.Card(ctx, serial)
 	if errors.Is(err, ErrNotFound) {
 		return Card{}, Profile{}, s.no("unlock.card")
@@ -187,8 +196,6 @@ func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, 
 		return Card{}, Profile{}, s.no("profile.closed")
 	case tx.Now.After(card.NotAfter):
 		return Card{}, Profile{}, s.no("cert.expired")
-	case holder.Email == "" && holder.Mobile == "":
-		return Card{}, Profile{}, s.no("contact.none", "what", "e-mail address or mobile number")
 	}
 	return card, holder, nil
 }
