@@ -27,7 +27,7 @@ func eventBehaviours() []behaviour {
 			if err := p.away(func(cryptoki.Session) error { return p.told(slot, false) }); err != nil {
 				return err
 			}
-			return eventually(func() error { return p.told(p.slot, true) })
+			return p.eventually(func() error { return p.told(p.slot, true) })
 		}},
 		{"events-end", "§5.5 CKR_NO_EVENT", removal | slotEvents, func(p *probe) error {
 			if err := p.away(func(cryptoki.Session) error { return nil }); err != nil {
@@ -75,7 +75,7 @@ func (p *probe) woken() error {
 		return err
 	}
 	woken := errors.New("nobody was woken")
-	pending := eventually(func() error {
+	pending := p.eventually(func() error {
 		select {
 		case woken = <-answer:
 			return nil
@@ -86,7 +86,7 @@ func (p *probe) woken() error {
 	if pending == nil {
 		pending = woken
 	}
-	return errors.Join(pending, p.Insert(), eventually(p.find), p.drain())
+	return errors.Join(pending, p.Insert(), p.found(), p.drain())
 }
 
 // drain takes the events of before.

@@ -170,7 +170,7 @@ func (p *probe) restart() error {
 	if err := p.lib.Initialize(p.InitArgs); err != nil {
 		return err
 	}
-	return eventually(p.find)
+	return p.found()
 }
 
 // outlasts has a card lock as if nobody had ended the program between two tries.

@@ -179,15 +179,16 @@ func (p *probe) forget(ctx context.Context, c *card.Card, k *card.Key) error {
 	return k.Delete(ctx)
 }
 
-// privateOf is the private key in a session of the suite's own; the login is the
-// process's.
+// privateOf is the private key in a session of the suite's own. The login is the
+// process's already, except with p11-kit's client, which takes each that loads it
+// for another program.
 func (p *probe) privateOf(k *card.Key) (cryptoki.Session, cryptoki.Object, cryptoki.Mechanism, error) {
 	m := cryptoki.Mechanism{Type: cryptoki.MechECDSA}
 	if _, is := k.Public().(*rsa.PublicKey); is {
 		m.Type = cryptoki.MechRSAPKCS
 	}
-	s, err := p.session()
-	if err != nil {
+	s, err := p.user()
+	if err != nil && codeOf(err) != cryptoki.UserAlreadyLoggedIn {
 		return 0, 0, m, err
 	}
 	found, err := p.lib.Find(s, []cryptoki.Attribute{

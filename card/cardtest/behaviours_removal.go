@@ -101,7 +101,7 @@ func removalBehaviours() []behaviour {
 		}},
 		{"put-back-during-a-prompt", "§5.6; a Prompter of package card", removal, func(p *probe) error {
 			return p.withCard(func(ctx context.Context, c *card.Card) error {
-				return p.prompted(ctx, c, func() error { return errors.Join(p.Remove(), p.Insert(), eventually(p.find)) }, func() error { return nil })
+				return p.prompted(ctx, c, func() error { return errors.Join(p.Remove(), p.Insert(), p.found()) }, func() error { return nil })
 			})
 		}},
 		{"same-key-again", "§5.6; a Key of package card", removal, func(p *probe) error {
@@ -122,7 +122,7 @@ func (p *probe) away(do func(cryptoki.Session) error) error {
 	if err != nil {
 		return err
 	}
-	return p.awayFrom(s, func(s cryptoki.Session) error { return eventually(func() error { return do(s) }) })
+	return p.awayFrom(s, func(s cryptoki.Session) error { return p.eventually(func() error { return do(s) }) })
 }
 
 // awayFrom runs do once, at once: the module need not have noticed yet that the
@@ -132,7 +132,7 @@ func (p *probe) awayFrom(s cryptoki.Session, do func(cryptoki.Session) error) er
 		return err
 	}
 	err := do(s)
-	return errors.Join(err, p.Insert(), eventually(p.find))
+	return errors.Join(err, p.Insert(), p.found())
 }
 
 // interrupted is a person who is about to type the PIN when the card leaves:
@@ -197,7 +197,7 @@ func (p *probe) pulledAmong() error {
 	for one := range failed {
 		err = errors.Join(err, one)
 	}
-	return errors.Join(err, p.Insert(), eventually(p.find))
+	return errors.Join(err, p.Insert(), p.found())
 }
 
 // prompted has something happen to the card while its holder is asked for the
@@ -220,7 +220,7 @@ func (p *probe) prompted(ctx context.Context, c *card.Card, happen, after func()
 		return bytes.Clone(p.PIN), nil
 	})
 	err = signed(ctx, key)
-	happened = errors.Join(happened, holds(asked > 0, "nobody was asked for the PIN"), after(), eventually(p.find))
+	happened = errors.Join(happened, holds(asked > 0, "nobody was asked for the PIN"), after(), p.found())
 	if err != nil {
 		happened = errors.Join(happened, removed(err))
 	}
@@ -235,8 +235,8 @@ func (p *probe) again(ctx context.Context, c *card.Card, key *card.Key) error {
 	if err := p.Remove(); err != nil {
 		return err
 	}
-	out := eventually(func() error { return removed(signed(ctx, key)) })
-	if err := errors.Join(out, p.Insert(), eventually(p.find)); err != nil {
+	out := p.eventually(func() error { return removed(signed(ctx, key)) })
+	if err := errors.Join(out, p.Insert(), p.found()); err != nil {
 		return err
 	}
 	return errors.Join(c.Login(ctx, p.PIN, card.LoginOptions{}), signed(ctx, key), c.Logout(ctx))

@@ -87,9 +87,9 @@ func (p *probe) swapped(do func(slot uint) error) error {
 		return err
 	}
 	if err := p.InsertOther(); err != nil {
-		return errors.Join(err, p.Insert(), eventually(p.find))
+		return errors.Join(err, p.Insert(), p.found())
 	}
-	err := eventually(func() error {
+	err := p.eventually(func() error {
 		slot, err := p.findOther()
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (p *probe) swapped(do func(slot uint) error) error {
 		return do(slot)
 	})
 	p.rest()
-	return errors.Join(err, p.Remove(), p.Insert(), eventually(p.find))
+	return errors.Join(err, p.Remove(), p.Insert(), p.found())
 }
 
 // findOther is where the other card is.

@@ -44,6 +44,7 @@ type probe struct {
 	slot     uint
 	label    string
 	stuck    string // the behaviour that the module never came back from
+	differs  bool   // the behaviour that is asked is declared to differ
 	sessions []cryptoki.Session
 }
 
@@ -110,6 +111,8 @@ func (p *probe) rest() {
 }
 
 func (p *probe) check(b behaviour) Result {
+	why, declared := p.expected(b.name)
+	p.differs = declared
 	done := make(chan error, 1)
 	go func() { done <- b.run(p) }()
 	var err error
@@ -125,7 +128,6 @@ func (p *probe) check(b behaviour) Result {
 		_ = p.unlock()
 	}
 	r := Result{Name: b.name, Clause: b.clause, Outcome: Passed}
-	why, declared := p.expected(b.name)
 	switch {
 	case declared && err == nil:
 		r.Outcome, r.Detail = Failed, "declared to differ, and the module does it"
@@ -176,9 +178,21 @@ func (p *probe) user() (cryptoki.Session, error) {
 // readers look once or twice a second.
 const enough = 10 * time.Second
 
-// eventually repeats what a driver may need some time for.
-func eventually(do func() error) error {
-	deadline := time.NewTimer(enough)
+// eventually repeats what a driver may need some time for; not for long what is
+// declared never to come.
+func (p *probe) eventually(do func() error) error {
+	if p.differs {
+		return within(enough/20, do)
+	}
+	return within(enough, do)
+}
+
+// found waits for a card that was put back.
+func (p *probe) found() error { return within(enough, p.find) }
+
+// within repeats do until it is well, or the time is over.
+func within(limit time.Duration, do func() error) error {
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {
 		err := do()
