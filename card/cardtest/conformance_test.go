@@ -5,7 +5,6 @@
 package cardtest_test
 
 import (
-	"os/exec"
 	"testing"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
-	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
 func TestConformanceOfTheVirtualCard(t *testing.T) {
@@ -142,14 +140,4 @@ func personalise(t *testing.T, raw *pkcs11.Ctx, slot uint) {
 		append(common, pkcs11.NewAttribute(pkcs11.CKA_SIGN, true), pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true)))
 	require.NoError(t, err)
 	require.NoError(t, raw.CloseSession(s))
-}
-
-// Another program's own tests find nothing wrong with a virtual card.
-func TestPKCS11ToolTests(t *testing.T) {
-	tool := need.Tool(t, "pkcs11-tool")
-	tray := cardtest.New(t, cardtest.Config{})
-	ready(t, tray, 0) // of its RSA tests, SoftHSM itself fails OAEP with a label
-	out, err := exec.Command(tool, "--module", tray.Module(), "--login", "--pin", string(goodPIN), "--test").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Contains(t, string(out), "No errors")
 }
