@@ -6,31 +6,34 @@ package card_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/card"
+	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
-// nssConfig is a new key store of NSS softokn, whose PIN is goodPIN.
+// nssConfig is a new key store of NSS softokn, whose PIN is goodPIN. It is made
+// as NSS makes one: by the security officer without a PIN, before there is any.
 func nssConfig(t *testing.T) card.Config {
 	t.Helper()
-	module := need.Tool(t, "nss")
-	certutil, err := exec.LookPath("certutil")
-	if err != nil {
-		t.Skip("skipped: no certutil to make a key store of NSS")
-	}
 	dir := t.TempDir()
-	password := filepath.Join(dir, "pin")
-	require.NoError(t, os.WriteFile(password, append([]byte{}, goodPIN...), 0o600))
-	out, err := exec.Command(certutil, "-N", "-d", "sql:"+dir, "-f", password).CombinedOutput()
-	require.NoError(t, err, string(out))
-	return card.Config{Module: module, InitArgs: fmt.Sprintf("configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", dir)}
+	config := card.Config{
+		Module:   need.Tool(t, "nss"),
+		InitArgs: fmt.Sprintf("configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", dir),
+	}
+	lib, err := cryptoki.Open(config.Module)
+	require.NoError(t, err)
+	require.NoError(t, lib.Initialize(config.InitArgs))
+	defer func() { require.NoError(t, lib.Finalize()) }()
+	const keys = 2 // the slot of "NSS Certificate DB"
+	session, err := lib.OpenSession(keys, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+	require.NoError(t, err)
+	require.NoError(t, lib.Login(session, cryptoki.UserSO, []byte{}))
+	require.NoError(t, lib.InitPIN(session, goodPIN))
+	return config
 }
 
 // NSS softokn is told where its keys are by C_Initialize.
