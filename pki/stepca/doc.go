@@ -18,6 +18,11 @@
 // issuing.key. When issuing.crt is there, the root's key isn't read: take it away
 // and keep it offline.
 //
+// An issuing.key that was made under a passphrase of zero bytes, as versions
+// before the check for one could when the same slice was given out twice, is
+// readable by whoever has the file: treat it as exposed, make a new hierarchy and
+// revoke what it issued.
+//
 // PKCS#11 needs cgo; without it, Open fails for such a key and everything else
 // works.
 package stepca

@@ -69,6 +69,9 @@ func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
 		return nil, fmt.Errorf("stepca: passphrase: %w", err)
 	}
 	defer clear(passphrase)
+	if len(passphrase) == 0 {
+		return nil, errors.New("stepca: the passphrase is empty")
+	}
 	if slices.Contains(passphrase, 0) {
 		return nil, errors.New("stepca: the passphrase has a zero byte: it is cleared after use, so Passphrase must return a fresh copy each time")
 	}

@@ -3,6 +3,7 @@
 package stepca
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -29,10 +30,11 @@ import (
 type Config struct {
 	// Dir keeps the certificates, and the keys that have no other source. It is
 	// made when absent. "" keeps the certificates in memory, with new keys
-	// unless there are sources.
+	// unless there are sources: each run is then another issuing CA, and on a
+	// durable ledger the certificates of the runs before are unknown to it.
 	Dir string
-	// Passphrase opens the keys that are kept in Dir; see Files. It is called
-	// once for each and must return a fresh copy each time.
+	// Passphrase opens the keys that are kept in Dir; see Files. Open calls it at
+	// most once, and clears what it returns.
 	Passphrase func() ([]byte, error)
 	// RootKey and IssuingKey are where the keys live, two different ones. Default:
 	// Files in Dir, or Memory without Dir.
@@ -80,6 +82,11 @@ func (c Config) withDefaults() Config {
 // hierarchy; of two that race, both end with the certificates of one of them, or
 // with an error.
 func Open(ctx context.Context, c Config) (*Authority, error) {
+	once := &onePassphrase{ask: c.Passphrase}
+	defer once.forget()
+	if c.Passphrase != nil {
+		c.Passphrase = once.copy
+	}
 	c = c.withDefaults()
 	if c.Dir != "" {
 		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -93,6 +100,24 @@ func Open(ctx context.Context, c Config) (*Authority, error) {
 	}
 	return a, nil
 }
+
+// onePassphrase asks for a passphrase once and gives out copies.
+type onePassphrase struct {
+	ask        func() ([]byte, error)
+	passphrase []byte
+	asked      bool
+	err        error
+}
+
+func (o *onePassphrase) copy() ([]byte, error) {
+	if !o.asked {
+		o.asked = true
+		o.passphrase, o.err = o.ask()
+	}
+	return bytes.Clone(o.passphrase), o.err
+}
+
+func (o *onePassphrase) forget() { clear(o.passphrase) }
 
 // bootstrap is one call of Open.
 type bootstrap struct {

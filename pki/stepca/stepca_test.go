@@ -86,10 +86,38 @@ func TestFiles(t *testing.T) {
 			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 		}
 	})
-	t.Run("a passphrase that was cleared", func(t *testing.T) {
-		same := []byte("given out twice by mistake")
-		_, err := stepca.Open(t.Context(), stepca.Config{Dir: t.TempDir(), Passphrase: func() ([]byte, error) { return same, nil }, Now: now})
+	t.Run("asked for once, and cleared", func(t *testing.T) {
+		same, asked := []byte("given out twice by mistake"), 0
+		config := stepca.Config{Dir: t.TempDir(), Now: now, Passphrase: func() ([]byte, error) {
+			asked++
+			return same, nil
+		}}
+		a, err := stepca.Open(t.Context(), config)
+		require.NoError(t, err)
+		working(t, a)
+		require.Equal(t, 1, asked)
+		require.Equal(t, make([]byte, len(same)), same)
+		_, err = stepca.Open(t.Context(), config)
 		require.ErrorContains(t, err, "fresh copy")
+	})
+	t.Run("an empty passphrase", func(t *testing.T) {
+		clear := t.TempDir()
+		for _, name := range []string{"root", "issuing"} {
+			data, err := os.ReadFile(filepath.Join(dir, name+".crt"))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(clear, name+".crt"), data, 0o600))
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(clear, "issuing.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
+		for _, empty := range [][]byte{nil, {}} {
+			for _, in := range []string{dir, clear, t.TempDir()} {
+				_, err := stepca.Open(t.Context(), stepca.Config{Dir: in, Passphrase: func() ([]byte, error) { return empty, nil }, Now: now})
+				require.ErrorContains(t, err, "empty")
+			}
+		}
 	})
 	t.Run("wrong passphrase", func(t *testing.T) {
 		wrong := config
