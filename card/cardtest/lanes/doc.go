@@ -43,13 +43,17 @@
 //
 //   - NSS (3.87): two tokens have the same serial, one of which only computes; a
 //     handle that died with its login answers CKR_HOST_MEMORY.
-//   - opencryptoki (3.8.1): C_Finalize closes a file descriptor twice, the second
-//     time whatever has got its number meanwhile. A process does well to initialise
-//     it once and never finalise it.
+//   - opencryptoki (3.8.1): its lock is C_Login's; C_SetPIN takes the right PIN of a
+//     locked token. C_Finalize closes a file descriptor twice, the second time
+//     whatever has got its number meanwhile. A process does well to initialise it
+//     once and never finalise it.
 //   - p11-kit's client (0.24.1): each C_GetFunctionList gives another instance, with
 //     a connection and sessions of its own. When its server goes, every call, also
 //     C_GetSlotList, answers CKR_DEVICE_ERROR for ever; initialised without a server,
 //     it has no slots for ever. C_Finalize and C_Initialize mend both.
 //   - OpenSC (0.23): what it has read it answers from memory, while the card is out,
-//     until the slots are listed or the card is spoken to.
+//     until the slots are listed or the card is spoken to. C_Logout sends a PIV card
+//     no command: it stays verified. When a card is pulled while several threads
+//     sign, they wait for one another for ever; package card has one thread at a
+//     card.
 package lanes
