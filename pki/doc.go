@@ -13,16 +13,19 @@
 //	ledger, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
 //	profile, err := pki.NewProfile(pki.ProfileConfig{Base: "http://pki.example.org", UPNSuffix: "care.example.org"})
 //	ca, err := pki.New(pki.Config{Signer: authority, Chain: authority.Chain(), Ledger: ledger, Profile: profile})
+//	pair, err := ca.Issue(ctx, "act-1", pkix.Name{CommonName: "Amina Osei", SerialNumber: "555000000017"}, csrs)
 //
-// Issue and Renew make pairs, Revoke ends, holds and releases a certificate,
-// Verify and Status tell how one stands, OCSPHandler and PublishHandler tell the
-// world, and Due is called every second for what the calendar asks.
+// csrs are the two requests of a card, authentication and signing. Issue and Renew
+// make pairs, Revoke ends, holds and releases a certificate, Verify and Status tell
+// how one stands, Expiring, Issued and Lineage walk over what there is,
+// OCSPHandler, PublishHandler and Publish tell the world, and Due is called every
+// second for what the calendar asks, reminders included. A Verifier decides about
+// certificates elsewhere, of this hierarchy or others, by lists and OCSP.
 //
 // # What is on a card
 //
 // The words MUST and MUST NOT are those of RFC 2119. Each point is enforced on
-// what comes back from the signer before it is committed: names, key and extensions
-// byte for byte.
+// what comes back from the signer before it is committed, byte for byte.
 //
 // Every certificate:
 //   - MUST be X.509 version 3, with a serial number of 128 random bits that is
@@ -57,8 +60,9 @@
 //
 // Keys MUST be P-256, P-384, P-521, or RSA of 2048 to 8192 bits with an odd
 // exponent from 65537 on, and MUST NOT have been in any act of the ledger
-// before, whoever asked and however it ended. Requests MUST be signed by their
-// key with SHA-256 or stronger (RFC 2986 §3).
+// before, whoever asked and however it ended, nor be one that Config.Compromised
+// knows. Requests MUST be signed by their key with SHA-256 or stronger (RFC 2986
+// §3).
 //
 // # Renewal
 //
@@ -72,7 +76,9 @@
 // An act is recorded durably before the key signs, then signed, committed, and
 // only then returned. Whatever moment a process is killed at, the ledger knows
 // every serial number that was ever signed. An act found pending is finished,
-// under its own serials, or closed as revoked; until then OCSP answers unknown.
+// under its own serials, or closed as revoked; until then OCSP answers unknown. A
+// signer that is away loses nothing: acts stay open, and everyone is told at once
+// (ErrSignerUnavailable) until it is back.
 //
 // # Revocation
 //
@@ -80,18 +86,28 @@
 // number, for ever. Each list is complete for its shard, says so in a critical
 // issuingDistributionPoint (RFC 5280 §5.2.5), has a number that is never used
 // twice (§5.2.3), and lists a certificate until one list after its end (§3.3).
-// OCSP answers come from the ledger; see OCSPHandler.
+// OCSP answers come from the ledger; see OCSPHandler. CardEvent says which reason a
+// lost card or a leaver has (§5.3.1).
 //
 // # Departures and limits
 //
+//   - RFC 5280 §4.2.1.9: basicConstraints is critical in certificates of people
+//     too, which the clause leaves open. §4.2.1.4: policies have no qualifiers.
+//   - RFC 5280 §5.2.4: delta lists are not made. §5.2.5: the scope names the
+//     shard's address alone and not onlyContainsUserCerts, since OCSP signers are
+//     in it too.
+//   - RFC 5280 §6.3: the root publishes no list: an issuing CA is not revoked by
+//     this package. To give one up, end its hierarchy.
+//   - RFC 6960 §4.1.2: requests need no signature, and one is not looked at.
+//     §4.4.7, §4.4.8: a preferred algorithm is ignored, and a certificate that was
+//     never issued is unknown, not revoked.
 //   - Validity of three years exceeds what the CA/Browser Forum allows for
 //     S/MIME: this is a private hierarchy.
-//   - Delta lists are not made (RFC 5280 §5.2.4), and OCSP requests need no
-//     signature (RFC 6960 §4.1.2).
-//   - The root publishes no list: an issuing CA is not revoked by this package.
 //   - Keys that share a factor with another key, or come from a known bad
-//     generator other than ROCA's, are not recognised.
+//     generator other than ROCA's, such as Debian's of 2006 to 2008, are refused
+//     only where Config.Compromised knows them.
 //   - One profile and one issuing CA are served below a Base.
+//   - A reminder is lost when the process dies while Config.Remind runs.
 //   - Nothing is signed before what was signed already (ErrClock). After a clock that
 //     stood in the future, issuing, lists and OCSP wait until that date.
 package pki

@@ -181,7 +181,7 @@ func TestClockGoesBack(t *testing.T) {
 		require.NoError(t, err)
 		list := h.list(3)
 		h.issue("now")
-		for _, back := range []time.Duration{61 * time.Second, 24 * time.Hour} {
+		for _, back := range []time.Duration{61 * time.Second, 24 * time.Hour, 3 * 365 * 24 * time.Hour} {
 			h.clock.Set(start.AddDate(0, 1, 0).Add(-back))
 			_, err := h.Issue(t.Context(), "back", person(), requests(t))
 			require.ErrorIs(t, err, pki.ErrClock)
@@ -195,6 +195,40 @@ func TestClockGoesBack(t *testing.T) {
 		require.ErrorIs(t, err, pki.ErrIssuerExpiring)
 		h.clock.Set(start.AddDate(0, 1, 1))
 		h.issue("right-again")
+
+		h.clock.Set(start.AddDate(3, 0, 0)) // three years ahead for one act
+		h.issue("ahead-once")
+		h.clock.Set(start.AddDate(0, 1, 2))
+		_, err = h.Issue(t.Context(), "back-again", person(), requests(t))
+		require.ErrorIs(t, err, pki.ErrClock)
+	})
+}
+
+// stepping moves the calendar back while a list is being signed.
+type stepping struct {
+	pki.Signer
+	before func()
+}
+
+func (s stepping) SignCRL(ctx context.Context, template *x509.RevocationList) ([]byte, error) {
+	s.before()
+	return s.Signer.SignCRL(ctx, template)
+}
+
+func TestClockStepsInsideAList(t *testing.T) {
+	t.Run("threat029", func(t *testing.T) {
+		h := newHouse(t)
+		before := h.list(3)
+		h.clock.Add(17 * time.Hour) // it is due again
+		stepped := h.reopen(func(c *pki.Config) {
+			c.Signer = stepping{h.authority, func() { h.clock.Add(-24 * time.Hour) }}
+		})
+		during := stepped.list(3)
+		require.Greater(t, during.Number.Int64(), before.Number.Int64())
+		require.True(t, during.ThisUpdate.After(before.ThisUpdate))
+		after := h.list(3)
+		require.Equal(t, during.Number, after.Number)
+		require.Equal(t, during.ThisUpdate, after.ThisUpdate)
 	})
 }
 

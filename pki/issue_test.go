@@ -265,6 +265,16 @@ func TestSubjects(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEqual(t, a[0].RawSubject, b[0].RawSubject)
 		require.NotEqual(t, upn(t, a[0]), upn(t, b[0]))
+		// The same name in two encodings, which look alike: still two people.
+		one.CommonName, two.CommonName = "Zo\u00eb Osei", "Zoe\u0308 Osei"
+		one.SerialNumber, two.SerialNumber = "555000000021", "555000000022"
+		composed, err := h.Issue(t.Context(), "nfc", one, requests(t))
+		require.NoError(t, err)
+		decomposed, err := h.Issue(t.Context(), "nfd", two, requests(t))
+		require.NoError(t, err)
+		require.NotEqual(t, composed[0].RawSubject, decomposed[0].RawSubject)
+		require.Equal(t, "555000000021@care.example.org", upn(t, composed[0]))
+		require.Equal(t, "555000000022@care.example.org", upn(t, decomposed[0]))
 		again, err := h.Issue(t.Context(), "c", a[0].Subject, requests(t)) // an expired pair, issued anew
 		require.NoError(t, err)
 		require.Equal(t, a[0].RawSubject, again[0].RawSubject)
@@ -299,6 +309,7 @@ func TestActs(t *testing.T) {
 		other.CommonName = "Amina Other"
 		_, err := h.Issue(t.Context(), "act", other, csrs)
 		require.ErrorIs(t, err, pki.ErrActConflict)
+		require.ErrorContains(t, err, "act act was opened")
 		_, err = h.Issue(t.Context(), "act", person(), requests(t))
 		require.ErrorIs(t, err, pki.ErrActConflict)
 		_, err = h.Issue(t.Context(), "act", person(), []*x509.CertificateRequest{csrs[1], csrs[0]})

@@ -10,6 +10,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -121,6 +122,20 @@ func TestWeakKeys(t *testing.T) {
 		csr, err = pkitest.Request(ed)
 		require.NoError(t, err)
 		refused(pki.ErrWeakKey, csr)
+
+		// A key on a list of compromised ones, as either of the pair.
+		listed := requests(t)
+		known := sha256.Sum256(listed[1].RawSubjectPublicKeyInfo)
+		wary := newHouse(t, func(c *pki.Config) {
+			c.Compromised = func(spki [sha256.Size]byte) bool { return spki == known }
+		})
+		for _, pair := range [][]*x509.CertificateRequest{listed, {listed[1], listed[0]}} {
+			_, err = wary.Issue(t.Context(), "listed", person(), pair)
+			require.ErrorIs(t, err, pki.ErrWeakKey)
+			_, err = wary.ledger.Act(t.Context(), "listed")
+			require.ErrorIs(t, err, pki.ErrUnknownAct)
+		}
+		wary.issue("unlisted")
 
 		// A key that was seen before, alone, by anyone, at renewal, or the CA's own.
 		_, err = h.Issue(t.Context(), "twice", person(), []*x509.CertificateRequest{good[0], good[0]})
