@@ -118,7 +118,7 @@ func copyFile(to, from string) error {
 }
 
 // builtShim is the path of a shim: WARDKEY_CARDSHIM, or one built here from the
-// embedded source, once for each source and compiler: in the user's cache, or in
+// embedded source, once for each source, compiler and options: in the user's cache, or in
 // own where the user has none.
 func builtShim(own string) (string, error) {
 	if path := os.Getenv("WARDKEY_CARDSHIM"); path != "" {
@@ -136,7 +136,7 @@ func builtShim(own string) (string, error) {
 	if user, err := os.UserCacheDir(); err == nil {
 		cache = filepath.Join(user, "wardkey")
 	}
-	parts := []string{compiler}
+	parts := append(options(), compiler)
 	names, err := fs.Glob(source, "shim/*")
 	if err != nil {
 		return "", err
@@ -153,6 +153,13 @@ func builtShim(own string) (string, error) {
 		return path, nil
 	}
 	return path, build(cc, cache, path)
+}
+
+// options are the compiler's. The environment points into the shim for as long as
+// the process lives, so programs that unload modules, as NSS's do, must not unload
+// it.
+func options() []string {
+	return []string{"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,nodelete", "-ldl", "-lpthread"}
 }
 
 // build compiles the shim beside path and moves it there whole.
@@ -173,8 +180,7 @@ func build(cc, cache, path string) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"-O2", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out}, files...)
-	args = append(args, "-ldl", "-lpthread")
+	args := append(append([]string{"-o", out}, files...), options()...)
 	if said, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s: %w\n%s", ErrNoShim, cc, err, said)
 	}

@@ -2,12 +2,13 @@
 
 // Command virtualcard makes a virtual smartcard that any program with PKCS#11 can use:
 //
-//	go run ./examples/virtualcard -dir ~/.wardkey-card
+//	go run ./examples/virtualcard
 //
-// It makes a tray in the folder, with one card of two P-256 keys in reader 0,
-// and prints what to tell pkcs11-tool, p11-kit, OpenSSL's engine and Firefox. The
-// card stays when this program ends; a second run finds it as it was left, also
-// locked. -remove pulls it and -insert puts it back, while others use it.
+// It makes a tray in -dir, by default in the user's cache folder, with one card of
+// two P-256 keys in reader 0, and prints what to type so that pkcs11-tool, p11-kit,
+// OpenSSL and a browser load it. The card stays when this program ends; a second
+// run finds it as it was left, also locked. -remove pulls it and -insert puts it
+// back, while others use it.
 //
 // The PIN is 123456 and the SO PIN 87654321: test PINs, for a test card. It needs
 // SoftHSM 2 and a C compiler.
@@ -19,12 +20,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
 )
 
 func main() {
-	dir := flag.String("dir", "", "folder of the tray; it is made if need be")
+	dir := flag.String("dir", "", "`folder` of the tray, made if need be; by default wardkey/virtualcard in the user's cache")
 	remove := flag.Bool("remove", false, "pull the card out of its reader")
 	insert := flag.Bool("insert", false, "put the card back into reader 0")
 	flag.Parse()
@@ -36,7 +38,11 @@ func main() {
 
 func run(out io.Writer, dir string, remove, insert bool) error {
 	if dir == "" {
-		return errors.New("-dir says where the card is kept")
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("%w; -dir says where the card is kept", err)
+		}
+		dir = filepath.Join(cache, "wardkey", "virtualcard")
 	}
 	tray, err := cardtest.Open(cardtest.Config{Dir: dir})
 	if err != nil {
@@ -61,19 +67,24 @@ func run(out io.Writer, dir string, remove, insert bool) error {
 	case insert:
 		err = tray.Insert(0, cards[0].Serial)
 	}
-	if err != nil {
+	if err != nil || remove || insert {
 		return err
 	}
-	if remove || insert {
-		return nil
-	}
-	_, err = fmt.Fprintf(out, `card %[2]s, PIN 123456, SO PIN 87654321
-module %[1]s
-
-pkcs11-tool:  pkcs11-tool --module %[1]s --login --list-objects
-p11-kit:      echo 'module: %[1]s' > ~/.config/pkcs11/modules/wardkey.module
-OpenSSL:      PKCS11_MODULE_PATH=%[1]s openssl pkeyutl -engine pkcs11 -keyform engine -sign -inkey 'pkcs11:serial=%[2]s;object=authentication' …
-Firefox:      modutil -dbdir sql:PROFILE -add wardkey -libfile %[1]s
-`, tray.Module(), cards[0].Serial)
+	_, err = fmt.Fprintf(out, howTo, tray.Module(), cards[0].Serial)
 	return err
 }
+
+// howTo has the commands for a shell, indented.
+const howTo = `card %[2]s, PIN 123456, SO PIN 87654321
+module %[1]s
+
+OpenSC's pkcs11-tool:
+	pkcs11-tool --module '%[1]s' --login --pin 123456 --list-objects
+p11-kit, and with it GnuTLS and OpenSSH's agent, as root and for the owner of this card:
+	mkdir -p /etc/pkcs11/modules && echo 'module: %[1]s' > /etc/pkcs11/modules/wardkey.module
+	p11-kit list-modules
+Firefox, Chromium and others of NSS, with the folder of the profile (~/.pki/nssdb is Chromium's):
+	modutil -force -dbdir "sql:${PROFILE:-$HOME/.pki/nssdb}" -add wardkey -libfile '%[1]s'
+OpenSSL's engine of libp11 (Debian: libengine-pkcs11-openssl):
+	PKCS11_MODULE_PATH='%[1]s' openssl req -new -subj /CN=test -engine pkcs11 -keyform engine -key 'pkcs11:serial=%[2]s;object=authentication;pin-value=123456'
+`
