@@ -216,9 +216,25 @@ func (c *Card) Info(ctx context.Context) (TokenInfo, error) {
 	return *info, nil
 }
 
-// acquire is the token's, for an open module.
+// acquire is the token's, for an open module that answers. The module is asked
+// only when it is this call's turn: some take one call at a time, and one that
+// hangs would keep those who wait longer than their context.
 func (c *Card) acquire(ctx context.Context) error {
-	if err := c.module.ready(ctx); err != nil {
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	if !c.module.lib.dead() {
+		return nil
+	}
+	c.token.release() // nobody may work with the module while it is revived
+	if err := c.module.lib.alive(ctx); err != nil {
+		return err
+	}
+	return c.enter(ctx)
+}
+
+func (c *Card) enter(ctx context.Context) error {
+	if err := c.module.open(); err != nil {
 		return err
 	}
 	if err := c.token.acquire(ctx); err != nil {

@@ -21,7 +21,7 @@ type Config struct {
 	// Module is the absolute path of the module (a .so, .dylib or .dll), or a
 	// PKCS#11 URI whose module-path names it; what else the URI says is for
 	// ParseURI. A relative path, and a file or folder that others can write to, is
-	// refused.
+	// refused; on Windows access lists are not read, and a network share is refused.
 	Module string
 	// InitArgs is the text that some modules want from C_Initialize in pReserved,
 	// such as NSS softokn: "configdir='sql:/home/ana/.pki/nssdb' certPrefix=''

@@ -22,7 +22,8 @@ const (
 // the file and its folder can't be written by group or world, and no folder
 // above can be written by the world unless it is sticky.
 // The same holds for the path as given when it is a symbolic link. On Windows,
-// where this is a matter of access lists, only the path's form is checked.
+// where this is a matter of access lists, only the path's form is checked: it is
+// on a drive, and not on another machine's share.
 func trusted(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		return "", fmt.Errorf("%w: the path must be absolute", ErrUntrusted)
@@ -39,6 +40,9 @@ func trusted(path string) (string, error) {
 		return "", fmt.Errorf("%w: %s is not a file", ErrModule, real)
 	}
 	if runtime.GOOS == "windows" {
+		if len(filepath.VolumeName(real)) != len("C:") {
+			return "", fmt.Errorf("%w: %s is not on a drive of this machine", ErrUntrusted, real)
+		}
 		return real, nil
 	}
 	if info.Mode().Perm()&othersWrite != 0 {

@@ -217,9 +217,8 @@ func TestResetCallByCall(t *testing.T) {
 	require.NoError(t, so.ChangeSOPIN(ctx, soPIN, []byte("11112222")))
 	require.NoError(t, so.InitPIN(ctx, otherPIN))
 	so.Close()
-	require.Equal(t, []string{
-		"C_Logout", "C_CloseSession", "C_OpenSession", "SO:", "C_Login", "C_SetPIN", "C_InitPIN", "C_Logout", "C_Logout", "C_CloseSession",
-	}[:7], q.called(about...)[:7])
+	order := []string{"C_Logout", "C_CloseSession", "C_OpenSession", "SO:", "C_Login", "C_SetPIN", "C_InitPIN", "C_Logout"}
+	require.Equal(t, order, q.called(about...)[:len(order)])
 	all.Wait()
 	require.NoError(t, d.card.Login(ctx, otherPIN, card.LoginOptions{}))
 }

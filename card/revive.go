@@ -15,7 +15,7 @@ import (
 // of a reader, so that its failure says nothing about a card; the sessions are
 // lost with the module. One that other code initialised is left to that code.
 func (l *library) alive(ctx context.Context) error {
-	if l.adopted || !l.dead() {
+	if !l.dead() {
 		return nil
 	}
 	if err := l.reviving.enter(ctx); err != nil {
@@ -29,6 +29,9 @@ func (l *library) alive(ctx context.Context) error {
 }
 
 func (l *library) dead() bool {
+	if l.adopted {
+		return false
+	}
 	err := l.lib.Lives()
 	return l.orphaned.Load() || unspecific(err) || code(err) == cryptoki.CryptokiNotInitialized
 }

@@ -66,6 +66,11 @@ static void stop(void) {
 	stop();                                   \
 	if (fails(name) != CKR_OK) return fails(name)
 
+static ck_ulong get_info(ck_info *info) {
+	BEGIN("C_GetInfo");
+	return inner->C_GetInfo(info);
+}
+
 static ck_ulong get_slot_list(ck_byte present, ck_ulong *slots, ck_ulong *count) {
 	BEGIN("C_GetSlotList");
 	if (quirk("unplugged")) {
@@ -226,6 +231,7 @@ ck_ulong C_GetFunctionList(ck_functions **list) {
 	if (!get || get(&inner) != CKR_OK) return CKR_HOST_MEMORY;
 	ours = *inner;
 	ours.C_GetFunctionList = C_GetFunctionList;
+	ours.C_GetInfo = get_info;
 	ours.C_GetSlotList = get_slot_list;
 	ours.C_GetSlotInfo = get_slot_info;
 	ours.C_GetTokenInfo = get_token_info;
