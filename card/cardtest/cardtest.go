@@ -56,23 +56,40 @@
 // # Any module
 //
 // [TestModule] holds a PKCS#11 module, a vendor's or a tray's, to what the
-// standard says of a card: sessions and logins, keys, PINs and locks, removal. It
-// was run on the virtual cards, and on SoftHSM by itself, which departs from it in
-// that it never locks and lets everybody log out. `go run ./examples/cardcheck`
-// does the same on a command line.
+// standard says of a card: sessions and logins, keys, PINs and locks, removal,
+// events. Each of its more than a hundred behaviours has a name and says the
+// clause that it stands on. What a card may be without is declared in
+// [Module].Lacks, what a module does otherwise in Departures; both fail when they
+// are no longer true. Nothing is left out without a reason that is logged.
+//
+//	func TestMiddleware(t *testing.T) {
+//		cardtest.TestModule(t, cardtest.Module{
+//			Path: "/opt/acme/libacme-p11.so", Serial: "A0012345",
+//			PIN: []byte(os.Getenv("CARD_PIN")), SOPIN: []byte(os.Getenv("CARD_SOPIN")),
+//			Destructive: true, Remove: robot.Pull, Insert: robot.PutBack,
+//		})
+//	}
+//
+// `go run ./examples/cardcheck` does the same on a command line. Bare SoftHSM,
+// which is no card, lacks [Locking] and lets everybody log out.
 //
 // # What it needs
 //
 // SoftHSM 2 and a C compiler, or, where there is none, a shim built before:
 // WARDKEY_CARDSHIM and SOFTHSM2_MODULE name a shim and a SoftHSM. The shim is
-// built once into the user's cache folder. Each reader loads its own copy of
-// SoftHSM, in which the name of the variable SOFTHSM2_CONF is replaced by
-// another of the same length: so trays run beside one another and beside a
-// SoftHSM that the program uses itself, and none sees the other's tokens.
+// built once into the user's cache folder; nothing else is left behind. Each
+// reader loads its own copy of SoftHSM, in which the name of the variable
+// SOFTHSM2_CONF is replaced by another of the same length: so trays run beside one
+// another and beside a SoftHSM that the program uses itself, and none sees the
+// other's tokens. The C source is embedded, so importing this package from a
+// module cache or a vendor folder is enough, and a compiled test runs anywhere.
+// Other programs may load [Tray.Module] and unload it again.
 //
-// It was run on Linux (amd64, SoftHSM 2.6.1). It is not built for Windows, where
-// Open answers ErrNoShim; on macOS a copy of SoftHSM may have to be signed anew
-// and was not tried.
+// It was run on Linux (amd64, glibc, SoftHSM 2.6.1, and above NSS's softokn 3.87).
+// Elsewhere Open answers ErrNoShim with one sentence that says why: on Windows, on
+// macOS, where a copy of SoftHSM would have to be signed anew, on musl, without
+// cgo, without a compiler, without SoftHSM. SoftHSM keeps no cards in a folder
+// with # or = in its path.
 package cardtest
 
 import (
@@ -88,7 +105,8 @@ import (
 )
 
 // ErrNoShim means that the virtual cards can't be had here: no C compiler, no
-// SoftHSM, or a system that they don't run on.
+// SoftHSM, no cgo, or a system that they don't run on. Its text is one sentence
+// that says which.
 var ErrNoShim = errors.New("cardtest: no virtual cards on this machine")
 
 const (
@@ -100,7 +118,8 @@ const (
 type Config struct {
 	// Dir keeps the cards, and survives the process: a locked card stays locked
 	// and a card in a reader stays there. Several processes may hold one Dir.
-	// Open needs it; New makes one that is removed after the test.
+	// Open needs it; New makes one that is removed after the test. SoftHSM takes no
+	// # and no = in its path.
 	Dir string
 	// Readers is the number of readers, 1 to 16. Default 2, or one for each card of
 	// a wrapped module. A Dir that has more already keeps them.
@@ -133,7 +152,8 @@ type Tray struct {
 }
 
 // New is a tray for a test. The test is skipped where the virtual cards can't be
-// had, and fails if REQUIRE names what is missing (cc, softhsm).
+// had, with ErrNoShim's sentence, and fails if REQUIRE names what is missing (cc;
+// softhsm, which stands for the system too).
 func New(t testing.TB, c Config) *Tray {
 	t.Helper()
 	need.Met(t, "softhsm", fits())

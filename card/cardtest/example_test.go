@@ -24,8 +24,47 @@ func ExampleTestModule() {
 		PIN: []byte(os.Getenv("CARD_PIN")), SOPIN: []byte(os.Getenv("CARD_SOPIN")),
 		Destructive: true,
 		Remove:      robot.Pull, Insert: robot.PutBack,
-		Departures: map[string]string{"final-try-is-told": "the card's own system hides it; see the data sheet"},
+		Lacks:      map[cardtest.Feature]string{cardtest.AlwaysAuthenticate: "the applet has one PIN, for the session"},
+		Departures: map[string]string{"session-serial": "kept for programs of 2003"},
 	})
+}
+
+// The same behaviours without a test, here of a virtual card whose reader obeys.
+func ExampleCheck() {
+	dir, err := os.MkdirTemp("", "tray")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	tray, err := cardtest.Open(cardtest.Config{Dir: dir})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tray.Close()
+	serial, err := tray.Personalised(0, cardtest.Personal{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	count := map[cardtest.Outcome]int{}
+	err = cardtest.Check(cardtest.Module{
+		Path: tray.Module(), Serial: serial, PIN: []byte("123456"), SOPIN: []byte("87654321"),
+		Destructive: true,
+		Remove:      func() error { return tray.Remove(0) },
+		Insert:      func() error { return tray.Insert(0, serial) },
+		Departures:  map[string]string{"wrong-pins-lock": "it never locks, somebody thought"},
+	}, func(r cardtest.Result) {
+		count[r.Outcome]++
+		if r.Outcome == cardtest.Failed {
+			fmt.Printf("%s (%s): %s\n", r.Name, r.Clause, r.Detail)
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(count[cardtest.Passed] > 90, count[cardtest.Failed], count[cardtest.Departed])
+	// Output:
+	// wrong-pins-lock (§5.6 C_Login, CKR_PIN_LOCKED): declared to differ, and the module does it
+	// true 1 0
 }
 
 // A test needs a locked card. Tests call New(t, …) instead of Open.
