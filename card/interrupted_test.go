@@ -315,10 +315,20 @@ func TestModuleThatHangs(t *testing.T) {
 		k := d.key(d.card, 1)
 		require.NoError(t, signs(ctx, k))
 		q.are("fail C_GetInfo 30", "fail C_GetSlotList 30", "fail C_SignInit 30")
-		require.Error(t, signs(ctx, k))
+		require.ErrorIs(t, signs(ctx, k), card.ErrRemoved)
 		q.are()
 		require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn, "its sessions went with it")
 		d.login(d.card)
 		require.NoError(t, signs(ctx, k))
+
+		q.are("stop 2") // it dies in C_SignInit
+		done := make(chan error, 1)
+		go func() { done <- signs(ctx, k) }()
+		require.True(t, q.stopped(done))
+		q.are("fail C_GetInfo 30", "fail C_GetSlotList 30", "fail C_GetTokenInfo 30", "fail C_SignInit 30", "fail C_Sign 30")
+		q.goOn()
+		require.ErrorIs(t, <-done, card.ErrRemoved)
+		q.are()
+		require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn)
 	})
 }

@@ -116,6 +116,9 @@ func (t *token) find(ctx context.Context) (uint, *TokenInfo, error) {
 	}
 	defer t.lib.slots.leave()
 	slots, err := t.lib.list()
+	if err != nil && t.lib.dead() {
+		return 0, nil, ErrRemoved // out of reach, with its whole module
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -190,10 +193,10 @@ func (t *token) settle(err error) error {
 	return err
 }
 
-// away says whether the slot has no card any more.
+// away says whether the slot has no card any more, or the module is gone itself.
 func (t *token) away() bool {
 	_, err := t.lib.lib.TokenInfo(t.slot)
-	return gone(err)
+	return gone(err) || t.lib.dead()
 }
 
 func (t *token) renew() {
