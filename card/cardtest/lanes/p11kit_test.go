@@ -7,6 +7,7 @@ package lanes_test
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,7 +35,13 @@ func p11kit(t *testing.T) subject {
 	var server *daemon
 	s.insert = func() error {
 		server = start(t, program, "server", "--foreground", "--name", socket, "--provider", tray.Module(), "pkcs11:")
-		return until("the server", func() error { _, err := os.Stat(socket); return err })
+		return until("the server", func() error {
+			line, err := net.Dial("unix", socket)
+			if err == nil {
+				err = line.Close()
+			}
+			return err
+		})
 	}
 	s.remove = func() error {
 		server.kill()
