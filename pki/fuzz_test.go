@@ -66,7 +66,8 @@ func FuzzOCSP(f *testing.F) {
 func FuzzCSR(f *testing.F) {
 	ca := pkitest.New(f, pkitest.Config{})
 	for _, template := range []*x509.CertificateRequest{
-		{}, {Subject: pkix.Name{CommonName: "Root"}, DNSNames: []string{"example.org"}},
+		{},
+		{Subject: pkix.Name{CommonName: "Root"}, DNSNames: []string{"example.org"}},
 		{ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 19}, Critical: true, Value: []byte{0x30, 3, 1, 1, 0xff}}}},
 	} {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

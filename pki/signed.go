@@ -9,7 +9,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
 
@@ -43,11 +42,7 @@ func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) 
 	if err != nil {
 		return nil, err
 	}
-	want, err := asn1.Marshal(tbsCertificate{
-		Version: 2, Serial: r.Serial, Algorithm: algorithm, Issuer: asn1.RawValue{FullBytes: ca.issuer.RawSubject},
-		Validity: validity{r.NotBefore.UTC(), r.NotAfter.UTC()},
-		Subject:  asn1.RawValue{FullBytes: act.Subject}, PublicKey: asn1.RawValue{FullBytes: r.PublicKey}, Extensions: cert.Extensions,
-	})
+	want, err := ca.certificateTBS(algorithm, act.Subject, r, cert.Extensions)
 	if err != nil {
 		return nil, err
 	}
@@ -57,20 +52,41 @@ func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) 
 	return cert, cert.CheckSignatureFrom(ca.issuer)
 }
 
-type tbsCertificate struct {
-	Version   int `asn1:"explicit,tag:0"`
-	Serial    *big.Int
-	Algorithm asn1.RawValue
-	Issuer    asn1.RawValue
-	Validity  validity
-	Subject   asn1.RawValue
-	PublicKey asn1.RawValue
-
-	Extensions []pkix.Extension `asn1:"explicit,tag:3"`
+// certificateTBS encodes what was to be signed, with the algorithm and the order
+// of extensions of what came back.
+func (ca *CA) certificateTBS(algorithm asn1.RawValue, subject []byte, r Record, exts []pkix.Extension) ([]byte, error) {
+	explicit := func(n uint8) cbasn1.Tag { return cbasn1.Tag(n).Constructed().ContextSpecific() }
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) }) // version 3
+		b.AddASN1BigInt(r.Serial)
+		b.AddBytes(algorithm.FullBytes)
+		b.AddBytes(ca.issuer.RawSubject)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(appendTime(appendTime(nil, r.NotBefore), r.NotAfter))
+		})
+		b.AddBytes(subject)
+		b.AddBytes(r.PublicKey)
+		b.AddASN1(explicit(3), func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, e := range exts {
+					addExtension(b, e)
+				}
+			})
+		})
+	})
+	return b.Bytes()
 }
 
-// validity is encoded as UTCTime through 2049. RFC 5280 §4.1.2.5.
-type validity struct{ NotBefore, NotAfter time.Time }
+func addExtension(b *cryptobyte.Builder, e pkix.Extension) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(e.Id)
+		if e.Critical {
+			b.AddASN1Boolean(true)
+		}
+		b.AddASN1OctetString(e.Value)
+	})
+}
 
 // innerAlgorithm reads the signature algorithm inside what was signed.
 func innerAlgorithm(tbs cryptobyte.String, certificate bool) (asn1.RawValue, error) {
@@ -226,7 +242,7 @@ func (e RevokedEntry) append(out []byte) []byte {
 }
 
 // appendTime writes UTCTime through 2049 and GeneralizedTime from then on.
-// RFC 5280 §5.1.2.4.
+// RFC 5280 §4.1.2.5, §5.1.2.4.
 func appendTime(out []byte, t time.Time) []byte {
 	if t = t.UTC(); t.Year() < 2050 {
 		return t.AppendFormat(append(out, byte(cbasn1.UTCTime), 13), "060102150405Z")
