@@ -172,7 +172,8 @@ func (s *Service) Certificates(ctx context.Context, a Actor, serial string) ([]C
 	return certs, err
 }
 
-// Orders lists the open orders for people in the care of the actor's organisation; for the operator, all.
+// Orders lists the open orders for people with an open profile in the care of the actor's organisation; for the operator,
+// all of those.
 func (s *Service) Orders(ctx context.Context, a Actor) ([]Order, error) {
 	var mine []Order
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
@@ -188,7 +189,7 @@ func (s *Service) Orders(ctx context.Context, a Actor) ([]Order, error) {
 			if err != nil {
 				return err
 			}
-			if a.operator != "" || p.ID == a.profile || a.role != Holder && p.Organisation == a.organisation {
+			if p.State == ProfileOpen && (a.operator != "" || p.ID == a.profile || a.role != Holder && p.Organisation == a.organisation) {
 				mine = append(mine, o)
 			}
 		}

@@ -260,19 +260,26 @@ func (s *Service) Profile(ctx context.Context, a Actor, id string) (*Profile, er
 
 // Profiles lists the people in the care of the actor's organisation, by user id; for the operator, all.
 func (s *Service) Profiles(ctx context.Context, a Actor) ([]Profile, error) {
-	var people []Profile
+	return listed(ctx, s, a, func(ctx context.Context, tx *Tx) ([]Profile, error) {
+		return tx.People.ProfilesOf(ctx, a.organisation)
+	})
+}
+
+// listed reads a list of the actor's organisation, or the operator's of all. A holder has no organisation to list.
+func listed[T any](ctx context.Context, s *Service, a Actor, list func(context.Context, *Tx) ([]T, error)) ([]T, error) {
+	var all []T
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, a.self()); err != nil {
 			return err
 		}
 		if a.role == Holder {
-			return s.no("role.action", "role", string(Holder), "action", "list people", "who", "the Registration Authority")
+			return s.no("role.action", "role", string(Holder), "action", "list what the organisation has", "who", "the Registration Authority")
 		}
 		var err error
-		people, err = tx.People.ProfilesOf(ctx, a.organisation)
+		all, err = list(ctx, tx)
 		return err
 	})
-	return people, err
+	return all, err
 }
 
 // self stands for the actor's own organisation where an action concerns no single person.
@@ -320,47 +327,6 @@ func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Con
 		}
 		return tx.People.UpdateProfile(ctx, p)
 	})
-}
-
-// CloseProfile ends a person's Care Identity: their roles and sessions end at once, no card of theirs signs in any
-// more, their cards are cancelled and the certificates revoked.
-func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) error {
-	var cards []Card
-	err := s.change(ctx, a.name(), "close profile", profile, func(ctx context.Context, tx *Tx, rec *record) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionClose, AnyTerm, p); err != nil {
-			return err
-		}
-		p.State = ProfileClosed
-		if err := tx.People.UpdateProfile(ctx, p); err != nil {
-			return err
-		}
-		if cards, err = tx.Cards.CardsOf(ctx, profile); err != nil {
-			return err
-		}
-		if err := endRoles(ctx, tx, profile); err != nil {
-			return err
-		}
-		for _, c := range cards {
-			if c.State == CardActive || c.State == CardLocked || c.State == CardOrdered {
-				if err := s.takeOut(ctx, tx, rec, c, CardCancelled, cessationOfOperation); err != nil {
-					return err
-				}
-			}
-		}
-		return s.endSessions(ctx, tx, rec, SessionFilter{Profile: profile}, "profile closed")
-	})
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, c := range cards {
-		failed = append(failed, s.settle(ctx, c.Serial))
-	}
-	return errors.Join(failed...)
 }
 
 // endRoles takes all roles from a person.

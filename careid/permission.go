@@ -25,6 +25,7 @@ const (
 	ActionIssue    Action = "issue card"
 	ActionRenew    Action = "renew card"
 	ActionRepair   Action = "repair card"
+	ActionMove     Action = "move between organisations"
 	ActionPasscode Action = "change passcode"
 	ActionClear    Action = "clear card"
 	ActionCancel   Action = "cancel card"
@@ -53,9 +54,10 @@ type Permission struct {
 	Evidence []EvidenceKind
 }
 
-// Permissions is the role table. It is the published one (Care Identity Management user guides) with three readings:
-// a sponsor's requests (r there) are not actions; nobody changes roles but an RA manager; and the ID checker's right
-// to make profiles is the right to record checks, since new profiles come from Apply for Care ID alone.
+// Permissions is the role table. It is the published one (Care Identity Management user guides) with these readings:
+// a sponsor's requests (r there) are not actions; a sponsor assigns the positions that are marked so (p there) and
+// makes none, or they could give anything; nobody changes roles but an RA manager; and the ID checker's right to make
+// profiles is the right to record checks, since new profiles come from Apply for Care ID alone.
 func Permissions() []Permission {
 	ra := []Role{RAManager, AdvancedRAAgent, RAAgent}
 	unlockers := []Role{RAManager, AdvancedRAAgent, RAAgent, Sponsor, LocalSmartcardAdministrator}
@@ -70,6 +72,11 @@ func Permissions() []Permission {
 		{ActionContact, AnyTerm, []Role{RAManager, AdvancedRAAgent, RAAgent, IDChecker, Holder}, nil},
 		{ActionRename, AnyTerm, ra, []EvidenceKind{Attested}},
 		{ActionClose, AnyTerm, ra, nil},
+		{ActionMove, AnyTerm, ra, nil},
+		{ActionAssignPosition, AnyTerm, append(slices.Clone(ra), Sponsor), nil},
+		{ActionChangePositions, AnyTerm, ra, nil},
+		{ActionAssignWorkgroups, AnyTerm, ra, nil},
+		{ActionChangeWorkgroups, AnyTerm, ra, nil},
 		{ActionIssue, AnyTerm, ra, []EvidenceKind{Attested}},
 		{ActionRenew, InTime, append(slices.Clone(unlockers), Holder), byCard},
 		{ActionRenew, Ended, ra, byCard},

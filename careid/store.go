@@ -36,6 +36,9 @@ type Tx struct {
 
 	People       People
 	Applications Applications
+	Positions    Positions
+	Assignments  Assignments
+	Releases     Releases
 	Cards        Cards
 	Acts         Acts
 	Unlocks      Unlocks
