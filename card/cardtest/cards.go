@@ -127,16 +127,19 @@ func (t *Tray) Blank() (serial string, err error) {
 func (t *Tray) cardDir(serial string) string {
 	name := serial
 	if strings.ContainsFunc(serial, func(r rune) bool { return !strings.ContainsRune(letters, r) }) {
-		name = "=" + hex.EncodeToString([]byte(serial))
+		name = coded + hex.EncodeToString([]byte(serial))
 	}
 	return filepath.Join(t.dir, "cards", name)
 }
 
-const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+const (
+	letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	coded   = "hex-"
+)
 
 // serialOf is the serial in a folder's name.
 func serialOf(name string) string {
-	if code, coded := strings.CutPrefix(name, "="); coded {
+	if code, is := strings.CutPrefix(name, coded); is {
 		if serial, err := hex.DecodeString(code); err == nil {
 			return string(serial)
 		}

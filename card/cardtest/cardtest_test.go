@@ -6,6 +6,7 @@ package cardtest_test
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -93,9 +94,35 @@ func TestTray(t *testing.T) {
 	require.Error(t, tray.Insert(0, "../cards/"+b))
 	require.Error(t, tray.Remove(3))
 	require.NoError(t, tray.Remove(0), "an empty reader stays so")
+	require.Error(t, tray.Unlock("WK0000000000"))
+	require.NoError(t, tray.Unlock(b))
 	cards, err := tray.Cards()
 	require.NoError(t, err)
 	require.ElementsMatch(t, []cardtest.Card{{Serial: a, Reader: 2}, {Serial: b, Reader: -1}}, cards)
+}
+
+// Serials of other makers have other characters than ours; the folder is named
+// for them in hexadecimal, by the tray and by the shim alike.
+func TestSerialsOfOtherMakers(t *testing.T) {
+	const serial = "A/1 ../ß" // 9 bytes
+	dir := t.TempDir()
+	tray := cardtest.New(t, cardtest.Config{Dir: dir})
+	folder := filepath.Join(dir, "cards", "hex-"+hex.EncodeToString([]byte(serial)))
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "tokens"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "tries"), []byte("0 0\n"), 0o600))
+	require.NoError(t, tray.Insert(0, serial))
+	cards, err := tray.Cards()
+	require.NoError(t, err)
+	require.Equal(t, []cardtest.Card{{Serial: serial, Reader: 0}}, cards)
+	raw := module(t, tray)
+	info, err := raw.GetTokenInfo(0)
+	require.NoError(t, err)
+	require.Equal(t, serial, info.SerialNumber)
+	require.NoError(t, raw.InitToken(0, string(soPIN), "theirs"))
+	isCode(t, pkcs11.CKR_PIN_INCORRECT, raw.InitToken(0, string(wrongPIN), "theirs"))
+	text, err := os.ReadFile(filepath.Join(folder, "tries"))
+	require.NoError(t, err)
+	require.Equal(t, "0 1\n", string(text), "what the shim counted")
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -92,7 +92,7 @@ func (w Wrapped) serials() ([]string, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cardtest: %s: %w", w.Module, err)
 	default:
-		defer lib.Finalize()
+		defer func() { _ = lib.Finalize() }() // what was read stays read
 	}
 	slots, err := lib.SlotList(true)
 	if err != nil {

@@ -194,6 +194,23 @@ func TestWrappedSoftHSM(t *testing.T) {
 	require.NoError(t, one.Login(ctx, goodPIN, card.LoginOptions{}))
 }
 
+// The suite sees no difference between a virtual card and one of a wrapped module;
+// two tokens of one label are swapped.
+func TestConformanceOfWrappedSoftHSM(t *testing.T) {
+	tray := cardtest.New(t, cardtest.Config{Wrapped: inSoftHSM(t, "twin", "twin")})
+	cards, err := tray.Cards()
+	require.NoError(t, err)
+	require.Len(t, cards, 2)
+	a, b := cards[0], cards[1]
+	require.NoError(t, tray.Remove(b.Reader))
+	cardtest.TestModule(t, cardtest.Module{
+		Path: tray.Module(), Serial: a.Serial, PIN: goodPIN, SOPIN: soPIN, Destructive: true,
+		Remove:      func() error { return tray.Remove(a.Reader) },
+		Insert:      func() error { return tray.Insert(a.Reader, a.Serial) },
+		InsertOther: func() error { return tray.Insert(a.Reader, b.Serial) },
+	})
+}
+
 // A module that can't be copied is one tray's in a process, and a folder has the
 // cards of one module.
 func TestWrappedRefuses(t *testing.T) {

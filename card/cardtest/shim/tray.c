@@ -68,12 +68,12 @@ void library_file(const char *name, char *path, unsigned long size) { snprintf(p
 /* A serial of letters and digits names the card's folder, another one does so in
  * hexadecimal: see cards.go. */
 void card_file(const reader *r, const char *name, char *path, unsigned long size) {
-	char hex[2 * sizeof r->serial + 2] = "=";
+	char hex[2 * sizeof r->serial + 5] = "hex-";
 	int plain = 1;
 	for (int i = 0; r->serial[i]; i++) {
 		char c = r->serial[i];
 		plain &= (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-		snprintf(hex + 1 + 2 * i, 3, "%02x", (unsigned char)c);
+		snprintf(hex + 4 + 2 * i, 3, "%02x", (unsigned char)c);
 	}
 	snprintf(path, size, "%s/cards/%s/%s", folder, plain ? r->serial : hex, name);
 }
