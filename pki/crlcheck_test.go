@@ -40,7 +40,7 @@ func TestCRLRefused(t *testing.T) {
 			return pkix.Extension{Id: oidNobodyKnows, Critical: critical, Value: asn1.NullBytes}
 		}
 		entry := func(x ...pkix.Extension) madeEntry {
-			return madeEntry{big.NewInt(5), o.now.Add(-time.Hour), x}
+			return madeEntry{serial: big.NewInt(5), at: o.now.Add(-time.Hour), extensions: x}
 		}
 		for _, c := range []struct {
 			name string
@@ -101,8 +101,12 @@ func TestCRLRefused(t *testing.T) {
 			{"removeFromCRL", func(l *madeList) { l.entries = []madeEntry{entry(reason(t, 8)...)} }, "removeFromCRL"},
 			{"an entry with two reasons", func(l *madeList) { l.entries = []madeEntry{entry(append(reason(t, 1), reason(t, 4)...)...)} }, "twice"},
 			{"two entries", func(l *madeList) {
-				l.entries = []madeEntry{{leaf.SerialNumber, o.now, nil}, {leaf.SerialNumber, o.now, reason(t, 6)}}
+				l.entries = []madeEntry{{serial: leaf.SerialNumber, at: o.now}, {serial: leaf.SerialNumber, at: o.now, extensions: reason(t, 6)}}
 			}, "two entries"},
+			{"a serial number with a zero before it", func(l *madeList) {
+				number := append([]byte{0}, leaf.SerialNumber.Bytes()...)
+				l.entries = []madeEntry{{raw: tlv(2, number), at: o.now}}
+			}, "malformed"},
 			{"too long", func(l *madeList) {
 				l.extensions = []pkix.Extension{{Id: oidNobodyKnows, Value: make([]byte, 4096)}}
 			}, "longer"},
@@ -118,6 +122,10 @@ func TestCRLRefused(t *testing.T) {
 				require.ErrorContains(t, err, c.want)
 			})
 		}
+		t.Run("a certificate of another issuer", func(t *testing.T) {
+			err := check(o.list(o.issuing).make(t), o.certify(o.root, "leaf").cert, o.issuing)
+			require.ErrorContains(t, err, "another issuer")
+		})
 		t.Run("its issuer may not sign lists", func(t *testing.T) {
 			err := check(o.list(mayNot).make(t), o.certify(mayNot, "leaf").cert, mayNot)
 			require.ErrorContains(t, err, "may not sign lists")
@@ -184,7 +192,7 @@ func TestCRLSeveral(t *testing.T) {
 		l := o.list(o.issuing)
 		l.number, l.scope = big.NewInt(number), scope
 		if code >= 0 {
-			l.entries = []madeEntry{{leaf.SerialNumber, o.now.Add(-time.Hour), reason(t, code)}}
+			l.entries = []madeEntry{{serial: leaf.SerialNumber, at: o.now.Add(-time.Hour), extensions: reason(t, code)}}
 		}
 		return l.make(t)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -135,7 +134,7 @@ func TestCRLMillion(t *testing.T) {
 		l.entries = make([]madeEntry, 1_000_000)
 		code := reason(t, 4)
 		for i := range l.entries {
-			l.entries[i] = madeEntry{new(big.Int).Lsh(big.NewInt(int64(i)+1), 100), o.now, code}
+			l.entries[i] = madeEntry{serial: new(big.Int).Lsh(big.NewInt(int64(i)+1), 100), at: o.now, extensions: code}
 		}
 		l.entries[999_999].serial = leaf.SerialNumber
 		der := l.make(t)
@@ -143,12 +142,10 @@ func TestCRLMillion(t *testing.T) {
 		checker, err := pki.NewCRLChecker(pki.CRLCheckerConfig{Source: lists{der}})
 		require.NoError(t, err)
 		var e pki.Evidence
-		begun := time.Now()
-		bytes := testing.AllocsPerRun(1, func() { e, err = checker.Evidence(t.Context(), leaf, o.issuing.cert, o.now) })
-		t.Logf("%d bytes, %.0f allocations, %v for two", len(der), bytes, time.Since(begun))
+		count := testing.AllocsPerRun(1, func() { e, err = checker.Evidence(t.Context(), leaf, o.issuing.cert, o.now) })
+		require.Less(t, count, 1000.0, "memory for what is found, not for what is read")
 		require.NoError(t, err)
 		require.Equal(t, pki.Revoked, e.State)
-		require.Less(t, time.Since(begun), time.Minute)
 
 		small, err := pki.NewCRLChecker(pki.CRLCheckerConfig{Source: lists{der}, MaxBytes: 1 << 20})
 		require.NoError(t, err)

@@ -195,9 +195,6 @@ func (c *OCSPChecker) checkSigner(ctx context.Context, r *readResponse, issuer *
 			reason = fmt.Errorf("signature: %w", err)
 			continue
 		}
-		if bytes.Equal(signer.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
-			signer = issuer // its own right, whatever a certificate sent along says
-		}
 		err := c.mayAnswer(ctx, signer, issuer, r.producedAt, now)
 		if err == nil {
 			return nil

@@ -68,7 +68,7 @@ func TestOCSPCheckRefuses(t *testing.T) {
 				require.ErrorContains(t, err, c.want)
 				require.Equal(t, pki.Evidence{}, e)
 				require.Equal(t, c.library, w.libraryTakes(der), "the library")
-				_, err = w.verifier(both2{w, der}).Verify(t.Context(), []*x509.Certificate{w.leaf.cert}, pki.PurposeAny, time.Time{})
+				_, err = w.verifier(leafOnly{w, der}).Verify(t.Context(), []*x509.Certificate{w.leaf.cert}, pki.PurposeAny, time.Time{})
 				require.ErrorIs(t, err, pki.ErrStatus)
 			})
 			if c.library {
@@ -79,13 +79,13 @@ func TestOCSPCheckRefuses(t *testing.T) {
 	})
 }
 
-// both2 says good of the issuing CA and asks the checker about the rest.
-type both2 struct {
+// leafOnly says good of the issuing CA and asks the checker about the rest.
+type leafOnly struct {
 	w   *ocspWorld
 	der []byte
 }
 
-func (b both2) Evidence(_ context.Context, cert, _ *x509.Certificate, _ time.Time) (pki.Evidence, error) {
+func (b leafOnly) Evidence(_ context.Context, cert, _ *x509.Certificate, _ time.Time) (pki.Evidence, error) {
 	if cert.IsCA {
 		return pki.Evidence{State: pki.Good}, nil
 	}
@@ -101,7 +101,11 @@ func (w *ocspWorld) wrongSigners() []badAnswer {
 	signedBy := func(p *party) func(*madeAnswer) { return func(a *madeAnswer) { a.by(w.t, p) } }
 	const notIssuers, unknown = "not from the issuer", "nobody who could have signed"
 	sub := w.certify(w.issuing, "Sub CA", asCA)
+	copied := *w.issuing.cert
+	copied.RawSubject = w.root.cert.RawSubject
+	renamed := &party{&copied, w.issuing.key}
 	return []badAnswer{
+		{"a responder of the issuing key under another name", true, notIssuers, signedBy(w.certify(renamed, "Responder", asResponder))},
 		{"a responder of the root", false, notIssuers, signedBy(w.certify(w.root, "Responder", asResponder))},
 		{"a responder of a CA below", false, notIssuers, signedBy(w.certify(sub, "Responder", asResponder))},
 		{"a responder of a stranger with our names", false, notIssuers, signedBy(stranger.certify(stranger.issuing, "Responder", asResponder))},

@@ -123,6 +123,8 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 //     another key than the one that signed the certificate has signed, are not
 //     used. What stands in a delta list alone is seen when the next complete
 //     list comes. See CRLChecker and OCSPChecker.
+//   - The strength of keys is not judged, beyond what crypto/rsa refuses: less
+//     than 1024 bits.
 //   - That the peer holds the key isn't proven by Verify.
 type Verifier struct {
 	roots         *x509.CertPool

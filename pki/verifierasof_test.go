@@ -56,7 +56,7 @@ func TestVerifierAsOf(t *testing.T) {
 			leaf := []*x509.Certificate{o.certify(o.issuing, "leaf").cert}
 			at := o.now.Add(-2 * hour)
 			list := o.list(o.issuing)
-			list.entries = []madeEntry{{leaf[0].SerialNumber, at, reason(t, c.reason)}}
+			list.entries = []madeEntry{{serial: leaf[0].SerialNumber, at: at, extensions: reason(t, c.reason)}}
 			v := o.listVerifier(t, list)
 			for _, when := range []struct {
 				at   time.Time
@@ -93,7 +93,7 @@ func TestVerifierAsOf(t *testing.T) {
 		leaf := []*x509.Certificate{o.certify(o.issuing, "leaf").cert}
 		invalid := o.now.Add(-50 * hour)
 		list := o.list(o.issuing)
-		list.entries = []madeEntry{{leaf[0].SerialNumber, o.now.Add(-2 * hour), []pkix.Extension{
+		list.entries = []madeEntry{{serial: leaf[0].SerialNumber, at: o.now.Add(-2 * hour), extensions: []pkix.Extension{
 			{Id: []int{2, 5, 29, 24}, Value: generalized(t, invalid)},
 		}}}
 		v := o.listVerifier(t, list)
@@ -106,7 +106,7 @@ func TestVerifierAsOf(t *testing.T) {
 		o := newOutside(t)
 		leaf := []*x509.Certificate{o.certify(o.issuing, "leaf").cert}
 		list := o.list(o.issuing)
-		list.entries = []madeEntry{{leaf[0].SerialNumber, o.now.Add(hour), nil}}
+		list.entries = []madeEntry{{serial: leaf[0].SerialNumber, at: o.now.Add(hour)}}
 		_, err := o.listVerifier(t, list).Verify(t.Context(), leaf, pki.PurposeAuthentication, time.Time{})
 		require.ErrorIs(t, err, pki.ErrRevoked)
 	})

@@ -63,6 +63,8 @@ const (
 	// maxKept bounds how many lists are kept: all shards of one issuing CA at
 	// their most, and as many again for others.
 	maxKept = 512
+	// maxKeptBytes bounds what they take together: a million entries are 49 MB.
+	maxKeptBytes = 256 << 20
 	// fetchPause is how long, by the machine's clock, an address that failed is
 	// left alone, so that a server that hangs doesn't hold up everybody.
 	fetchPause = 10 * time.Second
@@ -84,6 +86,7 @@ type Fetcher struct {
 
 	mu    sync.Mutex
 	lists map[string]*keptList
+	bytes int // of all lists
 }
 
 type keptList struct {
@@ -223,17 +226,26 @@ func (f *Fetcher) kept(address string) keptList {
 	return keptList{}
 }
 
-// store keeps a list, and makes room by dropping any other.
+// store keeps a list, and makes room by dropping any others.
 func (f *Fetcher) store(address string, k keptList) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, exists := f.lists[address]; !exists && len(f.lists) >= maxKept {
-		for other := range f.lists {
-			delete(f.lists, other)
+	f.drop(address)
+	for other := range f.lists {
+		if len(f.lists) < maxKept && f.bytes+len(k.der) <= maxKeptBytes {
 			break
 		}
+		f.drop(other)
 	}
 	f.lists[address] = &k
+	f.bytes += len(k.der)
+}
+
+func (f *Fetcher) drop(address string) {
+	if k := f.lists[address]; k != nil {
+		f.bytes -= len(k.der)
+		delete(f.lists, address)
+	}
 }
 
 var errNotModified = errors.New("not modified")

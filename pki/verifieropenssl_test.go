@@ -111,8 +111,10 @@ func (s sslResponder) Ask(ctx context.Context, _ *x509.Certificate, request []by
 	if err := os.WriteFile(filepath.Join(s.dir, "request.der"), request, 0o600); err != nil {
 		return nil, err
 	}
-	args := append([]string{"ocsp", "-index", "index.txt", "-CA", "issuing.pem", "-rsigner", s.signer + ".pem", "-rkey", s.signer + ".key",
-		"-reqin", "request.der", "-respout", "answer.der"}, s.args...)
+	args := append([]string{
+		"ocsp", "-index", "index.txt", "-CA", "issuing.pem", "-rsigner", s.signer + ".pem", "-rkey", s.signer + ".key",
+		"-reqin", "request.der", "-respout", "answer.der",
+	}, s.args...)
 	if err := s.run(ctx, args...); err != nil {
 		return nil, err
 	}

@@ -140,6 +140,7 @@ type madeEntry struct {
 	serial     *big.Int
 	at         time.Time
 	extensions []pkix.Extension
+	raw        []byte // instead of the serial number's element
 }
 
 var (
@@ -157,7 +158,7 @@ func (o *outside) list(by *party, revoked ...*x509.Certificate) *madeList {
 		number: big.NewInt(7), version: 1, algorithm: oidECDSASHA256, inner: oidECDSASHA256, key: by.key,
 	}
 	for _, cert := range revoked {
-		l.entries = append(l.entries, madeEntry{cert.SerialNumber, o.now.Add(-2 * time.Hour), nil})
+		l.entries = append(l.entries, madeEntry{serial: cert.SerialNumber, at: o.now.Add(-2 * time.Hour)})
 	}
 	return l
 }
@@ -179,7 +180,11 @@ func (l *madeList) make(t testing.TB) []byte {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				for _, e := range l.entries {
 					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1BigInt(e.serial)
+						if e.raw != nil {
+							b.AddBytes(e.raw)
+						} else {
+							b.AddASN1BigInt(e.serial)
+						}
 						addTime(b, e.at)
 						addExtensions(b, e.extensions)
 					})
