@@ -5,7 +5,7 @@
 ALTER TABLE pki_certificates ADD COLUMN remind_at BIGINT NOT NULL DEFAULT 0;
 UPDATE pki_certificates SET remind_at = not_after - 90 * 86400 WHERE purpose = 'authentication';
 CREATE INDEX pki_certificates_ending ON pki_certificates (issuer, not_after);
-CREATE INDEX pki_certificates_remind ON pki_certificates (issuer, remind_at) WHERE remind_at > 0;
+CREATE INDEX pki_certificates_remind ON pki_certificates (issuer, remind_at) WHERE remind_at > 0 AND state = 'good';
 
 -- A list is read from this index alone.
 DROP INDEX pki_certificates_revoked;
