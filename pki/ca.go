@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -107,6 +108,7 @@ type CA struct {
 
 	compromised func([sha256.Size]byte) bool
 	reminder    func(context.Context, Reminder) error
+	encoded     map[encodedKey][]pkix.Extension // never changed after New
 }
 
 // New checks the chain, makes the issuing CA known to the ledger, and finishes
@@ -133,6 +135,9 @@ func New(c Config) (*CA, error) {
 		compromised: c.Compromised, reminder: c.Remind,
 	}
 	var err error
+	if ca.encoded, err = c.Profile.encodeAll(ca.issuer); err != nil {
+		return nil, err
+	}
 	if ca.ocsp, err = newResponder(ca, c.OCSPLife); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 )
 
 // Every extension is encoded here, and not left to the signer, so that what
@@ -187,4 +188,51 @@ func (p Profile) extensionsFor(issuer *x509.Certificate, userID string, r Record
 		return nil, fmt.Errorf("pki: unknown use %q", r.Use)
 	}
 	return encode(list)
+}
+
+// encodedKey says which extensions two certificates share, but for their keys'
+// identifiers and the person's name.
+type encodedKey struct {
+	use   Use
+	shard int
+}
+
+// encodeAll encodes the extensions of every use and shard, for nobody in
+// particular: that is a good part of what a certificate costs beside its
+// signatures.
+func (p Profile) encodeAll(issuer *x509.Certificate) (map[encodedKey][]pkix.Extension, error) {
+	all := map[encodedKey][]pkix.Extension{}
+	for _, use := range []Use{Authentication, Signing, Responder} {
+		for shard := range p.shards {
+			exts, err := p.extensionsFor(issuer, "", Record{Use: use, Shard: shard, PublicKey: issuer.RawSubjectPublicKeyInfo})
+			if err != nil {
+				return nil, err
+			}
+			all[encodedKey{use, shard}] = exts
+		}
+	}
+	return all, nil
+}
+
+// extensionsOf returns the complete list of extensions of one certificate, whose
+// key's identifier is id.
+func (ca *CA) extensionsOf(userID string, r Record, id []byte) ([]pkix.Extension, error) {
+	shared, known := ca.encoded[encodedKey{r.Use, r.Shard}]
+	if !known {
+		return nil, fmt.Errorf("pki: ledger: %x has use %q and shard %d", r.Serial, r.Use, r.Shard)
+	}
+	exts := slices.Clone(shared)
+	for i, e := range exts {
+		var err error
+		switch {
+		case e.Id.Equal(oidSubjectKeyID):
+			exts[i].Value, err = asn1.Marshal(id)
+		case e.Id.Equal(oidSubjectAltName):
+			exts[i].Value, err = upnName(userID + "@" + ca.profile.upnSuffix)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pki: extension %v: %w", e.Id, err)
+		}
+	}
+	return exts, nil
 }

@@ -277,11 +277,11 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, e
 	if err != nil {
 		return nil, fmt.Errorf("pki: ledger: public key of %x: %w", r.Serial, err)
 	}
-	exts, err := ca.profile.extensionsFor(ca.issuer, act.UserID, r)
+	id, err := keyID(r.PublicKey)
 	if err != nil {
 		return nil, err
 	}
-	id, err := keyID(r.PublicKey)
+	exts, err := ca.extensionsOf(act.UserID, r, id)
 	if err != nil {
 		return nil, err
 	}
