@@ -107,12 +107,12 @@ func tokenBehaviours() []behaviour {
 // Sessions, and the login that they share.
 func sessionBehaviours() []behaviour {
 	return []behaviour{
-		{"session-begins-public", "§5.6 C_OpenSession", 0, func(p *probe) error { return p.state(stateRWPublic, p.session) }},
+		{"session-begins-public", "§5.6 C_OpenSession", 0, func(p *probe) error { return p.state(p.public(), p.session) }},
 		{"session-read-only", "§5.6 C_OpenSession", 0, func(p *probe) error {
 			return p.state(stateROPublic, func() (cryptoki.Session, error) { return p.sessionOf(cryptoki.FlagSerialSession) })
 		}},
 		{"session-serial", "§5.6 C_OpenSession", 0, func(p *probe) error {
-			_, err := p.sessionOf(cryptoki.FlagRWSession)
+			_, err := p.sessionOf(p.flagsOf() &^ cryptoki.FlagSerialSession)
 			return is(err, parallelNotSupported)
 		}},
 		{"session-unknown", "§5.6 C_GetSessionInfo", 0, func(p *probe) error {
@@ -146,13 +146,13 @@ func sessionBehaviours() []behaviour {
 			if err != nil {
 				return err
 			}
-			return p.stateOf(b, cryptoki.StateRWUser)
+			return p.stateOf(b, p.in())
 		}},
 		{"login-of-later-sessions", "§5.6 C_OpenSession", 0, func(p *probe) error {
 			if _, err := p.user(); err != nil {
 				return err
 			}
-			return p.state(cryptoki.StateRWUser, p.session)
+			return p.state(p.in(), p.session)
 		}},
 		{"login-twice", "§5.6 C_Login", 0, func(p *probe) error {
 			a, _, err := p.twoIn()
@@ -169,7 +169,7 @@ func sessionBehaviours() []behaviour {
 			if err := p.lib.Logout(b); err != nil {
 				return err
 			}
-			return p.stateOf(a, stateRWPublic)
+			return p.stateOf(a, p.public())
 		}},
 		{"logout-without-login", "§5.6 C_Logout", 0, func(p *probe) error {
 			s, err := p.session()
@@ -186,7 +186,7 @@ func sessionBehaviours() []behaviour {
 			if err := p.lib.CloseSession(s); err != nil {
 				return err
 			}
-			return p.state(stateRWPublic, p.session)
+			return p.state(p.public(), p.session)
 		}},
 		{"login-on-a-dead-session", "§5.6 C_Login", 0, func(p *probe) error {
 			return is(p.lib.Login(cryptoki.Session(unlikely), cryptoki.UserNormal, p.PIN), cryptoki.SessionHandleInvalid)

@@ -73,7 +73,7 @@ func removalBehaviours() []behaviour {
 			if err := p.away(func(cryptoki.Session) error { return nil }); err != nil {
 				return err
 			}
-			return p.state(stateRWPublic, p.session)
+			return p.state(p.public(), p.session)
 		}},
 		{"put-back-works", "§5.6 C_Login", removal, func(p *probe) error {
 			if err := p.away(func(cryptoki.Session) error { return nil }); err != nil {

@@ -47,11 +47,11 @@ func swapBehaviours() []behaviour {
 				return err
 			}
 			return p.swapped(func(slot uint) error {
-				s, err := p.lib.OpenSession(slot, cryptoki.FlagSerialSession|cryptoki.FlagRWSession)
+				s, err := p.lib.OpenSession(slot, p.flagsOf())
 				if err != nil {
 					return err
 				}
-				return errors.Join(p.stateOf(s, stateRWPublic), p.lib.CloseSession(s))
+				return errors.Join(p.stateOf(s, p.public()), p.lib.CloseSession(s))
 			})
 		}},
 		{"other-card-other-counter", "§3.2 CKF_USER_PIN_COUNT_LOW", removal | swap | destructive | pinFlags, func(p *probe) error {

@@ -92,6 +92,13 @@ func TestDeclarations(t *testing.T) {
 	require.Equal(t, cardtest.Passed, all["wrong-puk"])
 	require.Equal(t, cardtest.NotAsked, all["set-pin-where-nobody-is-in"])
 
+	// A card that takes no session that may write is asked the rest.
+	require.NoError(t, tray.Behave(0, cardtest.Behaviour{ReadOnly: true}))
+	m.Destructive, m.Hangs = false, nil
+	for name, outcome := range outcomes(m) {
+		require.NotEqual(t, cardtest.Failed, outcome, name)
+	}
+
 	m.Departures = map[string]string{"no-such-behaviour": "x"}
 	require.ErrorContains(t, cardtest.Check(m, func(cardtest.Result) {}), "no-such-behaviour")
 	m.Departures, m.Hangs = nil, map[string]string{"no-such-behaviour": "x"}

@@ -114,8 +114,18 @@ func TestWrongPINsAtOnce(t *testing.T) {
 
 // Five processes with eight goroutines each have the same three tries.
 func TestWrongPINsOfManyProcesses(t *testing.T) {
-	tray := cardtest.New(t, cardtest.Config{})
-	ready(t, tray, 0)
+	t.Run("SoftHSM's copies", func(t *testing.T) {
+		tray := cardtest.New(t, cardtest.Config{})
+		ready(t, tray, 0)
+		besieged(t, tray)
+	})
+	t.Run("SoftHSM wrapped", func(t *testing.T) {
+		besieged(t, cardtest.New(t, cardtest.Config{Wrapped: inSoftHSM(t, "one")}))
+	})
+}
+
+func besieged(t *testing.T, tray *cardtest.Tray) {
+	t.Helper()
 	raw := module(t, tray)
 	s := session(t, raw, 0)
 	isCode(t, pkcs11.CKR_PIN_INCORRECT, raw.Login(s, pkcs11.CKU_USER, string(wrongPIN)))

@@ -29,6 +29,8 @@ const (
 	locking                  // Locking
 )
 
+const flagWriteProtected = 0x2 // CKF_WRITE_PROTECTED
+
 // behaviour is one thing that a card does.
 type behaviour struct {
 	name, clause string
@@ -43,6 +45,7 @@ type probe struct {
 	adopted  bool
 	slot     uint
 	label    string
+	readOnly bool   // the card takes no sessions that may write
 	stuck    string // the behaviour that the module never came back from
 	differs  bool   // the behaviour that is asked is declared to differ
 	sessions []cryptoki.Session
@@ -82,7 +85,7 @@ func (p *probe) find() error {
 	}
 	for _, slot := range slots {
 		if info, err := p.lib.TokenInfo(slot); err == nil && info.Serial == p.Serial && hasPINs(info) {
-			p.slot, p.label = slot, info.Label
+			p.slot, p.label, p.readOnly = slot, info.Label, info.Flags&flagWriteProtected != 0
 			return nil
 		}
 	}
@@ -139,9 +142,30 @@ func (p *probe) check(b behaviour) Result {
 	return r
 }
 
-// session opens one that ends with the behaviour.
-func (p *probe) session() (cryptoki.Session, error) {
-	return p.sessionOf(cryptoki.FlagSerialSession | cryptoki.FlagRWSession)
+// session opens one that ends with the behaviour, and may write if the card lets
+// any.
+func (p *probe) session() (cryptoki.Session, error) { return p.sessionOf(p.flagsOf()) }
+
+func (p *probe) flagsOf() uint {
+	if p.readOnly {
+		return cryptoki.FlagSerialSession
+	}
+	return cryptoki.FlagSerialSession | cryptoki.FlagRWSession
+}
+
+// public and in are the states of such a session without a login and with one.
+func (p *probe) public() uint {
+	if p.readOnly {
+		return stateROPublic
+	}
+	return stateRWPublic
+}
+
+func (p *probe) in() uint {
+	if p.readOnly {
+		return cryptoki.StateROUser
+	}
+	return cryptoki.StateRWUser
 }
 
 func (p *probe) sessionOf(flags uint) (cryptoki.Session, error) {

@@ -64,7 +64,8 @@ static ck_ulong by_session(ck_ulong h, reader **out, ck_ulong *s) {
 	if (rv) return rv;
 	enter(r);
 	if (r->up && session_find(r, h, s)) return CKR_OK;
-	rv = !running() ? CKR_CRYPTOKI_NOT_INITIALIZED : r->up ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
+	int never = h >> 40 == 0 || h >> 40 > r->gen; /* such a session never was */
+	rv = !running() ? CKR_CRYPTOKI_NOT_INITIALIZED : r->up || never ? CKR_SESSION_HANDLE_INVALID : r->broken ? CKR_DEVICE_ERROR : CKR_DEVICE_REMOVED;
 	pthread_rwlock_unlock(&r->lock);
 	return rv;
 }

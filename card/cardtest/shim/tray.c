@@ -102,12 +102,14 @@ void bring(reader *r, int running) {
 	memcpy(r->serial, rec.serial, 32);
 	r->serial[32] = 0;
 	if (!r->serial[0]) return;
-	tries t; /* puts back what a killed process left, before SoftHSM reads it */
+	/* This puts back what a killed process left, and keeps other processes from
+	 * showing a PIN, which SoftHSM writes into the file that is read now. */
+	tries t;
 	r->broken = tries_lock(r, &t);
 	if (r->broken) return;
-	tries_unlock(r, &t);
 	r->broken = inner_up(r);
 	r->up = !r->broken;
+	tries_unlock(r, &t);
 }
 
 int moved(reader *r) {
