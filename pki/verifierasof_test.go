@@ -161,6 +161,26 @@ func TestVerifierRemembersIssuersNotVerdicts(t *testing.T) {
 		require.ErrorIs(t, verify(leaf), pki.ErrUntrusted)
 		require.ErrorIs(t, verify(leaf, short.cert), pki.ErrUntrusted)
 	})
+	t.Run("nor those further up", func(t *testing.T) {
+		short := o.certify(o.root, "Short", asCA, func(c *x509.Certificate) { c.NotAfter = o.now.Add(time.Hour) })
+		long := o.certify(short, "Long", asCA)
+		leaf := o.certify(long, "leaf").cert
+		require.NoError(t, verify(leaf, long.cert, short.cert))
+		require.NoError(t, verify(leaf))
+		o.now = o.now.Add(2 * time.Hour)
+		require.ErrorIs(t, verify(leaf), pki.ErrUntrusted)
+	})
+	t.Run("nor for a certificate that asks for policies", func(t *testing.T) {
+		require.NoError(t, verify(second, o.issuing.cert))
+		strict := o.certify(o.issuing, "leaf", func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{
+				{Id: []int{2, 5, 29, 32}, Value: tlv(0x30, tlv(0x30, []byte{6, 2, 0x2a, 3}))},
+				{Id: []int{2, 5, 29, 36}, Critical: true, Value: tlv(0x30, []byte{0x80, 1, 0})}, // requireExplicitPolicy 0
+			}
+		}).cert
+		require.ErrorIs(t, verify(strict, o.issuing.cert), pki.ErrUntrusted, "its issuer has none")
+		require.ErrorIs(t, verify(strict), pki.ErrUntrusted)
+	})
 	t.Run("nor where something above has a say", func(t *testing.T) {
 		for name, edit := range map[string]func(*x509.Certificate){
 			"names": func(c *x509.Certificate) { c.ExcludedDNSDomains = []string{"bad.example"} },
