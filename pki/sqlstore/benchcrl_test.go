@@ -69,6 +69,7 @@ func BenchmarkCRL(b *testing.B) {
 		list, err := x509.ParseRevocationList(w.Body.Bytes())
 		require.NoError(b, err)
 		require.Greater(b, len(list.RevokedCertificateEntries), listed/16-100)
+		require.Less(b, w.Body.Len(), 1<<20, "a shard's list is to stay below a megabyte")
 		require.Contains(b, serials(list), pair.Certificates[0].SerialNumber.Text(16))
 		bare += signAll(b)
 		rounds++
