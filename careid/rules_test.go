@@ -115,7 +115,7 @@ func TestRulebook(t *testing.T) {
 			known["card."+string(state)] = true
 		}
 		// What only a CA, a mail directory or a retry says: careidtest checks those against their rooms.
-		for _, id := range []string{"act.conflict", "cert.expired", "cert.held", "key.weak", "mail.disabled", "reason.invalid", "signer.unavailable", "subject.invalid"} {
+		for _, id := range []string{"act.conflict", "cert.expired", "cert.held", "cert.status", "key.weak", "mail.disabled", "reason.invalid", "signer.unavailable", "subject.invalid"} {
 			known[id] = true
 		}
 		for id, used := range known {
