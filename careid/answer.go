@@ -98,7 +98,7 @@ func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card)
 		return Answered{}, s.no("proof.purpose")
 	}
 	if p.claims.Purpose == StepUp {
-		row, err := s.live(ctx, tx, p.bind)
+		row, err := s.standing(ctx, tx, p.bind)
 		if err != nil {
 			return Answered{}, err
 		}

@@ -126,8 +126,8 @@ const (
 // next day is told that it ended, and not that there was none.
 const keepEnded = 24 * time.Hour
 
-// Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, drops what is spent,
-// and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it stands beside an
+// Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, locks those that were
+// left idle, drops what is spent, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it stands beside an
 // error too when the CA alone could not be told something.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
 //
@@ -154,7 +154,7 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 		err = s.change(ctx, "system", "sessions over", "", func(ctx context.Context, tx *Tx, rec *record) error {
 			for _, row := range overdue {
 				// A lease may have been extended since: look again.
-				if _, err := s.live(ctx, tx, row.Hash); err == nil || !isRefusal(err) {
+				if _, err := s.standing(ctx, tx, row.Hash); err == nil || !isRefusal(err) {
 					continue
 				}
 				if err := s.endSessions(ctx, tx, rec, SessionFilter{Hash: row.Hash}, "time or lease over"); err != nil {
@@ -168,6 +168,9 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 		if err != nil {
 			return time.Time{}, err
 		}
+	}
+	if err := s.lockIdle(ctx); err != nil {
+		return time.Time{}, err
 	}
 	if stale {
 		if err := s.store.Write(ctx, s.purge); err != nil {

@@ -28,6 +28,7 @@ type Policy struct {
 	RenewalWindow  time.Duration // closed at both ends
 	AlertWindow    time.Duration
 	SessionMax     time.Duration
+	SessionIdle    time.Duration // none, where it is no shorter than SessionMax
 	Binding        Binding
 	PasscodeLeast  int
 	PasscodeMost   int
@@ -53,6 +54,8 @@ type Policy struct {
 	ClockSkew      time.Duration
 	LeaseEvery     time.Duration
 	LeaseFor       time.Duration
+	TermsVersion   string
+	TermsModes     []string
 	AfterCard      SecondFactor // what a sign-in by card is asked for
 }
 
@@ -76,6 +79,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.RenewalWindow, "cert.renewal")
 	duration(&p.AlertWindow, "cert.alert")
 	duration(&p.SessionMax, "session.max")
+	duration(&p.SessionIdle, "session.idle")
 	number(&p.PasscodeLeast, "passcode.least")
 	number(&p.PasscodeMost, "passcode.most")
 	number(&p.PasscodeTries, "passcode.tries")
@@ -104,7 +108,9 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	p.AfterCard, err = SecondFactorAfter(book, KindCard, Yes, t)
 	failed = append(failed, err)
 	binding, err := book.Text("card.binding", t)
-	p.Binding = Binding(binding)
+	p.Binding, failed = Binding(binding), append(failed, err)
+	list(&p.TermsModes, "terms.modes")
+	p.TermsVersion, err = book.Text("terms.version", t)
 	if err := errors.Join(append(failed, err)...); err != nil {
 		return Policy{}, fmt.Errorf("careid: policy: %w", err)
 	}

@@ -58,6 +58,9 @@ type Config struct {
 	// Binding says what pulling the card does. Default: the book's card.binding, close.
 	Binding Binding
 
+	// Terms are what people accept. Default: the published ones, by using a card.
+	Terms Terms
+
 	// KeyAlgorithm goes into each KeyPlan: "" for P-256, or P-384, RSA-2048, RSA-3072.
 	KeyAlgorithm string
 
@@ -97,15 +100,16 @@ type EventName string
 
 // What Observe is told, after the commit.
 const (
-	EventSignedIn     EventName = "careid.signed-in"
-	EventSessionEnded EventName = "careid.session-ended"
-	EventRefused      EventName = "careid.refused"
-	EventActOpened    EventName = "careid.act-opened"
-	EventActConfirmed EventName = "careid.act-confirmed"
-	EventCardChanged  EventName = "careid.card-changed"
-	EventUnlocked     EventName = "careid.unlocked"
-	EventMessageSent  EventName = "careid.message-sent"
-	EventMessageLost  EventName = "careid.message-lost"
+	EventSignedIn      EventName = "careid.signed-in"
+	EventSessionEnded  EventName = "careid.session-ended"
+	EventSessionLocked EventName = "careid.session-locked"
+	EventRefused       EventName = "careid.refused"
+	EventActOpened     EventName = "careid.act-opened"
+	EventActConfirmed  EventName = "careid.act-confirmed"
+	EventCardChanged   EventName = "careid.card-changed"
+	EventUnlocked      EventName = "careid.unlocked"
+	EventMessageSent   EventName = "careid.message-sent"
+	EventMessageLost   EventName = "careid.message-lost"
 )
 
 // Event is one thing that happened. It names no person.
@@ -113,7 +117,7 @@ type Event struct {
 	Name    EventName
 	Rule    string // EventRefused
 	Card    string
-	Session string // Session.ID, EventSessionEnded
+	Session string // Session.ID, EventSessionEnded and EventSessionLocked
 	Reason  string // EventSessionEnded
 }
 
@@ -128,6 +132,7 @@ type Service struct {
 	origins   []string
 	book      *wardkey.Rulebook
 	binding   Binding
+	terms     Terms
 	algorithm string
 	applyURL  string
 	now, wall func() time.Time
@@ -161,7 +166,7 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster,
 		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins),
-		book: book, binding: c.Binding, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
+		book: book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
 		slots:   make(chan struct{}, c.Queue),
 		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -173,6 +178,9 @@ func New(c Config) (*Service, error) {
 	choices, err := book.Strings("card.binding.choices", s.now())
 	if err != nil || !slices.Contains(choices, string(p.Binding)) {
 		return nil, fmt.Errorf("careid: card binding %q is not one of %v", p.Binding, choices)
+	}
+	if c.Terms.Explicit && !slices.Contains(p.TermsModes, string(TermsExplicit)) {
+		return nil, errors.New("careid: the rulebook lets nobody be asked for the terms")
 	}
 	return s, nil
 }

@@ -55,6 +55,7 @@ type SignedIn struct {
 	Alerts  []Alert
 	// SecondFactor says why no further factor was asked for, and whether registering one is advised.
 	SecondFactor SecondFactor
+	Terms        TermsState
 }
 
 // Alert tells at a sign-in that the card's certificates end soon. DaysLeft counts begun days: 90 from the first
@@ -66,9 +67,25 @@ type Alert struct {
 	NotAfter time.Time // inclusive
 }
 
-// live reads a session that may still act: not ended, within its time, its card in the reader as far as its binding
-// asks, the card in use and the person's profile open. It does not ask the CA; Session does.
+// live reads a session that may act: one that stands and was not left idle for longer than the organisation's limit.
 func (s *Service) live(ctx context.Context, tx *Tx, hash []byte) (SessionRow, error) {
+	row, err := s.standing(ctx, tx, hash)
+	if err != nil {
+		return SessionRow{}, err
+	}
+	locked, err := s.idle(row, tx.Now)
+	if err != nil {
+		return SessionRow{}, err
+	}
+	if locked {
+		return SessionRow{}, s.no("session.locked")
+	}
+	return row, nil
+}
+
+// standing reads a session that is not over, locked or not: not ended, within its time, its card in the reader as far
+// as its binding asks, the card in use and the person's profile open. It does not ask the CA; Session does.
+func (s *Service) standing(ctx context.Context, tx *Tx, hash []byte) (SessionRow, error) {
 	row, err := tx.Sessions.Session(ctx, hash)
 	if errors.Is(err, ErrNotFound) {
 		return SessionRow{}, s.no("session.none")
@@ -122,7 +139,7 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 			return err
 		}
 		if r.Purpose == StepUp {
-			old, err := s.live(ctx, tx, bind[:])
+			old, err := s.standing(ctx, tx, bind[:]) // a locked one too: this is how it goes on
 			if err != nil {
 				return err
 			}
@@ -147,6 +164,9 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		}
 		in.SecondFactor = policy.AfterCard
 		rec.Detail = "session " + in.Session.ID + ", no second factor by " + in.SecondFactor.Ground.Rule
+		if in.Terms, err = s.useTerms(ctx, tx, rec, p.ID); err != nil {
+			return err
+		}
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
 		in.Alerts, err = s.alerts(ctx, tx, row.Card)
 		return err
@@ -196,7 +216,7 @@ func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow
 	}
 	return SessionRow{
 		Profile: p.ID, Card: card.Serial, Certificate: r.Certificate, Presence: r.Presence, Binding: policy.Binding,
-		AuthTime: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: lease.Until,
+		AuthTime: tx.Now, Seen: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: lease.Until,
 	}, p, err
 }
 
@@ -234,8 +254,9 @@ func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, e
 }
 
 // Session reads a live session by its token, and asks the CA whether its certificate was revoked: then the session
-// ends here and now. That the certificate reached its end meanwhile does not end it.
-// Refusals: session.none, session.ended, presence.ended.
+// ends here and now. That the certificate reached its end meanwhile does not end it. Each call counts as use of the
+// session: a page that polls keeps it from being idle.
+// Refusals: session.none, session.ended, session.locked (a step-up by its card goes on with it), presence.ended.
 func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	var row SessionRow
 	var p Profile
@@ -275,7 +296,7 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	}
 	session := shown(row, p)
 	session.OpenAct = open
-	return &session, nil
+	return &session, s.see(ctx, row)
 }
 
 // SignOut ends a session. An unknown or ended one is no error.

@@ -44,6 +44,7 @@ type Tx struct {
 	Unlocks      Unlocks
 	Proofs       Proofs
 	Sessions     Sessions
+	Acceptances  Acceptances
 	Links        Links
 	Audit        AuditLog
 }
@@ -234,6 +235,8 @@ type SessionRow struct {
 	Presence    []byte
 	Binding     Binding
 	AuthTime    time.Time
+	Seen        time.Time // last used
+	Locked      bool      // left idle for too long; only a proof by its card goes on with it
 	ExpiresAt   time.Time // exclusive
 	Ended       string    // why, or ""
 	Lease       time.Time
@@ -256,6 +259,12 @@ type Sessions interface {
 	Overdue(ctx context.Context, now, wall time.Time, limit int) ([]SessionRow, error)
 	// NextExpiry is the earliest end among unended sessions, zero when there is none.
 	NextExpiry(ctx context.Context) (time.Time, error)
+	// SeeSession moves on when a session was last used, unless that is at or before idle or it is locked or ended.
+	SeeSession(ctx context.Context, hash []byte, idle, now time.Time) (bool, error)
+	// IdleSessions lists up to limit sessions, neither ended nor locked, last used at or before idle; LockSession locks
+	// one that still is.
+	IdleSessions(ctx context.Context, idle time.Time, limit int) ([]SessionRow, error)
+	LockSession(ctx context.Context, hash []byte, idle time.Time) (bool, error)
 	// Stale says whether Drop has anything to do, and Drop drops up to limit ended sessions whose time was over at t.
 	Stale(ctx context.Context, t time.Time) (bool, error)
 	Drop(ctx context.Context, t time.Time, limit int) error

@@ -33,6 +33,12 @@ type Assignments interface {
 	EndAssignment(ctx context.Context, id string, t time.Time) (bool, error)
 }
 
+// Acceptances keeps which terms people have accepted, each version once a mode.
+type Acceptances interface {
+	AddAcceptance(ctx context.Context, v Acceptance) (bool, error) // whether it is the first
+	AcceptancesOf(ctx context.Context, profile string) ([]Acceptance, error)
+}
+
 // Releases keeps the words of organisations that people may move. A person has at most one.
 type Releases interface {
 	SetRelease(ctx context.Context, r Release) error                        // in the place of an earlier one

@@ -25,6 +25,8 @@ func TestStore(t *testing.T, open func(t *testing.T, now, wall func() time.Time)
 		"positions":    (*storeTest).positions,
 		"assignments":  (*storeTest).assignments,
 		"releases":     (*storeTest).releases,
+		"acceptances":  (*storeTest).acceptances,
+		"idle":         (*storeTest).idle,
 		"cards":        (*storeTest).cards,
 		"acts":         (*storeTest).acts,
 		"codes":        (*storeTest).codes,

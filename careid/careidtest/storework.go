@@ -131,3 +131,58 @@ func (t *storeTest) releases() {
 		t.ok(tx.Releases.DropRelease(ctx, r.Profile))
 	})
 }
+
+func (t *storeTest) acceptances() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		v := careid.Acceptance{Profile: "000000000001", Version: "1", Mode: careid.TermsImplied, At: t.at}
+		t.ok(tx.Acceptances.AddAcceptance(ctx, v))
+		again := v
+		again.At = t.at.Add(time.Hour)
+		t.not(tx.Acceptances.AddAcceptance(ctx, again))
+		again.Mode = careid.TermsExplicit
+		t.ok(tx.Acceptances.AddAcceptance(ctx, again))
+		list, err := tx.Acceptances.AcceptancesOf(ctx, v.Profile)
+		require.NoError(t, err)
+		require.Equal(t, []careid.Acceptance{v, again}, list)
+		list, err = tx.Acceptances.AcceptancesOf(ctx, "000000000002")
+		require.NoError(t, err)
+		require.Empty(t, list)
+	})
+}
+
+func (t *storeTest) idle() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		for i, name := range []string{"s1", "s2", "s3"} {
+			require.NoError(t, tx.Sessions.AddSession(ctx, careid.SessionRow{
+				Hash: []byte(name), Profile: "1", Card: "c" + name, Presence: []byte("p"), Binding: careid.BindingKeep,
+				AuthTime: t.at, Seen: t.at.Add(time.Duration(i) * time.Minute), ExpiresAt: t.at.Add(time.Hour),
+			}))
+		}
+		idle := func(at time.Time) (names []string) {
+			rows, err := tx.Sessions.IdleSessions(ctx, at, 10)
+			require.NoError(t, err)
+			for _, row := range rows {
+				names = append(names, string(row.Hash))
+			}
+			return names
+		}
+		second := t.at.Add(time.Minute)
+		require.Equal(t, []string{"s1", "s2"}, idle(second))
+		t.not(tx.Sessions.SeeSession(ctx, []byte("s1"), t.at, second))
+		t.ok(tx.Sessions.SeeSession(ctx, []byte("s1"), t.at.Add(-time.Second), second.Add(time.Second)))
+		require.Equal(t, []string{"s2"}, idle(second))
+		t.not(tx.Sessions.LockSession(ctx, []byte("s1"), second))
+		t.ok(tx.Sessions.LockSession(ctx, []byte("s2"), second))
+		t.not(tx.Sessions.LockSession(ctx, []byte("s2"), second))
+		t.not(tx.Sessions.SeeSession(ctx, []byte("s2"), t.at, t.at.Add(time.Hour)))
+		require.Empty(t, idle(second))
+		row, err := tx.Sessions.Session(ctx, []byte("s2"))
+		require.NoError(t, err)
+		require.True(t, row.Locked)
+		require.Equal(t, second, row.Seen)
+		_, err = tx.Sessions.EndSessions(ctx, careid.SessionFilter{Card: "cs3"}, "why")
+		require.NoError(t, err)
+		t.not(tx.Sessions.LockSession(ctx, []byte("s3"), t.at.Add(time.Hour)))
+	})
+}

@@ -76,15 +76,16 @@ type sessions struct{ queries }
 
 func scanSession(row scanner) (v careid.SessionRow, err error) {
 	var certificate []byte
-	var auth, expires, lease int64
-	err = row.Scan(&v.Hash, &v.Profile, &v.Card, &certificate, &v.Presence, &v.Binding, &auth, &expires, &v.Ended, &lease)
+	var auth, expires, seen, lease int64
+	err = row.Scan(&v.Hash, &v.Profile, &v.Card, &certificate, &v.Presence, &v.Binding, &auth, &expires, &v.Ended, &seen, &v.Locked, &lease)
 	copy(v.Certificate[:], certificate)
-	v.AuthTime, v.ExpiresAt, v.Lease = fromUnix(auth), fromUnix(expires), fromUnix(lease)
+	v.AuthTime, v.ExpiresAt, v.Seen, v.Lease = fromUnix(auth), fromUnix(expires), fromUnix(seen), fromUnix(lease)
 	return v, err
 }
 
 func (s sessions) AddSession(ctx context.Context, v careid.SessionRow) error {
-	return s.added(ctx, insertSession, v.Hash, v.Profile, v.Card, v.Certificate[:], v.Presence, string(v.Binding), unix(v.AuthTime), unix(v.ExpiresAt), v.Ended)
+	return s.added(ctx, insertSession, v.Hash, v.Profile, v.Card, v.Certificate[:], v.Presence, string(v.Binding), unix(v.AuthTime), unix(v.ExpiresAt), v.Ended,
+		unix(v.Seen), v.Locked)
 }
 
 func (s sessions) Session(ctx context.Context, hash []byte) (careid.SessionRow, error) {
@@ -136,6 +137,18 @@ func (s sessions) NextExpiry(ctx context.Context) (time.Time, error) {
 	return fromUnix(n), err
 }
 
+func (s sessions) SeeSession(ctx context.Context, hash []byte, idle, now time.Time) (bool, error) {
+	return s.changed(ctx, "UPDATE careid_session SET seen_at = $3 WHERE hash = $1 AND seen_at > $2 AND seen_at < $3 AND ended = '' AND NOT locked", hash, unix(idle), unix(now))
+}
+
+func (s sessions) IdleSessions(ctx context.Context, idle time.Time, limit int) ([]careid.SessionRow, error) {
+	return all(ctx, s.queries, scanSession, selectSession+" WHERE s.ended = '' AND NOT s.locked AND s.seen_at <= $1 ORDER BY s.seen_at, s.hash LIMIT $2", unix(idle), limit)
+}
+
+func (s sessions) LockSession(ctx context.Context, hash []byte, idle time.Time) (bool, error) {
+	return s.changed(ctx, "UPDATE careid_session SET locked = TRUE WHERE hash = $1 AND seen_at <= $2 AND ended = '' AND NOT locked", hash, unix(idle))
+}
+
 func (s sessions) Stale(ctx context.Context, t time.Time) (bool, error) {
 	return s.holds(ctx, "SELECT EXISTS (SELECT 1 FROM careid_session WHERE ended <> '' AND expires_at <= $1)", unix(t))
 }
@@ -143,4 +156,21 @@ func (s sessions) Stale(ctx context.Context, t time.Time) (bool, error) {
 func (s sessions) Drop(ctx context.Context, t time.Time, limit int) error {
 	_, err := s.changed(ctx, dropSessions, unix(t), limit)
 	return err
+}
+
+type acceptances struct{ queries }
+
+func (a acceptances) AddAcceptance(ctx context.Context, v careid.Acceptance) (bool, error) {
+	return a.changed(ctx, "INSERT INTO careid_acceptance (profile, version, mode, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+		v.Profile, v.Version, string(v.Mode), unix(v.At))
+}
+
+func (a acceptances) AcceptancesOf(ctx context.Context, profile string) ([]careid.Acceptance, error) {
+	scan := func(row scanner) (v careid.Acceptance, err error) {
+		var at int64
+		err = row.Scan(&v.Profile, &v.Version, &v.Mode, &at)
+		v.At = fromUnix(at)
+		return v, err
+	}
+	return all(ctx, a.queries, scan, "SELECT profile, version, mode, at FROM careid_acceptance WHERE profile = $1 ORDER BY at, version, mode", profile)
 }
