@@ -198,33 +198,6 @@ func (s *Service) Orders(ctx context.Context, a Actor) ([]Order, error) {
 	return mine, err
 }
 
-// ReportLost takes a card out of use for good: its sessions end, its link to a mail account is suspended, all its
-// certificates that have not ended are revoked for keyCompromise, and an order for a replacement is opened. When it
-// returns nil, the CA has the revocations. An error that is no refusal means that the card is out of use here, and
-// that Due goes on telling the CA.
-func (s *Service) ReportLost(ctx context.Context, a Actor, serial string) (*Order, error) {
-	order := Order{ID: newID(), Replaces: serial}
-	err := s.change(ctx, a.name(), "report lost", serial, func(ctx context.Context, tx *Tx, rec *record) error {
-		c, p, err := s.cardOf(ctx, tx, a, serial)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionLost, AnyTerm, p); err != nil {
-			return err
-		}
-		if err := s.takeOut(ctx, tx, rec, c, CardLost, keyCompromise); err != nil {
-			return err
-		}
-		order.Profile, order.At = p.ID, tx.Now
-		rec.Detail = "order " + order.ID
-		return tx.Cards.AddOrder(ctx, order)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &order, s.settle(ctx, serial)
-}
-
 // CancelCard takes a card out of use for good, with reason cessationOfOperation.
 func (s *Service) CancelCard(ctx context.Context, a Actor, serial string) error {
 	return s.retire(ctx, a, "cancel card", ActionCancel, serial, CardCancelled)

@@ -14,24 +14,25 @@ type Action string
 
 // The actions of the role table.
 const (
-	ActionView     Action = "view"
-	ActionInvite   Action = "invite"
-	ActionCheck    Action = "check identity"
-	ActionApprove  Action = "approve"
-	ActionRole     Action = "change roles"
-	ActionContact  Action = "change contact details"
-	ActionRename   Action = "change name"
-	ActionClose    Action = "close profile"
-	ActionIssue    Action = "issue card"
-	ActionRenew    Action = "renew card"
-	ActionRepair   Action = "repair card"
-	ActionMove     Action = "move between organisations"
-	ActionPasscode Action = "change passcode"
-	ActionClear    Action = "clear card"
-	ActionCancel   Action = "cancel card"
-	ActionLost     Action = "report card lost"
-	ActionReturn   Action = "take card back"
-	ActionLink     Action = "link mail account"
+	ActionView       Action = "view"
+	ActionInvite     Action = "invite"
+	ActionCheck      Action = "check identity"
+	ActionApprove    Action = "approve"
+	ActionRole       Action = "change roles"
+	ActionContact    Action = "change contact details"
+	ActionRename     Action = "change name"
+	ActionClose      Action = "close profile"
+	ActionIssue      Action = "issue card"
+	ActionRenew      Action = "renew card"
+	ActionRepair     Action = "repair card"
+	ActionMove       Action = "move between organisations"
+	ActionPasscode   Action = "change passcode"
+	ActionClear      Action = "clear card"
+	ActionCancel     Action = "cancel card"
+	ActionHandleLoss Action = "handle a lost card"
+	ActionLost       Action = "report card lost"
+	ActionReturn     Action = "take card back"
+	ActionLink       Action = "link mail account"
 )
 
 // Term is how a card's certificates stand to their end; some actions depend on it.
@@ -56,7 +57,8 @@ type Permission struct {
 
 // Permissions is the role table. It is the published one (Care Identity Management user guides) with these readings:
 // a sponsor's requests (r there) are not actions; a sponsor assigns the positions that are marked so (p there) and
-// makes none, or they could give anything; nobody changes roles but an RA manager; and the ID checker's right to make
+// makes none, or they could give anything; nobody changes roles but an RA manager; the local administrator
+// who may report a loss for somebody is the one for smartcards; and the ID checker's right to make
 // profiles is the right to record checks, since new profiles come from Apply for Care ID alone.
 func Permissions() []Permission {
 	ra := []Role{RAManager, AdvancedRAAgent, RAAgent}
@@ -85,7 +87,8 @@ func Permissions() []Permission {
 		{ActionRepair, AnyTerm, ra, []EvidenceKind{ByCard, Attested}},
 		{ActionClear, AnyTerm, ra, nil},
 		{ActionCancel, AnyTerm, ra, nil},
-		{ActionLost, AnyTerm, append(slices.Clone(ra), Holder), nil},
+		{ActionLost, AnyTerm, append(slices.Clone(ra), LocalSmartcardAdministrator, Holder), nil},
+		{ActionHandleLoss, AnyTerm, ra, nil},
 		{ActionReturn, AnyTerm, []Role{RAManager, AdvancedRAAgent, RAAgent, Sponsor}, nil},
 		{ActionLink, AnyTerm, []Role{Holder}, nil},
 	}

@@ -46,6 +46,7 @@ type Tx struct {
 	Sessions     Sessions
 	Acceptances  Acceptances
 	Links        Links
+	Losses       Losses
 	Audit        AuditLog
 }
 

@@ -46,3 +46,11 @@ type Releases interface {
 	DropRelease(ctx context.Context, profile string) (bool, error)          // whether there was one
 	ReleasesTo(ctx context.Context, organisation string) ([]Release, error) // "" is all; oldest first
 }
+
+// Losses keeps the cases of lost and stolen cards.
+type Losses interface {
+	AddLoss(ctx context.Context, v Loss) error
+	UpdateLoss(ctx context.Context, v Loss) error // writes the two steps; ErrNotFound
+	Loss(ctx context.Context, id string) (Loss, error)
+	OpenLosses(ctx context.Context) ([]Loss, error) // a step is missing; oldest first
+}

@@ -27,6 +27,7 @@ func TestStore(t *testing.T, open func(t *testing.T, now, wall func() time.Time)
 		"releases":     (*storeTest).releases,
 		"acceptances":  (*storeTest).acceptances,
 		"idle":         (*storeTest).idle,
+		"losses":       (*storeTest).losses,
 		"cards":        (*storeTest).cards,
 		"acts":         (*storeTest).acts,
 		"codes":        (*storeTest).codes,

@@ -186,3 +186,32 @@ func (t *storeTest) idle() {
 		t.not(tx.Sessions.LockSession(ctx, []byte("s3"), t.at.Add(time.Hour)))
 	})
 }
+
+func (t *storeTest) losses() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		t.base(ctx, tx)
+		v := careid.Loss{ID: "l1", Profile: "000000000001", Card: "c1", Order: "o1", Stolen: true, ReportedBy: "x", Role: careid.Holder, At: t.at}
+		require.NoError(t, tx.Losses.AddLoss(ctx, v))
+		require.ErrorIs(t, tx.Losses.AddLoss(ctx, v), careid.ErrConflict)
+		open := func() int {
+			list, err := tx.Losses.OpenLosses(ctx)
+			require.NoError(t, err)
+			return len(list)
+		}
+		for _, step := range []func(){
+			func() { v.RABy, v.RAAt = "y", t.at },
+			func() { v.Incident = careid.Incident{Address: "a@nhs.net", Card: "c1", By: "z", At: t.at} },
+		} {
+			require.Equal(t, 1, open())
+			step()
+			require.NoError(t, tx.Losses.UpdateLoss(ctx, v))
+			read, err := tx.Losses.Loss(ctx, "l1")
+			require.NoError(t, err)
+			require.Equal(t, v, read)
+		}
+		require.Equal(t, 0, open())
+		_, err := tx.Losses.Loss(ctx, "l2")
+		require.ErrorIs(t, err, careid.ErrNotFound)
+		require.ErrorIs(t, tx.Losses.UpdateLoss(ctx, careid.Loss{ID: "l2"}), careid.ErrNotFound)
+	})
+}
