@@ -3,7 +3,6 @@
 package careidtest
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdh"
@@ -17,23 +16,31 @@ import (
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/cryptosigner"
 
 	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/pki/pkitest"
 )
 
-// Card is a card and the agent beside it, in memory. Keys and Certificates are authentication, signing.
+// Card is a card, and what its holder knows. Keys and Certificates are authentication, signing. A card in memory has its
+// passcode and its tries in these fields; a virtual one keeps them itself, and its keys sign after a login alone.
 type Card struct {
 	Serial       string
 	Keys         []crypto.Signer
 	Certificates []*x509.Certificate
 	SOPIN        []byte
+	Passcode     []byte // what its holder types
+	Tries        int    // of a card in memory: wrong passcodes in a row, MaxTries lock it
+
+	virtual *virtual
 }
 
 // Blank returns a card that nobody has.
 func (h *Hospital) Blank() *Card {
+	if h.drawer != nil {
+		return h.drawer.blank()
+	}
 	h.cards++
-	return &Card{Serial: fmt.Sprintf("%016d", 8000_0000_0000_0000+h.cards)}
+	return &Card{Serial: fmt.Sprintf("%016d", 8000_0000_0000_0000+h.cards), Passcode: []byte(Passcode)}
 }
 
 // Claims are those of a proof. The zero value of a field means what a good agent would say; Bind is the value of the
@@ -48,9 +55,12 @@ type Claims struct {
 	IssuedAt int64
 }
 
-// Proof signs claims with the card's authentication key.
-func (h *Hospital) Proof(ctx context.Context, c *Card, claims Claims) (string, error) {
-	return h.ProofBy(ctx, c.Keys[0], c.Certificates[0], claims)
+// Proof signs claims with the card's authentication key, after its passcode.
+func (h *Hospital) Proof(ctx context.Context, c *Card, claims Claims) (jws string, err error) {
+	return jws, c.opened(ctx, c.Passcode, func() (err error) {
+		jws, err = h.ProofBy(ctx, c.Keys[0], c.Certificates[0], claims)
+		return err
+	})
 }
 
 // ProofBy signs claims with any key, under any certificate.
@@ -88,7 +98,7 @@ func (h *Hospital) ProofBy(ctx context.Context, key crypto.Signer, cert *x509.Ce
 	}
 	options := new(jose.SignerOptions).WithType("wardkey-card+jwt").
 		WithHeader("x5c", []string{base64.StdEncoding.EncodeToString(cert.Raw)})
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: cryptosigner.Opaque(key)}, options)
 	if err != nil {
 		return "", err
 	}
@@ -114,10 +124,24 @@ type SignedIn struct {
 	Presence string
 }
 
-// SignIn is the whole way from the card to a session.
+// SignIn is the whole way from the card to a session, by its holder.
 func (h *Hospital) SignIn(ctx context.Context, c *Card) (*SignedIn, error) {
+	return h.SignInWith(ctx, c, c.Passcode)
+}
+
+// SignInWith is SignIn by somebody who types that passcode. Refusals of the card are those of an agent beside it:
+// passcode.wrong, card.locked.
+func (h *Hospital) SignInWith(ctx context.Context, c *Card, passcode []byte) (*SignedIn, error) {
 	cookie := "pre-session " + rand.Text()
-	answer, err := h.Answer(ctx, c, Claims{Bind: cookie})
+	var answer *careid.Answered
+	err := c.opened(ctx, passcode, func() error {
+		jws, err := h.ProofBy(ctx, c.Keys[0], c.Certificates[0], Claims{Bind: cookie})
+		if err != nil {
+			return err
+		}
+		answer, err = h.Service.Answer(ctx, jws)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +152,8 @@ func (h *Hospital) SignIn(ctx context.Context, c *Card) (*SignedIn, error) {
 	return &SignedIn{*in, answer.Presence}, nil
 }
 
-// Personalise does an agent's part of an act that ends in a new pair: keys, requests, certificates, confirmation.
+// Personalise does an agent's part of an act that ends in a new pair: keys, requests, certificates, confirmation. A card
+// that is issued gets its SO PIN and its passcode first.
 func (h *Hospital) Personalise(ctx context.Context, c *Card, handle string) error {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -139,27 +164,32 @@ func (h *Hospital) Personalise(ctx context.Context, c *Card, handle string) erro
 		return err
 	}
 	if len(view.SOPINs) > 0 {
-		if c.SOPIN, err = OpenSOPIN(key, view.SOPINs[0]); err != nil {
+		soPIN, err := OpenSOPIN(key, view.SOPINs[len(view.SOPINs)-1])
+		if err != nil {
+			return err
+		}
+		if err := c.empty(ctx, soPIN); err != nil {
 			return err
 		}
 	}
-	keys, requests, err := pkitest.Requests()
-	if err != nil {
-		return err
-	}
-	certs, err := h.Service.Requests(ctx, handle, [][]byte{requests[0].Raw, requests[1].Raw})
-	if err != nil {
-		return err
-	}
-	jws, err := h.ProofBy(ctx, keys[0], certs[0], Claims{Purpose: careid.Renew, Act: view.Act})
-	if err != nil {
-		return err
-	}
-	if err := h.Service.Confirm(ctx, handle, jws); err != nil {
-		return err
-	}
-	c.Keys, c.Certificates = keys, certs
-	return nil
+	return c.opened(ctx, c.Passcode, func() error {
+		keys, requests, err := c.requests(ctx, view.Keys)
+		if err != nil {
+			return err
+		}
+		certs, err := h.Service.Requests(ctx, handle, [][]byte{requests[0].Raw, requests[1].Raw})
+		if err != nil {
+			return err
+		}
+		jws, err := h.ProofBy(ctx, keys[0], certs[0], Claims{Purpose: careid.Renew, Act: view.Act})
+		if err != nil {
+			return err
+		}
+		if err := h.Service.Confirm(ctx, handle, jws); err != nil {
+			return err
+		}
+		return c.keep(ctx, keys, certs)
+	})
 }
 
 // Renew is a holder's own renewal, from a session of the card.
@@ -224,22 +254,29 @@ func (h *Hospital) Redeem(ctx context.Context, p Person, u *Unlocking) (*careid.
 	return h.Service.RedeemUnlock(ctx, careid.UnlockCode{Request: u.Request, Card: p.Card.Serial, Code: []byte(u.Code), AgentKey: u.Key.PublicKey().Bytes()})
 }
 
-// Reset does an agent's part of a reset, up to the confirmation.
+// Reset does an agent's part of a reset, up to the confirmation. The new passcode is the card's Passcode.
 func (h *Hospital) Reset(ctx context.Context, p Person, u *Unlocking, r *careid.Reset) error {
 	for _, candidate := range r.Candidates {
 		pin, err := OpenSOPIN(u.Key, candidate)
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(pin, p.Card.SOPIN) {
-			continue
-		}
-		next, err := h.Service.ResetOpened(ctx, r.Token, candidate.Generation)
+		opens, err := p.Card.officer(ctx, pin)
 		if err != nil {
 			return err
 		}
-		p.Card.SOPIN, err = OpenSOPIN(u.Key, next)
-		return err
+		if !opens {
+			continue
+		}
+		sealed, err := h.Service.ResetOpened(ctx, r.Token, candidate.Generation)
+		if err != nil {
+			return err
+		}
+		next, err := OpenSOPIN(u.Key, sealed)
+		if err != nil {
+			return err
+		}
+		return p.Card.reset(ctx, pin, next)
 	}
 	return ErrCard
 }

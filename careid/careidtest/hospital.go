@@ -7,10 +7,23 @@
 //	h := careidtest.New(t, careidtest.Config{})
 //	in, err := h.SignIn(ctx, h.Nurse.Card)
 //
-// The cards are keys in memory that follow the card protocol: no passcode is asked for, and none locks. Where PKCS#11
-// matters, use card/cardtest.
+// # People
 //
-// TestStore is the suite that every careid.Store passes.
+// A Persona is a plain struct: take one (LockedNoEmail, ExpiredLocked, LeaverMidMove and others), change a copy, and
+// give it to Config.People or to Add.
+//
+// # Cards
+//
+// The cards are keys in memory that follow the card protocol, with a passcode that locks after three wrong tries. Where
+// PKCS#11 matters, one field makes them virtual cards of SoftHSM instead, which cost a few hundred milliseconds each:
+//
+//	h := careidtest.New(t, careidtest.Config{Tray: cardtest.New(t, cardtest.Config{})})
+//
+// What a card of either kind refuses comes as an agent would tell it: a Refusal by passcode.wrong or card.locked.
+//
+// # Stores
+//
+// The database is SQLite in a folder of the test. TestStore is the suite that every careid.Store passes.
 package careidtest
 
 import (
@@ -24,6 +37,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey/card/cardtest"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
@@ -43,6 +57,11 @@ type Config struct {
 	Dir string
 	// DB, where set, is the database instead, empty and the caller's to close: PostgreSQL, for a test of that.
 	DB *sql.DB
+	// People are brought in besides the four who are always there, in this order in Hospital.People.
+	People []Persona
+	// Tray, where set, is where the cards are made: virtual cards of SoftHSM, which lock, are pulled, and sign through
+	// PKCS#11. Default: keys in memory. It stays the caller's to close.
+	Tray *cardtest.Tray
 	// Binding is the Service's.
 	Binding careid.Binding
 	// Observe is the Service's.
@@ -91,10 +110,12 @@ type Hospital struct {
 	Config  careid.Config // what Service was made of, for a second one beside it
 
 	RAManager, RAAgent, Sponsor, Nurse Person
+	People                             []Person // those of Config.People
 
 	temporary string
 	ownDB     *sql.DB
 	cards     int
+	drawer    *drawer
 }
 
 // New is Open for a test that fails if it can't.
@@ -115,9 +136,14 @@ func New(t testing.TB, c Config) *Hospital {
 	return h
 }
 
-// Open builds a hospital. It opens on Monday 5 January 2026, 09:00 UTC, by both clocks.
+// Open builds a hospital. It opens on Monday 5 January 2026, 09:00 UTC, by both clocks, or later where somebody of
+// Config.People has an older card.
 func Open(c Config) (*Hospital, error) {
 	monday := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	opens, err := opening(monday, c.People)
+	if err != nil {
+		return nil, err
+	}
 	h := &Hospital{Clock: &Clock{at: monday}, Wall: &Clock{at: monday}, Inbox: new(Inbox), Mail: new(Mail)}
 	if c.Dir == "" && c.DB == nil {
 		dir, err := os.MkdirTemp("", "careidtest")
@@ -126,13 +152,18 @@ func Open(c Config) (*Hospital, error) {
 		}
 		c.Dir, h.temporary = dir, dir
 	}
-	if err := h.build(context.Background(), c); err != nil {
+	if err := h.build(context.Background(), c, opens); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
 }
 
-func (h *Hospital) build(ctx context.Context, c Config) (err error) {
+func (h *Hospital) build(ctx context.Context, c Config, opens time.Time) (err error) {
+	if c.Tray != nil {
+		if h.drawer, err = openDrawer(c.Tray); err != nil {
+			return err
+		}
+	}
 	if h.DB = c.DB; h.DB == nil {
 		if h.DB, err = sqlkit.OpenSQLite(filepath.Join(c.Dir, "care.db")); err != nil {
 			return err
@@ -157,7 +188,7 @@ func (h *Hospital) build(ctx context.Context, c Config) (err error) {
 	if h.Service, err = careid.New(h.Config); err != nil {
 		return err
 	}
-	return h.staff(ctx)
+	return h.staff(ctx, opens, c.People)
 }
 
 // Close ends what Open began.
@@ -167,6 +198,9 @@ func (h *Hospital) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		failed = append(failed, h.Service.Drain(ctx))
+	}
+	if h.drawer != nil {
+		failed = append(failed, h.drawer.module.Close())
 	}
 	if h.CA != nil {
 		failed = append(failed, h.CA.Close())
@@ -184,7 +218,7 @@ func (h *Hospital) Close() error {
 }
 
 // staff brings the people in the way they come: the first RA manager by Bootstrap, the others by Apply for Care ID.
-func (h *Hospital) staff(ctx context.Context) error {
+func (h *Hospital) staff(ctx context.Context, opens time.Time, people []Persona) error {
 	blank := h.Blank()
 	founded, err := h.Service.Bootstrap(ctx, careid.Founder{
 		Given: "Ruth", Family: "Okafor", Organisation: Organisation, Email: "ruth.okafor@nhs.net", Mobile: "07700900001", Card: blank.Serial,
@@ -196,30 +230,24 @@ func (h *Hospital) staff(ctx context.Context) error {
 		return err
 	}
 	h.RAManager = Person{founded.Profile, blank}
+	h.People = make([]Person, len(people))
+	if err := h.older(ctx, opens, people); err != nil {
+		return err
+	}
 	for _, p := range []struct {
-		into   *Person
-		role   careid.Role
-		given  string
-		family string
-	}{
-		{&h.RAAgent, careid.RAAgent, "Daniel", "Price"},
-		{&h.Sponsor, careid.Sponsor, "Maya", "Lindqvist"},
-		{&h.Nurse, careid.Holder, "Asha", "Patel"},
-	} {
-		person, err := h.Admit(ctx, p.given, p.family)
-		if err != nil {
-			return fmt.Errorf("admit %s: %w", p.given, err)
+		into *Person
+		Persona
+	}{{&h.RAAgent, RAAgent()}, {&h.Sponsor, Sponsor()}, {&h.Nurse, Nurse()}} {
+		if *p.into, err = h.Add(ctx, p.Persona); err != nil {
+			return fmt.Errorf("admit %s: %w", p.Given, err)
 		}
-		*p.into = person
-		if p.role == careid.Holder {
+	}
+	for i, p := range people {
+		if p.DaysLeft != 0 {
 			continue
 		}
-		manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
-		if err != nil {
-			return err
-		}
-		if err := h.Service.GrantRole(ctx, manager, person.Profile.ID, p.role); err != nil {
-			return err
+		if h.People[i], err = h.Add(ctx, p); err != nil {
+			return fmt.Errorf("admit %s: %w", p.Given, err)
 		}
 	}
 	return nil
@@ -242,6 +270,10 @@ func (h *Hospital) Admit(ctx context.Context, given, family string) (Person, err
 
 // Enrol takes a person through Apply for Care ID: a profile, and no card.
 func (h *Hospital) Enrol(ctx context.Context, given, family string) (careid.Profile, error) {
+	return h.apply(ctx, Persona{Given: given, Family: family}.withDefaults())
+}
+
+func (h *Hospital) apply(ctx context.Context, p Persona) (careid.Profile, error) {
 	var none careid.Profile
 	manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
 	if err != nil {
@@ -253,12 +285,11 @@ func (h *Hospital) Enrol(ctx context.Context, given, family string) (careid.Prof
 			checker = agent
 		}
 	}
-	email := fmt.Sprintf("%s.%s@nhs.net", given, family)
-	app, err := h.Service.Invite(ctx, manager, careid.Invitation{Given: given, Family: family, Email: email, Mobile: "07700 900123"})
+	app, err := h.Service.Invite(ctx, manager, careid.Invitation{Given: p.Given, Family: p.Family, Email: p.Email, Mobile: p.Mobile})
 	if err != nil {
 		return none, err
 	}
-	message, err := h.Inbox.Last(ctx, h.Service, email)
+	message, err := h.Inbox.Last(ctx, h.Service, p.Email)
 	if err != nil {
 		return none, err
 	}
@@ -268,21 +299,26 @@ func (h *Hospital) Enrol(ctx context.Context, given, family string) (careid.Prof
 	if _, err := h.Service.RecordCheck(ctx, checker, app.ID, careid.Check{Method: careid.FaceToFace, Documents: Documents()}); err != nil {
 		return none, err
 	}
-	p, err := h.Service.Approve(ctx, manager, app.ID)
+	profile, err := h.Service.Approve(ctx, manager, app.ID)
 	if err != nil {
 		return none, err
 	}
-	return *p, nil
+	return *profile, nil
 }
 
 // Issue has the RA manager issue a new card to a person; replaces is the serial of the card that it takes the place
 // of, or "".
 func (h *Hospital) Issue(ctx context.Context, profile, replaces string) (*Card, error) {
+	return h.issue(ctx, profile, replaces, Passcode)
+}
+
+func (h *Hospital) issue(ctx context.Context, profile, replaces, passcode string) (*Card, error) {
 	manager, err := h.Actor(ctx, h.RAManager, careid.RAManager)
 	if err != nil {
 		return nil, err
 	}
 	card := h.Blank()
+	card.Passcode = []byte(passcode)
 	act, err := h.Service.OpenAct(ctx, manager, careid.ActRequest{
 		Kind: careid.Issue, Card: card.Serial, Profile: profile, Replaces: replaces,
 		Evidence: careid.Evidence{Kind: careid.Attested, Document: "passport"},
