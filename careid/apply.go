@@ -240,7 +240,7 @@ func (s *Service) step(ctx context.Context, a Actor, name string, action Action,
 		var err error
 		app, err = tx.Applications.Application(ctx, id)
 		if errors.Is(err, ErrNotFound) {
-			return s.no("org.scope")
+			return s.absent(ctx, tx, a)
 		}
 		if err != nil {
 			return err

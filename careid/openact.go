@@ -271,7 +271,7 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 		var err error
 		act, err = tx.Acts.Act(ctx, id)
 		if errors.Is(err, ErrNotFound) {
-			return s.no("act.unknown")
+			return s.absent(ctx, tx, a)
 		}
 		if err != nil {
 			return err
