@@ -259,7 +259,7 @@ func (c *Card) read(ctx context.Context, op string, do func(*cryptoki.Lib, crypt
 
 func (t *token) reading(ctx context.Context, op string, do func(*cryptoki.Lib, cryptoki.Session) error) error {
 	for again := false; ; again = true {
-		if err := t.ensure(ctx); err != nil {
+		if err := t.present(ctx); err != nil {
 			return err
 		}
 		err := t.settle(do(t.lib.lib, t.session))

@@ -44,7 +44,10 @@
 // While the card is out, calls answer ErrRemoved. What may be repeated (reading,
 // signing) is repeated once by itself when the card was away in between; making
 // and writing is not. A removal that the module tells as some failure is ErrRemoved
-// too, and none is ever told as a wrong PIN.
+// too, and none is ever told as a wrong PIN. Some modules answer from memory what
+// they once read, so the slot is asked first whether it has a card. OpenSC looks
+// at its reader once a second at most: for so long what is read may be of a card
+// that is out, and what is signed never is.
 //
 // A card works on one call at a time, on one session of its own: a smartcard is
 // serial anyway, and a second session gained nothing that could be measured. After
@@ -74,7 +77,8 @@
 //
 // A login belongs to the Card value that made it, though PKCS#11 keeps it for the
 // process: another Card of the same serial doesn't sign with it. It ends with
-// Logout, with the removal, and with its Module. The security
+// Logout, with the removal, and with its Module; whether the card forgets too is the
+// module's doing ([Card.Logout]). The security
 // officer's work ([Card.ResetPIN], [Card.SO]) begins by logging the holder out
 // and ends with nobody logged in. Cards with a PUK instead are unlocked by
 // [Card.ResetPINByPUK]; which of the two a card wants can't be asked of it.
@@ -110,13 +114,28 @@
 // The module is loaded into the process (cgo). Built without cgo, Open answers
 // ErrUnsupported.
 //
-// It was run on Linux (amd64): with SoftHSM 2.6.1, by itself and under cardtest's
-// shim; NSS softokn 3.87; and p11-kit's client 0.24, its server restarted. For
-// Windows it is only built (64 bits, mingw-w64): packed structures, 32-bit
-// CK_ULONG, LoadLibraryExW. For macOS it is only vetted. PIN pads and PUKs were
-// tried with cardtest's virtual cards and not with a reader; the manners of other
-// modules (other encodings of points and signatures, PINs that expire, missing
-// flags) with a test module that has them.
+// It was run on Linux (amd64): with SoftHSM 2.6.1, NSS softokn 3.87 and
+// opencryptoki 3.8's software token, each by itself and under cardtest's shim; with
+// p11-kit's client 0.24, its server killed and started again; and with OpenSC 0.23 on
+// pcscd 1.9, with a virtual reader and a PIV card in software. On each of the five
+// a Key signed again after its card was pulled and put back, which of the first
+// three only the shim can do. What was seen of them besides:
+//
+//   - OpenSC: removals are noticed only as said above; C_Logout leaves a PIV card
+//     verified; the card locks and a PUK opens it; nothing writes to it.
+//   - opencryptoki: RSA only; it locks at the third wrong PIN, but C_SetPIN takes
+//     the right PIN of a locked token; C_Finalize closes a file descriptor twice, so
+//     that a program does well to keep its Module open.
+//   - NSS: two tokens with one serial, told apart by their labels; no tries, no
+//     flags and no security officer.
+//   - p11-kit's client: it answers CKR_DEVICE_ERROR for ever once its server is gone,
+//     and is initialised anew.
+//
+// For Windows it is only built (64 bits, mingw-w64): packed structures, 32-bit
+// CK_ULONG, LoadLibraryExW. For macOS it is only vetted. PIN pads were tried with
+// cardtest's virtual cards and not with a reader; the manners of other modules
+// (other encodings of points and signatures, PINs that expire, missing flags) with
+// a test module that has them. How each was run stands in cardtest/lanes.
 //
 // Specification: PKCS#11 Cryptographic Token Interface v2.40, OASIS.
 package card

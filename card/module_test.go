@@ -6,6 +6,9 @@ package card_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,6 +105,45 @@ func TestOpen(t *testing.T) {
 			require.ErrorIs(t, err, card.ErrModule, name)
 		}
 	})
+}
+
+// A library of the module's name, in a folder that the loader searches, is found by
+// who asks for the name, and not by an absolute path.
+func TestLibraryOfTheSameName(t *testing.T) {
+	t.Run("threat041", func(t *testing.T) {
+		d := newDesk(t)
+		dir := t.TempDir()
+		source := filepath.Join(dir, "m.c")
+		require.NoError(t, os.WriteFile(source, []byte(`#include <fcntl.h>
+unsigned long C_GetFunctionList(void **list) { *list = 0; open(MARK, O_CREAT, 0600); return 5; }`), 0o600))
+		out, err := exec.Command(need.Tool(t, "cc"), "-shared", "-fPIC", "-DMARK="+quoted(dir, "asked"),
+			"-o", filepath.Join(dir, filepath.Base(d.tray.Module())), source).CombinedOutput()
+		require.NoError(t, err, string(out))
+		t.Setenv("LD_LIBRARY_PATH", dir)   // Linux
+		t.Setenv("DYLD_LIBRARY_PATH", dir) // macOS
+		t.Setenv("CARD_TEST_TOLD", filepath.Join(dir, "asked"))
+		require.NoError(t, other(t, "shadowed", d.tray.Module()))
+	})
+}
+
+// shadowed is the child with such a library.
+func shadowed(module string) error {
+	told := os.Getenv("CARD_TEST_TOLD")
+	pkcs11.New(filepath.Base(module))
+	if err := os.Remove(told); err != nil {
+		return fmt.Errorf("by its name the other one isn't found: %w", err)
+	}
+	m, err := card.Open(card.Config{Module: module})
+	if err != nil {
+		return err
+	}
+	if _, err := m.Card(background, card.Selector{}); err != nil {
+		return err
+	}
+	if _, err := os.Stat(told); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the other one was asked: %w", err)
+	}
+	return m.Close()
 }
 
 func TestModuleIsShared(t *testing.T) {

@@ -132,8 +132,11 @@ func (t *token) refused(op string, role Role, slot uint, err error) error {
 	return pinError(role, state, explained)
 }
 
-// Logout ends the login of this Card; the card must be shown the PIN again
-// before it signs. No error if it wasn't logged in or the card is gone.
+// Logout ends the login of this Card, which must be shown the PIN again before it
+// signs. No error if it wasn't logged in or the card is gone. It doesn't prove that
+// the card itself forgot the PIN: OpenSC 0.23 sends a PIV card nothing at C_Logout,
+// and other programs can use it as verified until it is reset or pulled. (PKCS#11
+// v2.40 §5.6, C_Logout)
 func (c *Card) Logout(ctx context.Context) error {
 	if err := c.acquire(ctx); err != nil {
 		return err

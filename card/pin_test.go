@@ -5,7 +5,6 @@
 package card_test
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -194,43 +193,6 @@ func TestBlankCard(t *testing.T) {
 		require.Empty(t, keys)
 		require.Equal(t, card.PINNotSet, d.state())
 	})
-}
-
-// child is the other process of the tests here.
-func child(act string) {
-	if strings.HasPrefix(act, "sign") {
-		fail(secret(act))
-		return
-	}
-	m, err := card.Open(card.Config{Module: os.Getenv("CARD_TEST_MODULE")})
-	fail(err)
-	c, err := m.Card(background, card.Selector{})
-	fail(err)
-	switch act {
-	case "lock":
-		for range 3 {
-			_ = c.Login(background, wrongPIN, dareAll)
-		}
-	case "suspend":
-		fail(suspended(c))
-	case "die":
-		// Killed while the module works on the third wrong PIN, or before, or after.
-		_ = c.Login(background, wrongPIN, dareAll)
-		_ = c.Login(background, wrongPIN, dareAll)
-		go func() { _ = c.Login(background, wrongPIN, dareAll) }()
-		fail(kill())
-	}
-}
-
-func other(t *testing.T, act, module string) error {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "CARD_TEST_CHILD="+act, "CARD_TEST_MODULE="+module)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	return err
 }
 
 func TestLockSurvives(t *testing.T) {

@@ -66,6 +66,32 @@ func (t *token) lost() {
 	t.drop()
 }
 
+// present is ensure, and believes in an open session only while the slot has a
+// card. OpenSC answers from memory what it has read, whoever has the card now,
+// until it is asked for a slot; that costs no other module anything. What sends
+// the card something notices by itself, and does without.
+func (t *token) present(ctx context.Context) error {
+	if t.open {
+		empty, err := t.empty()
+		if err != nil {
+			return explain("reader", err) // not a removal: nothing is lost
+		}
+		if empty {
+			t.lost()
+		}
+	}
+	return t.ensure(ctx)
+}
+
+// empty says whether the slot has no card any more.
+func (t *token) empty() (bool, error) {
+	slot, err := t.lib.lib.SlotInfo(t.slot)
+	if gone(err) {
+		return true, nil
+	}
+	return err == nil && slot.Flags&cryptoki.FlagTokenPresent == 0, err
+}
+
 // ensure opens a session if there is none, on whichever slot has the card now.
 func (t *token) ensure(ctx context.Context) error {
 	if t.open {
@@ -136,7 +162,7 @@ func (t *token) find(ctx context.Context) (uint, *TokenInfo, error) {
 // ours: a card can be swapped between two calls. It ensures a live session.
 func (t *token) look(ctx context.Context) (*TokenInfo, error) {
 	for again := false; ; again = true {
-		if err := t.ensure(ctx); err != nil {
+		if err := t.present(ctx); err != nil {
 			return nil, err
 		}
 		_, err := t.lib.lib.SessionState(t.session)
@@ -195,6 +221,9 @@ func (t *token) settle(err error) error {
 
 // away says whether the slot has no card any more, or the module is gone itself.
 func (t *token) away() bool {
+	if empty, _ := t.empty(); empty {
+		return true
+	}
 	_, err := t.lib.lib.TokenInfo(t.slot)
 	return gone(err) || t.lib.dead()
 }

@@ -71,8 +71,17 @@ static ck_ulong get_info(ck_info *info) {
 	return inner->C_GetInfo(info);
 }
 
+/* What "remembers" answers from while the card is out, as OpenSC does: it is
+ * forgotten when a call asks the reader. */
+static int remembered;
+static ck_session_info last_session;
+static ck_token_info last_token;
+
+static int from_memory(ck_ulong rv) { return rv != CKR_OK && remembered && quirk("remembers"); }
+
 static ck_ulong get_slot_list(ck_byte present, ck_ulong *slots, ck_ulong *count) {
 	BEGIN("C_GetSlotList");
+	remembered = 0;
 	if (quirk("unplugged")) {
 		*count = 0;
 		return CKR_OK;
@@ -82,6 +91,7 @@ static ck_ulong get_slot_list(ck_byte present, ck_ulong *slots, ck_ulong *count)
 
 static ck_ulong get_slot_info(ck_ulong slot, ck_slot_info *info) {
 	BEGIN("C_GetSlotInfo");
+	remembered = 0;
 	if (quirk("unplugged")) return CKR_SLOT_ID_INVALID;
 	if (quirk("bad-reader") && slot == 1) return CKR_DEVICE_ERROR;
 	return inner->C_GetSlotInfo(slot, info);
@@ -91,6 +101,11 @@ static ck_ulong get_token_info(ck_ulong slot, ck_token_info *info) {
 	BEGIN("C_GetTokenInfo");
 	if (quirk("unplugged")) return CKR_SLOT_ID_INVALID;
 	ck_ulong rv = inner->C_GetTokenInfo(slot, info);
+	if (rv == CKR_OK) last_token = *info;
+	if (from_memory(rv)) {
+		*info = last_token;
+		return CKR_OK;
+	}
 	if (rv == CKR_OK && quirk("no-flags")) info->flags &= ~0xff0000UL;
 	if (rv == CKR_OK && quirk("to-be-changed")) info->flags |= 0x80000;
 	if (rv == CKR_OK && quirk("one-serial")) memset(info->serial, '0', sizeof info->serial);
@@ -122,7 +137,11 @@ static ck_ulong close_session(ck_ulong session) {
 
 static ck_ulong get_session_info(ck_ulong session, ck_session_info *info) {
 	BEGIN("C_GetSessionInfo");
-	return inner->C_GetSessionInfo(session, info);
+	ck_ulong rv = inner->C_GetSessionInfo(session, info);
+	if (rv == CKR_OK) remembered = 1, last_session = *info;
+	if (!from_memory(rv)) return rv;
+	*info = last_session;
+	return CKR_OK;
 }
 
 static ck_ulong login(ck_ulong session, ck_ulong user, ck_byte *pin, ck_ulong n) {
@@ -159,12 +178,22 @@ static ck_ulong set_pin(ck_ulong session, ck_byte *old, ck_ulong m, ck_byte *pin
 
 static ck_ulong find_init(ck_ulong session, ck_ulong template, ck_ulong n) {
 	BEGIN("C_FindObjectsInit");
-	return inner->C_FindObjectsInit(session, template, n);
+	ck_ulong rv = inner->C_FindObjectsInit(session, template, n);
+	return from_memory(rv) ? CKR_OK : rv;
 }
 
 static ck_ulong find(ck_ulong session, ck_ulong list, ck_ulong most, ck_ulong count) {
 	BEGIN("C_FindObjects");
-	return inner->C_FindObjects(session, list, most, count);
+	ck_ulong rv = inner->C_FindObjects(session, list, most, count);
+	if (!from_memory(rv)) return rv;
+	*(ck_ulong *)count = 0;
+	return CKR_OK;
+}
+
+static ck_ulong find_final(ck_ulong session) {
+	BEGIN("C_FindObjectsFinal");
+	ck_ulong rv = inner->C_FindObjectsFinal(session);
+	return from_memory(rv) ? CKR_OK : rv;
 }
 
 /* The point: bare, and without the byte 04. */
@@ -245,6 +274,7 @@ ck_ulong C_GetFunctionList(ck_functions **list) {
 	ours.C_SetPIN = set_pin;
 	ours.C_FindObjectsInit = find_init;
 	ours.C_FindObjects = find;
+	ours.C_FindObjectsFinal = find_final;
 	ours.C_GetAttributeValue = get_attributes;
 	ours.C_SignInit = sign_init;
 	ours.C_Sign = sign;

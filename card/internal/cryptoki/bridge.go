@@ -9,9 +9,8 @@ import "C"
 
 import (
 	"errors"
+	"reflect"
 	"unsafe"
-
-	"github.com/miekg/pkcs11"
 )
 
 // functions is the module's own function list.
@@ -32,11 +31,25 @@ func answers(path string) error {
 }
 
 // functionsOf is the list that miekg calls. Ours must be the same one: p11-kit's
-// client gives another instance of itself to each C_GetFunctionList.
-func functionsOf(ctx *pkcs11.Ctx) (functions, error) {
-	list := (*(**C.miekg)(unsafe.Pointer(ctx))).list
+// client gives another instance of itself to each C_GetFunctionList. miekg, a
+// *pkcs11.Ctx, keeps it private; it is looked for by its fields' names, so that a
+// version of miekg which keeps it otherwise is an error and not a crash.
+func functionsOf(miekg any) (functions, error) {
+	v := reflect.ValueOf(miekg)
+	for _, field := range []string{"ctx", "sym"} {
+		if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+			return nil, errMiekg
+		}
+		v = v.Elem().FieldByName(field)
+	}
+	if v.Kind() != reflect.Pointer {
+		return nil, errMiekg
+	}
+	list := functions(v.UnsafePointer())
 	return list, present(list)
 }
+
+var errMiekg = errors.New("github.com/miekg/pkcs11 is of a version that this one doesn't know; v1.1.2 is known")
 
 func present(list functions) error {
 	if list == nil {

@@ -32,12 +32,6 @@ typedef struct {
 #pragma pack(pop)
 #endif
 
-// miekg is what miekg/pkcs11 v1.1.2 keeps of a module, its struct ctx.
-typedef struct {
-	void *handle;
-	functions *list;
-} miekg;
-
 typedef ulong_t (*getFunctionList_t)(functions **list);
 
 static inline ulong_t bridge_list(void *getFunctionList, functions **list) {

@@ -11,11 +11,11 @@
 // reader with its own PIN pad (miekg takes strings, which can't be cleared, and
 // never passes NULL).
 //
-// Both call one list of functions, miekg's, whose place in its memory is known
-// for the version that go.mod pins: a module may give another instance of itself to
-// each who asks for a list. A loaded
-// module is never unloaded: modules register exit handlers that crash when
-// their code is gone.
+// Both call one list of functions, miekg's, which is found by the names of its
+// private fields: a module may give another instance of itself to each who asks for
+// a list. With a version of miekg that has other fields, Open answers an error.
+// A loaded module is never unloaded: modules register exit handlers that crash
+// when their code is gone.
 //
 // With CGO_ENABLED=0 every call answers ErrNoCgo.
 package cryptoki
