@@ -39,7 +39,7 @@ type Config struct {
 	Compromised func(spki [sha256.Size]byte) bool
 
 	// CRLLife is the time from thisUpdate to nextUpdate of a list, default 24
-	// hours. A list is signed anew when two thirds of it have passed.
+	// hours. A list is signed anew before two thirds of it have passed.
 	CRLLife time.Duration
 	// OCSPLife is the same for OCSP responses, default 12 hours. One is signed
 	// anew when half of it has passed.

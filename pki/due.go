@@ -13,7 +13,7 @@ import (
 const abandoned = time.Minute
 
 // Due does what the calendar asks for: it finishes or closes acts that a crash
-// left open, signs lists that are missing, behind or past two thirds of their
+// left open, signs lists that are missing, behind or near two thirds of their
 // life, replaces the OCSP signing certificate, and reminds (Config.Remind, at
 // most 100 a call). It returns when it is next
 // needed for the calendar alone; call it every second and after each move of the

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/pki"
+	"github.com/wardkey-sdk/wardkey/pki/pkitest"
 )
 
 // faulty signs so many times, then fails.
@@ -232,6 +233,30 @@ func TestClockStepsInsideAList(t *testing.T) {
 	})
 }
 
+// Two servers whose clocks differ by some seconds: what one knows is told by the
+// other at once, whichever is ahead.
+func TestClocksOfTwoServers(t *testing.T) {
+	t.Run("threat029", func(t *testing.T) {
+		h := newHouse(t)
+		behind := pkitest.NewClock(start)
+		other := h.reopen(func(c *pki.Config) { c.Now = behind.Now })
+		cert := h.issue("first")[0]
+		for _, ahead := range []time.Duration{5 * time.Second, pki.ClockTolerance} {
+			h.clock.Set(behind.Now().Add(ahead))
+			s, err := h.Status(t.Context(), cert.SerialNumber)
+			require.NoError(t, err)
+			require.NoError(t, h.Revoke(t.Context(), cert, pki.CertificateHold, time.Time{}))
+			before := h.list(s.Shard)
+			require.NoError(t, other.Revoke(t.Context(), cert, pki.RemoveFromCRL, time.Time{}))
+			require.Nil(t, other.listed(cert), "released by the server that is behind")
+			after := other.list(s.Shard)
+			require.Greater(t, after.Number.Int64(), before.Number.Int64())
+			require.Equal(t, before.ThisUpdate, after.ThisUpdate, "never earlier than the list before")
+			behind.Set(h.clock.Now())
+		}
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	h := newHouse(t)
 	for name, edit := range map[string]func(*pki.Config){
@@ -257,6 +282,7 @@ func TestNewRefuses(t *testing.T) {
 		"no base": {UPNSuffix: "a.b"}, "no suffix": {Base: "http://a"}, "ftp": {Base: "ftp://a", UPNSuffix: "a"},
 		"user": {Base: "http://u:p@a", UPNSuffix: "a"}, "suffix": {Base: "http://a", UPNSuffix: "A b"},
 		"years": {Base: "http://a", UPNSuffix: "a", Years: 4}, "shards": {Base: "http://a", UPNSuffix: "a", Shards: 3},
+		"too many shards": {Base: "http://a", UPNSuffix: "a", Shards: 512}, "fewer than one shard": {Base: "http://a", UPNSuffix: "a", Shards: -1},
 		"backdate": {Base: "http://a", UPNSuffix: "a", Backdate: 2 * time.Hour}, "window": {Base: "http://a", UPNSuffix: "a", RenewalWindow: time.Second},
 		"no policy":    {Base: "http://a", UPNSuffix: "a", Policies: make([]x509.OID, 1)},
 		"policy twice": {Base: "http://a", UPNSuffix: "a", Policies: []x509.OID{oid(t, 1, 2, 3), oid(t, 1, 2, 4), oid(t, 1, 2, 3)}},

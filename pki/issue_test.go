@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -331,8 +332,7 @@ func TestActs(t *testing.T) {
 				certs, err := h.Issue(t.Context(), "together", person(), csrs)
 				mu.Lock()
 				defer mu.Unlock()
-				if err != nil {
-					seen[err.Error()]++
+				if !assert.NoError(t, err) {
 					return
 				}
 				seen[string(certs[0].Raw)+string(certs[1].Raw)]++

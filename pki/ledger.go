@@ -239,5 +239,6 @@ type ListLedger interface {
 
 // ClockTolerance is how far the clocks of several servers on one ledger may
 // differ. An act that would be opened further in the past is refused with
-// ErrClock.
+// ErrClock, and so is a list; within it, a list has the thisUpdate of the one
+// before.
 const ClockTolerance = time.Minute

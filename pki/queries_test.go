@@ -55,9 +55,12 @@ func TestWalks(t *testing.T) {
 		require.Len(t, line, 4)
 		require.Equal(t, first[0].Raw, line[0].DER)
 		require.Equal(t, renewed[0].Raw, line[2].DER)
+		turns := 0
 		for _, err := range h.Lineage(t.Context(), big.NewInt(77)) {
 			require.ErrorIs(t, err, pki.ErrUnknownCertificate)
+			turns++
 		}
+		require.Equal(t, 1, turns)
 	})
 	t.Run("taken up again", func(t *testing.T) {
 		for walked := range 6 {
@@ -153,14 +156,23 @@ func TestReminders(t *testing.T) {
 		h := newHouse(t, func(c *pki.Config) { c.Remind = out.send })
 		renewed, revoked, held, ended := h.issue("a"), h.issue("b"), h.issue("c"), h.issue("d")
 		require.NoError(t, h.Revoke(t.Context(), held[0], pki.CertificateHold, time.Time{}))
-		h.clock.Set(ended[0].NotAfter)
+		h.clock.Set(ended[0].NotAfter.Add(-24 * time.Hour))
 		_, err := h.renew(renewed)
 		require.NoError(t, err)
 		require.NoError(t, h.Revoke(t.Context(), revoked[0], pki.KeyCompromise, time.Time{}))
-		h.clock.Add(time.Second)
+		require.NoError(t, h.Revoke(t.Context(), ended[0], pki.CertificateHold, time.Time{}))
 		_, err = h.Due(t.Context())
 		require.NoError(t, err)
-		require.Empty(t, out.sent)
+		require.Empty(t, out.sent, "renewed, revoked, held: on their last day")
+		require.NoError(t, h.Revoke(t.Context(), held[0], pki.RemoveFromCRL, time.Time{}))
+		_, err = h.Due(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"555000000017 1"}, out.sent, "once it is released")
+		h.clock.Set(ended[0].NotAfter.Add(time.Second))
+		require.NoError(t, h.Revoke(t.Context(), ended[0], pki.RemoveFromCRL, time.Time{}))
+		_, err = h.Due(t.Context())
+		require.NoError(t, err)
+		require.Len(t, out.sent, 1, "it has ended")
 	})
 	t.Run("that failed is sent again", func(t *testing.T) {
 		out = reminded{fail: errors.New("no mail today")}

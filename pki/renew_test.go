@@ -180,9 +180,14 @@ func TestRenewalOfWhat(t *testing.T) {
 		second, err := h.Renew(t.Context(), "second", first, requests(t))
 		require.NoError(t, err)
 		require.NoError(t, h.Revoke(t.Context(), second[0], 5, time.Time{}))
-		for name, pair := range map[string][]*x509.Certificate{"old": first, "half": second, "mixed": {first[0], second[1]}} {
-			_, err := h.Renew(t.Context(), "again-"+name, pair, requests(t))
-			require.Error(t, err, name)
+		for name, c := range map[string]struct {
+			pair []*x509.Certificate
+			want error
+		}{
+			"old": {first, pki.ErrSuperseded}, "half": {second, pki.ErrRevoked}, "mixed": {[]*x509.Certificate{first[0], second[1]}, pki.ErrUnknownCertificate},
+		} {
+			_, err := h.Renew(t.Context(), "again-"+name, c.pair, requests(t))
+			require.ErrorIs(t, err, c.want, name)
 		}
 		require.NoError(t, h.Revoke(t.Context(), second[1], 6, time.Time{})) // a hold can be released: it still counts
 		_, err = h.Renew(t.Context(), "held", first, requests(t))
@@ -195,7 +200,7 @@ func TestRenewalOfWhat(t *testing.T) {
 		require.ErrorIs(t, err, pki.ErrActConflict, "the act given up can't be asked for with other requests")
 		h.clock.Set(third[0].NotAfter)
 		_, err = h.Renew(t.Context(), "of-the-second", second, requests(t))
-		require.Error(t, err)
+		require.ErrorIs(t, err, pki.ErrRevoked)
 		_, err = h.Renew(t.Context(), "fourth", third, requests(t))
 		require.NoError(t, err)
 	})

@@ -131,7 +131,8 @@ func killEverywhere(t *testing.T, dir string, calls ...string) {
 	seen, kills := map[string]int{}, 0
 	now := today
 	for _, call := range calls {
-		for k, finished := 1, 0; finished < 2 && k < 150; k += stride() {
+		finished := 0
+		for k := 1; finished < 2 && k < 150; k += stride() {
 			act := fmt.Sprintf("%s-%d", strings.ReplaceAll(call, ",", "-"), k)
 			for _, id := range []string{act, act + "-renewal"} { // stored before, as careid does
 				_, err := storedRequests(dir, id)
@@ -145,6 +146,7 @@ func killEverywhere(t *testing.T, dir string, calls ...string) {
 			}
 			seen[inspect(t, dir, act, now)]++
 		}
+		require.Equal(t, 2, finished, "the sweep of %s ended before the program did", call)
 	}
 	t.Logf("found after the kills: %v", seen)
 	require.NotZero(t, seen["absent"])

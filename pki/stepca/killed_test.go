@@ -43,7 +43,8 @@ func TestBootstrapKilled(t *testing.T) {
 	made := map[int]int{} // how many files a kill left → how often
 	for _, call := range []string{"link,linkat", "fsync", "unlink,unlinkat"} {
 		// strace counts for each thread, so one run that ends isn't the end.
-		for k, finished := 1, 0; finished < 2 && k < 20; k++ {
+		finished := 0
+		for k := 1; finished < 2 && k < 20; k++ {
 			dir := filepath.Join(t.TempDir(), "pki")
 			if !killedAt(t, strace, dir, call, k) {
 				finished++
@@ -62,6 +63,7 @@ func TestBootstrapKilled(t *testing.T) {
 			}
 			secret(t, dir)
 		}
+		require.Equal(t, 2, finished, "the sweep of %s ended before the program did", call)
 	}
 	t.Logf("files left by the kills: %v", made)
 	require.GreaterOrEqual(t, len(made), 3, "the kills left too little variety")
