@@ -24,7 +24,8 @@ type Behaviour struct {
 	FailAt int
 	// Full refuses new objects: CKR_DEVICE_MEMORY.
 	Full bool
-	// ReadOnly refuses sessions that may write: CKR_TOKEN_WRITE_PROTECTED.
+	// ReadOnly refuses sessions that may write, and C_InitToken:
+	// CKR_TOKEN_WRITE_PROTECTED.
 	ReadOnly bool
 
 	// NoDigests lacks the mechanisms that sign a digest, NoHashing those that hash
@@ -83,6 +84,9 @@ func (t *Tray) TypePIN(reader int, pins ...[]byte) error {
 		}
 		text.Write(pin)
 		text.WriteByte('\n')
+	}
+	if text.Len() > 1000 { // the shim's room for them
+		return fmt.Errorf("cardtest: more PINs than somebody types")
 	}
 	return t.locked(func() error {
 		r, err := t.read(reader)

@@ -52,7 +52,7 @@ ck_ulong pad_read(const reader *r, typed *t) {
 	card_file(r, "pad", path, sizeof path);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) return CKR_FUNCTION_CANCELED;
-	ssize_t n = flock(fd, LOCK_EX) ? -1 : read(fd, text, sizeof text);
+	ssize_t n = lock_file(fd, LOCK_EX) ? -1 : read(fd, text, sizeof text);
 	char *end = n > 0 ? memchr(text, '\n', n) : 0;
 	ck_ulong rv = CKR_FUNCTION_CANCELED;
 	if (end && (size_t)(end - text) <= sizeof t->pin) {

@@ -13,9 +13,10 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
-static int started;
+static pid_t started; /* the process that C_Initialize was called in, or 0 */
+static unsigned ends; /* counts C_Finalize */
 
-static int running(void) { return __atomic_load_n(&started, __ATOMIC_ACQUIRE); }
+static int running(void) { return __atomic_load_n(&started, __ATOMIC_ACQUIRE) == getpid(); }
 
 /* enter holds the reader as its record says that it is now. */
 static void enter(reader *r) {
@@ -107,13 +108,33 @@ static void pad(ck_byte *to, size_t n, const char *text) {
 	memcpy(to, text, strlen(text) < n ? strlen(text) : n);
 }
 
+/* end ends everything; others are running no more. All readers are held, so that
+ * nobody is inside a module that ends. */
+static void end(void) {
+	for (int i = 0; i < reader_count; i++) {
+		pthread_rwlock_wrlock(&readers[i].lock);
+		bring(&readers[i], 0);
+	}
+	inner_end();
+	for (int i = 0; i < reader_count; i++) pthread_rwlock_unlock(&readers[i].lock);
+}
+
+/* forked forgets the sessions and logins of the process that this one was forked
+ * from; its locks may be held by threads that aren't here. */
+static void forked(void) {
+	for (int i = 0; i < reader_count; i++) init_locks(&readers[i]);
+	end();
+	started = 0;
+}
+
 static ck_ulong C_Initialize(ck_initialize_args *args) {
-	(void)args;
+	if (args && args->reserved) return CKR_ARGUMENTS_BAD;
 	pthread_mutex_lock(&starting);
+	if (started && !running()) forked();
 	ck_ulong rv = started ? CKR_CRYPTOKI_ALREADY_INITIALIZED : tray_open() ? CKR_DEVICE_ERROR : inner_start();
 	for (int i = 0; !rv && i < reader_count; i++)
 		readers[i].told = __atomic_load_n(&record_of(&readers[i])->events, __ATOMIC_ACQUIRE);
-	if (!rv) __atomic_store_n(&started, 1, __ATOMIC_RELEASE);
+	if (!rv) __atomic_store_n(&started, getpid(), __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&starting);
 	return rv;
 }
@@ -121,21 +142,19 @@ static ck_ulong C_Initialize(ck_initialize_args *args) {
 static ck_ulong C_Finalize(void *reserved) {
 	if (reserved) return CKR_ARGUMENTS_BAD;
 	pthread_mutex_lock(&starting);
-	ck_ulong rv = started ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
-	__atomic_store_n(&started, 0, __ATOMIC_RELEASE);
-	/* All are held, so that nobody is inside a module that ends. */
-	for (int i = 0; !rv && i < reader_count; i++) {
-		pthread_rwlock_wrlock(&readers[i].lock);
-		bring(&readers[i], 0);
+	ck_ulong rv = running() ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!rv) {
+		__atomic_add_fetch(&ends, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&started, 0, __ATOMIC_RELEASE);
+		end();
 	}
-	if (!rv) inner_end();
-	for (int i = 0; !rv && i < reader_count; i++) pthread_rwlock_unlock(&readers[i].lock);
 	pthread_mutex_unlock(&starting);
 	return rv;
 }
 
 static ck_ulong C_GetInfo(ck_info *info) {
 	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!info) return CKR_ARGUMENTS_BAD;
 	memset(info, 0, sizeof *info);
 	info->cryptoki = (ck_version){2, 40};
 	pad(info->manufacturer, 32, "Wardkey");
@@ -145,6 +164,7 @@ static ck_ulong C_GetInfo(ck_info *info) {
 
 static ck_ulong C_GetSlotList(ck_byte present, ck_ulong *slots, ck_ulong *count) {
 	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!count) return CKR_ARGUMENTS_BAD;
 	ck_ulong found[MAX_READERS], n = 0;
 	for (int i = 0; i < reader_count; i++) {
 		enter(&readers[i]);
@@ -161,6 +181,7 @@ static ck_ulong C_GetSlotList(ck_byte present, ck_ulong *slots, ck_ulong *count)
 
 static ck_ulong C_GetSlotInfo(ck_ulong slot, ck_slot_info *info) {
 	if (!running()) return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!info) return CKR_ARGUMENTS_BAD;
 	if (slot >= (ck_ulong)reader_count) return CKR_SLOT_ID_INVALID;
 	reader *r = &readers[slot];
 	char text[32];
@@ -226,6 +247,7 @@ static ck_ulong C_GetMechanismInfo(ck_ulong slot, ck_ulong type, void *info) {
 
 static ck_ulong C_OpenSession(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session) {
 	reader *r;
+	if (!session) return CKR_ARGUMENTS_BAD;
 	ck_ulong s, rv = by_slot(slot, &r);
 	if (rv) return rv;
 	if (behaves(r, READ_ONLY) && flags & CKF_RW_SESSION) return leave(r, CKR_TOKEN_WRITE_PROTECTED);
@@ -251,7 +273,7 @@ static ck_ulong C_GetSessionInfo(ck_ulong h, ck_session_info *info) {
 	ck_ulong s, rv = by_session(h, &r, &s);
 	if (rv) return rv;
 	rv = r->in->C_GetSessionInfo(s, info);
-	info->slot = r - readers;
+	if (!rv) info->slot = r - readers;
 	return leave(r, rv);
 }
 
@@ -274,9 +296,9 @@ static ck_ulong finish(reader *r, tries *t, int so, ck_ulong rv) {
 	if (rv == CKR_OK) *wrong = 0;
 	else if (rv == CKR_PIN_LOCKED) *wrong = TRIES;
 	else if (rv != CKR_PIN_INCORRECT) --*wrong;
-	if (tries_save(t)) rv = CKR_DEVICE_ERROR;
-	tries_unlock(r, t);
-	return rv;
+	int failed = tries_save(t);
+	failed |= tries_unlock(r, t);
+	return failed ? CKR_DEVICE_ERROR : rv;
 }
 
 /* from_pad is the PIN typed at the reader, if the caller gave none and the reader
@@ -302,11 +324,13 @@ static ck_ulong C_Login(ck_ulong h, ck_ulong user, ck_byte *pin, ck_ulong pin_le
 	return leave(r, told);
 }
 
-/* hold makes the lock on a reader this thread's alone. */
+/* hold makes the lock on a reader this thread's alone, unless its card left, or
+ * came again, in between. */
 static ck_ulong hold(reader *r) {
+	ck_ulong gen = r->gen;
 	pthread_rwlock_unlock(&r->lock);
 	pthread_rwlock_wrlock(&r->lock);
-	if (r->up && r->seq == current(r)) return CKR_OK;
+	if (r->up && r->gen == gen && r->seq == current(r)) return CKR_OK;
 	pthread_rwlock_unlock(&r->lock);
 	return CKR_DEVICE_REMOVED;
 }
@@ -353,7 +377,7 @@ static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
 	if (tries_lock(r, &t)) return leave(r, CKR_DEVICE_ERROR);
 	rv = tries_keep(r, &t) ? CKR_DEVICE_ERROR : r->in->C_InitPIN(s, pin, pin_len);
 	if (!rv) t.user = 0, rv = tries_save(&t) ? CKR_DEVICE_ERROR : CKR_OK;
-	tries_unlock(r, &t);
+	if (tries_unlock(r, &t)) rv = CKR_DEVICE_ERROR;
 	return leave(r, rv);
 }
 
@@ -362,8 +386,12 @@ static ck_ulong C_InitPIN(ck_ulong h, ck_byte *pin, ck_ulong pin_len) {
 static ck_ulong C_InitToken(ck_ulong slot, ck_byte *pin, ck_ulong pin_len, ck_byte *label) {
 	reader *r;
 	tries t;
+	typed pad;
 	ck_ulong rv = by_slot(slot, &r);
-	if (rv || (rv = hold(r))) return rv;
+	if (rv) return rv;
+	if (behaves(r, READ_ONLY)) return leave(r, CKR_TOKEN_WRITE_PROTECTED);
+	if ((rv = from_pad(r, &pad, &pin, &pin_len))) return leave(r, rv);
+	if ((rv = hold(r))) return rv;
 	if ((rv = begin(r, &t, 1))) goto out;
 	rv = r->in->C_InitToken(r->slot, pin, pin_len, label);
 	if (!rv) t.user = 0;
@@ -377,10 +405,13 @@ out:
  * last, or since C_Initialize. Who waits is woken by C_Finalize. */
 static ck_ulong C_WaitForSlotEvent(ck_ulong flags, ck_ulong *slot, void *reserved) {
 	if (!slot || reserved) return CKR_ARGUMENTS_BAD;
-	while (running()) {
+	unsigned life = __atomic_load_n(&ends, __ATOMIC_ACQUIRE);
+	while (running() && life == __atomic_load_n(&ends, __ATOMIC_ACQUIRE)) {
 		for (int i = 0; i < reader_count; i++) {
+			uint32_t was = __atomic_load_n(&readers[i].told, __ATOMIC_ACQUIRE);
 			uint32_t now = __atomic_load_n(&record_of(&readers[i])->events, __ATOMIC_ACQUIRE);
-			if (__atomic_exchange_n(&readers[i].told, now, __ATOMIC_ACQ_REL) == now) continue;
+			/* Of two who see it, one tells of it. */
+			if (was == now || !__atomic_compare_exchange_n(&readers[i].told, &was, now, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
 			*slot = i;
 			return CKR_OK;
 		}

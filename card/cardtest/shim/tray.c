@@ -3,6 +3,7 @@
 #include "tray.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,6 @@ int reader_count;
 static char folder[2048]; /* of the tray */
 static char library[2048]; /* of the shim and what it needs */
 static const record *records;
-static int records_fd = -1;
 
 /* The shim lies in TRAY/lib/HASH/cardshim.so. */
 static int find_folder(void) {
@@ -34,6 +34,11 @@ static int find_folder(void) {
 	return 0;
 }
 
+void init_locks(reader *r) {
+	pthread_rwlock_init(&r->lock, 0);
+	pthread_mutex_init(&r->listing, 0);
+}
+
 int tray_open(void) {
 	if (records) return 0;
 	if (find_folder()) return -1;
@@ -47,8 +52,9 @@ int tray_open(void) {
 	if (count > MAX_READERS) goto failed;
 	void *map = mmap(0, count * sizeof(record), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) goto failed;
-	for (int i = 0; i < count; i++) pthread_rwlock_init(&readers[i].lock, 0), pthread_mutex_init(&readers[i].listing, 0);
-	records_fd = fd, reader_count = count, records = map;
+	for (int i = 0; i < count; i++) init_locks(&readers[i]);
+	reader_count = count, records = map;
+	close(fd);
 	return 0;
 failed:
 	close(fd);
@@ -78,6 +84,13 @@ void card_file(const reader *r, const char *name, char *path, unsigned long size
 	snprintf(path, size, "%s/cards/%s/%s", folder, plain ? r->serial : hex, name);
 }
 
+int lock_file(int fd, int how) {
+	int rv;
+	do rv = flock(fd, how);
+	while (rv && errno == EINTR);
+	return rv;
+}
+
 /* read_record reads under the lock that the tray writes under. A new file
  * description each time, because flock is a description's. */
 static int read_record(const reader *r, record *rec) {
@@ -85,7 +98,7 @@ static int read_record(const reader *r, record *rec) {
 	tray_file("readers", path, sizeof path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) return -1;
-	int ok = !flock(fd, LOCK_SH) && pread(fd, rec, sizeof *rec, (r - readers) * sizeof *rec) == sizeof *rec;
+	int ok = !lock_file(fd, LOCK_SH) && pread(fd, rec, sizeof *rec, (r - readers) * sizeof *rec) == sizeof *rec;
 	close(fd);
 	return ok ? 0 : -1;
 }
@@ -121,7 +134,7 @@ int moved(reader *r) {
 	tray_file("readers", path, sizeof path);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) return -1;
-	if (!flock(fd, LOCK_EX) && pread(fd, &rec, sizeof rec, at) == sizeof rec) {
+	if (!lock_file(fd, LOCK_EX) && pread(fd, &rec, sizeof rec, at) == sizeof rec) {
 		/* Pulled meanwhile: the next call looks again, nothing to tell. */
 		done = rec.seq != r->seq || pwrite(fd, &next, sizeof next, at) == sizeof next ? 0 : -1;
 		if (rec.seq == r->seq && !done) r->seq = next;

@@ -55,11 +55,15 @@ extern int reader_count;
 
 /* tray_open finds the tray's folder from where the shim lies; idempotent. */
 int tray_open(void);
+/* init_locks makes a reader's locks, held by nobody. */
+void init_locks(reader *r);
 /* bring makes the reader what its record says, or empties it if nobody is
  * running; lock is held for writing. */
 void bring(reader *r, int running);
 /* tray_file is the path of a file of the tray. */
 void tray_file(const char *name, char *path, unsigned long size);
+/* lock_file is flock, whatever signals come meanwhile. */
+int lock_file(int fd, int how);
 /* library_file is the path of a file that lies beside the shim. */
 void library_file(const char *name, char *path, unsigned long size);
 /* current is the seq in the reader's record. */
@@ -109,11 +113,12 @@ void session_drop_all(reader *r);
  * SoftHSM rewrites the token's own file in place at each PIN, and a process that
  * is killed meanwhile leaves half of it. So tries_keep sets a copy aside before
  * the PIN is sent, tries_unlock takes it away, and tries_lock puts back one that
- * a killed process left: the card is then as before that PIN, less the try. What
- * a wrapped module keeps is its own business. */
+ * a killed process left: the card is then as before that PIN, less the try. So a
+ * call whose copy can't be taken away has failed. What a wrapped module keeps is
+ * its own business. */
 typedef struct { int fd, user, so, kept; } tries;
 int tries_lock(const reader *r, tries *t);
 int tries_keep(const reader *r, tries *t);
 int tries_save(tries *t);
-void tries_unlock(const reader *r, tries *t);
+int tries_unlock(const reader *r, tries *t);
 #endif

@@ -60,7 +60,7 @@ int tries_lock(const reader *r, tries *t) {
 	t->kept = 0;
 	t->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (t->fd < 0) return -1;
-	if (!flock(t->fd, LOCK_EX) && !each(r, put_back) && pread(t->fd, text, 4, 0) == 4 && text[1] == ' ' && text[3] == '\n') {
+	if (!lock_file(t->fd, LOCK_EX) && !each(r, put_back) && pread(t->fd, text, 4, 0) == 4 && text[1] == ' ' && text[3] == '\n') {
 		t->user = text[0] - '0', t->so = text[2] - '0';
 		if (t->user >= 0 && t->user <= TRIES && t->so >= 0 && t->so <= TRIES) return 0;
 	}
@@ -78,7 +78,8 @@ int tries_save(tries *t) {
 	return pwrite(t->fd, text, 4, 0) == 4 ? 0 : -1;
 }
 
-void tries_unlock(const reader *r, tries *t) {
-	if (t->kept) each(r, let_go);
+int tries_unlock(const reader *r, tries *t) {
+	int failed = t->kept && each(r, let_go);
 	close(t->fd);
+	return failed ? -1 : 0;
 }
