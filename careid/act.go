@@ -11,7 +11,8 @@ import (
 type Purpose string
 
 // The first four are what a proof can be for: Renew is the holder's own consent to a renewal, and the word of a new
-// key that it is in place, whatever the kind of its act. Renew and the last three are the kinds of act.
+// key that it is in place, whatever the kind of its act. Renew and those after it are the kinds of act; Unlock and
+// Passcode are help at a desk on a card that keeps its certificates.
 const (
 	SignIn   Purpose = "signin"
 	StepUp   Purpose = "stepup"
@@ -20,6 +21,8 @@ const (
 	Issue    Purpose = "issue"
 	Repair   Purpose = "repair"
 	Clear    Purpose = "clear"
+	Unlock   Purpose = "unlock"
+	Passcode Purpose = "passcode"
 )
 
 // ActState is where an act is in its life.
@@ -61,7 +64,7 @@ type Evidence struct {
 
 // ActRequest asks for an act on a card.
 type ActRequest struct {
-	Kind     Purpose // Issue, Renew, Repair or Clear
+	Kind     Purpose // Issue, Renew, Repair, Clear, Unlock or Passcode
 	Card     string  // the token's serial
 	Profile  string  // user id; needed for Issue, else the card's holder
 	Replaces string  // Issue: serial of the card that this one takes the place of

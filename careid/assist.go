@@ -10,17 +10,12 @@ import (
 	"strings"
 )
 
-// What somebody at a desk helps a holder with, on a card that keeps its certificates. Only the holder types the new
-// passcode, into the agent's own page: no call of this package takes one.
+// Help at a desk: only the holder types the new passcode, into the agent's own page; no call of this package takes one.
 //
 // An Unlock opens a locked card by a reset act, on the word of the helper that the holder is there; TakeUnlock goes on
 // with its handle. A Passcode is the change of a passcode that the holder knows and may not change alone, for want of an
 // e-mail address: the act is confirmed by the card's own presence proof, for which the holder types it, and the change
 // itself is the card's affair.
-const (
-	Unlock   Purpose = "unlock"
-	Passcode Purpose = "passcode"
-)
 
 // makesPair says whether an act of this kind ends in a new pair of certificates.
 func (p Purpose) makesPair() bool { return p == Issue || p == Renew || p == Repair }

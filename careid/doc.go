@@ -18,6 +18,13 @@
 // [Service.Invite], [Service.Submit] by the applicant, [Service.RecordCheck], [Service.Approve]. A profile has a user
 // id of 12 digits and is in the care of one organisation. [Service.OpenProfile], the old direct way, always refuses.
 //
+// A new name is a new card: [Service.Rename] orders it, and the old one keeps its name until the new one is confirmed.
+// What somebody may do in clinical systems is a [Position] of the organisation, with national codes and workgroups,
+// given and taken by [Service.AssignPosition] and [Service.EndPosition]. Who moves takes the card along: the one
+// organisation lets them go ([Service.Release]) and the other takes them over ([Service.TakeOver]), which ends and begins
+// their positions in one act. Who leaves care hands the card in ([Service.LeaveCare]); [Service.LeaverChecklist] is what
+// there is to do. A lost card is a case of two steps, opened by [Service.ReportLoss].
+//
 // # Actors
 //
 // What is done for somebody takes an [Actor]: a live session, in a role, at an organisation ([Service.Actor]). The
@@ -31,7 +38,8 @@
 // ([Service.OpenHandle]), makes keys and sends requests ([Service.Requests]), and the new key confirms it
 // ([Service.Confirm]). Only then does the new pair count. The requests are stored before the CA is called, so every
 // step may be repeated; [Service.Resume] finishes what a stop left open. The holder's presence is evidence, never a
-// flag: a proof by the card, or the attested sight of a document where the card can't sign.
+// flag: a proof by the card, or the attested sight of a document where the card can't sign. A card that is locked, or
+// whose holder may not change the passcode alone, is helped at a desk by an act too, in which only the holder types.
 //
 // # Signing in
 //
@@ -39,7 +47,9 @@
 // HTTP. A session lasts eight hours of the calendar at most and, unless the card's binding is keep, as long as the
 // agent renews its lease; a card that is pulled, lost, cancelled or under unlock ends it at once, and so does a
 // revocation at the CA, which [Service.Session] asks each time. The cookie that carries the token should have no
-// lifetime of its own; a browser that restores its tabs restores it too, and only the lease stands in between.
+// lifetime of its own; a browser that restores its tabs restores it too, and only the lease stands in between. Where an
+// organisation's overlay of the rule session.idle is shorter, a session that is not used locks, and a step-up by its own
+// card goes on with it. The first use of a card records the [Terms] that it accepts.
 //
 // # Unlocking
 //
@@ -76,6 +86,6 @@
 //
 // # Not yet
 //
-// Positions and workgroups, name changes, signing in by other authenticators, assisted unlock, an idle limit and cards
-// of outside issuers are not here. Only SQLite is tested.
+// Signing in by other authenticators and cards of outside issuers are not here. An agent reaches an unlock at a desk by
+// [Service.TakeUnlock] alone, for which package cardhttp has the endpoint and package agent no task yet.
 package careid

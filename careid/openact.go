@@ -15,7 +15,9 @@ import (
 // One card has one open act. The same kind of act asked for again by somebody who may open it is the same act, with a
 // further handle; another kind is refused with act.open.
 //
-// Refusals, besides those of the actor: card.exists, card.taken, card.serial (Issue); renewal.early with RetryAt,
+// An Unlock goes on with TakeUnlock, a Passcode is confirmed by the presence proof itself.
+//
+// Refusals, besides those of the actor: name.card (Repair after a change of name), cert.expired (Unlock), card.exists, card.taken, card.serial (Issue); renewal.early with RetryAt,
 // renewal.late for the holder, role.action for a sponsor past the end; card.… by state; evidence.missing; act.open.
 func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, error) {
 	var act Act

@@ -97,18 +97,24 @@ func raw(certificates []*x509.Certificate) [][]byte {
 	return out
 }
 
-func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
-	handle, err := h.bearer(r)
-	if err != nil {
-		return err
+// handleAndKey are what an agent takes an act up with.
+func (h *Handler) handleAndKey(w http.ResponseWriter, r *http.Request) (handle string, agentKey []byte, err error) {
+	if handle, err = h.bearer(r); err != nil {
+		return "", nil, err
 	}
 	var in struct {
 		AgentKey []byte `json:"agentKey"`
 	}
-	if err := h.read(w, r, &in); err != nil {
+	err = h.read(w, r, &in)
+	return handle, in.AgentKey, err
+}
+
+func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
+	handle, key, err := h.handleAndKey(w, r)
+	if err != nil {
 		return err
 	}
-	view, err := h.config.Service.OpenHandle(r.Context(), handle, in.AgentKey)
+	view, err := h.config.Service.OpenHandle(r.Context(), handle, key)
 	if err != nil {
 		return err
 	}
@@ -246,10 +252,28 @@ func (h *Handler) unlockRedeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return writeReset(w, got)
+}
+
+// takeUnlock opens the reset act of an unlock at a desk.
+func (h *Handler) takeUnlock(w http.ResponseWriter, r *http.Request) error {
+	handle, key, err := h.handleAndKey(w, r)
+	if err != nil {
+		return err
+	}
+	got, err := h.config.Service.TakeUnlock(r.Context(), handle, key)
+	if err != nil {
+		return err
+	}
+	return writeReset(w, got)
+}
+
+// writeReset hands an opened reset act to the agent.
+func writeReset(w http.ResponseWriter, r *careid.Reset) error {
 	return write(w, http.StatusOK, struct {
 		Reset      string        `json:"reset"`
 		Candidates []sealedSOPIN `json:"candidates"`
-	}{got.Token, sealed(got.Candidates)})
+	}{r.Token, sealed(r.Candidates)})
 }
 
 func (h *Handler) resetOpened(w http.ResponseWriter, r *http.Request) error {

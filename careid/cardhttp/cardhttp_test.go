@@ -138,6 +138,22 @@ func refused(id string, status int) func() (*careid.UnlockStarted, error) {
 	}
 }
 
+func TestUnlockAtADesk(t *testing.T) {
+	p := start(t, nil)
+	a := p.agent(t, "act/unlock", `{"agentKey":"a2V5"}`, "Authorization", "Bearer handle")
+	require.Equal(t, 200, a.StatusCode)
+	require.Equal(t, "handle key", p.service.taken)
+	require.JSONEq(t, `{"reset":"reset","candidates":[{"generation":1,"sealed":"AQ=="}]}`, a.body)
+	p.service.taken = ""
+	for _, bad := range []answer{
+		p.agent(t, "act/unlock", `{"agentKey":"a2V5"}`),
+		p.agent(t, "act/unlock", `{"agentKey":"a2V5","passcode":"1234"}`, "Authorization", "Bearer handle"),
+	} {
+		require.Contains(t, []int{400, 401}, bad.StatusCode)
+		require.Empty(t, p.service.taken)
+	}
+}
+
 func TestCodeIsDigitsAndStaysOutOfLogs(t *testing.T) {
 	p := start(t, nil)
 	good := `{"request":"q","card":"1","code":"83145927","agentKey":"AQ=="}`

@@ -26,6 +26,7 @@ import (
 // handlers in careidtest.
 type service struct {
 	redeemed  string // the cookie that Redeem was given
+	taken     string // the handle and the key that TakeUnlock was given
 	signedOut []string
 	started   func() (*careid.UnlockStarted, error)
 	session   error
@@ -66,6 +67,11 @@ func (s *service) Requests(context.Context, string, [][]byte) ([]*x509.Certifica
 	return []*x509.Certificate{{Raw: []byte{1}}, {Raw: []byte{2}}}, nil
 }
 func (s *service) Confirm(context.Context, string, string) error { return nil }
+func (s *service) TakeUnlock(_ context.Context, handle string, agentKey []byte) (*careid.Reset, error) {
+	s.taken = handle + " " + string(agentKey)
+	return &careid.Reset{Token: "reset", Candidates: []careid.SealedSOPIN{{Generation: 1, Sealed: []byte{1}}}}, nil
+}
+
 func (s *service) OpenUnlock(context.Context, []byte) (string, error) {
 	return "unlock-handle", nil
 }

@@ -149,6 +149,7 @@ func (h *Handler) routes() {
 	agent("act", h.proofs, h.act)
 	agent("act/requests", h.proofs, h.requests)
 	agent("act/confirm", h.proofs, h.confirm)
+	agent("act/unlock", h.proofs, h.takeUnlock)
 	agent("unlock/start", h.unlocks, h.unlockStart)
 	agent("unlock/redeem", h.unlocks, h.unlockRedeem)
 	agent("reset/opened", h.proofs, h.resetOpened)

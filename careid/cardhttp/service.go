@@ -32,6 +32,7 @@ type Acts interface {
 	OpenHandle(ctx context.Context, handle string, agentKey []byte) (*careid.ActView, error)
 	Requests(ctx context.Context, handle string, csrs [][]byte) ([]*x509.Certificate, error)
 	Confirm(ctx context.Context, handle string, jws string) error
+	TakeUnlock(ctx context.Context, handle string, agentKey []byte) (*careid.Reset, error)
 }
 
 // Unlocks is the self-service unlock and its reset act.

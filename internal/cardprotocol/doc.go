@@ -69,6 +69,7 @@
 //	POST act             Bearer handle {agentKey?}             → 200 {act,kind,card,keys,holder?,locked?,soPins?,certificates?}
 //	POST act/requests    Bearer handle {csrs}                  → 200 {certificates}
 //	POST act/confirm     Bearer handle {jws}                   → 204
+//	POST act/unlock      Bearer handle {agentKey}              → 200 {reset,candidates}
 //	POST unlock/start    Bearer handle {card,channel}          → 202 {request,message}
 //	POST unlock/redeem   {request,card,code,agentKey}          → 200 {reset,candidates}
 //	POST reset/opened    Bearer reset {generation}             → 200 {generation,sealed}
@@ -85,8 +86,8 @@
 // that the session is over. act is a handle of an act of this card that was
 // left unfinished; the agent that sees the card goes on with it.
 //
-// act: opens the handle that the page carried. kind is issue, renew, repair or
-// clear. card is the serial of the card that alone may be used. keys is a
+// act: opens the handle that the page carried. kind is issue, renew, repair,
+// clear or unlock. card is the serial of the card that alone may be used. keys is a
 // list of {use,id,algorithm?}: use authentication, then signing; id the CKA_ID;
 // algorithm P-256 (the default), P-384, RSA-2048 or RSA-3072; for clear it is
 // empty. An agent refuses ids that are equal, empty or longer than 32 bytes, and
@@ -108,6 +109,10 @@
 // act/confirm: jws is a proof by the new authentication key, purpose renew, this
 // act. Only then is an older pair replaced. For clear the body's jws is empty:
 // after it the card holds no key.
+//
+// act/unlock: for an act of kind unlock, opened at a desk for a holder who is there;
+// its answer is that of unlock/redeem, and the reset act goes on alike. Only the
+// holder types the new passcode.
 //
 // For kind renew, opened in the holder's own session, the old authentication
 // key answers first (POST answer, purpose renew, this act, bind of the session
