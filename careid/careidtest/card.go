@@ -57,10 +57,11 @@ type Claims struct {
 
 // Proof signs claims with the card's authentication key, after its passcode.
 func (h *Hospital) Proof(ctx context.Context, c *Card, claims Claims) (jws string, err error) {
-	return jws, c.opened(ctx, c.Passcode, func() (err error) {
+	err = c.opened(ctx, c.Passcode, func() (err error) {
 		jws, err = h.ProofBy(ctx, c.Keys[0], c.Certificates[0], claims)
 		return err
 	})
+	return jws, err
 }
 
 // ProofBy signs claims with any key, under any certificate.

@@ -21,6 +21,12 @@
 //
 // What a card of either kind refuses comes as an agent would tell it: a Refusal by passcode.wrong or card.locked.
 //
+// # Certificates on the wire
+//
+// The CA serves OCSP and its lists over HTTP on loopback, at the addresses that its certificates name. Status asks there
+// as a stranger does, TLSServer is an application that lets good cards in, and TLSClient and TLSCall knock with a card.
+// All of them live on Clock.
+//
 // # Stores
 //
 // The database is SQLite in a folder of the test. TestStore is the suite that every careid.Store passes.
@@ -116,6 +122,7 @@ type Hospital struct {
 	ownDB     *sql.DB
 	cards     int
 	drawer    *drawer
+	network   network
 }
 
 // New is Open for a test that fails if it can't.
@@ -173,7 +180,7 @@ func (h *Hospital) build(ctx context.Context, c Config, opens time.Time) (err er
 	if h.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: h.DB, Now: h.Clock.Now, Wall: h.Wall.Now}); err != nil {
 		return err
 	}
-	if h.CA, err = pkitest.Open(pkitest.Config{Now: h.Clock.Now}); err != nil {
+	if err := h.publish(); err != nil {
 		return err
 	}
 	master, err := careid.NewSoftwareMaster([]byte("a master secret for tests alone!"))
@@ -202,6 +209,7 @@ func (h *Hospital) Close() error {
 	if h.drawer != nil {
 		failed = append(failed, h.drawer.module.Close())
 	}
+	h.network.close()
 	if h.CA != nil {
 		failed = append(failed, h.CA.Close())
 	}

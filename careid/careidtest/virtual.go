@@ -171,7 +171,7 @@ func samePublic(a, b crypto.PublicKey) bool {
 }
 
 func (v *virtual) officer(ctx context.Context, soPIN []byte) (opens bool, err error) {
-	return opens, v.inserted(ctx, func(token *card.Card) error {
+	err = v.inserted(ctx, func(token *card.Card) error {
 		so, err := token.SO(ctx, soPIN, card.LoginOptions{})
 		if errors.Is(err, card.ErrWrongSOPIN) {
 			return nil
@@ -182,6 +182,7 @@ func (v *virtual) officer(ctx context.Context, soPIN []byte) (opens bool, err er
 		}
 		return err
 	})
+	return opens, err
 }
 
 func (v *virtual) reset(ctx context.Context, soPIN, next, passcode []byte) error {
