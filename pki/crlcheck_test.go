@@ -100,6 +100,11 @@ func TestCRLRefused(t *testing.T) {
 			}, "critical"},
 			{"removeFromCRL", func(l *madeList) { l.entries = []madeEntry{entry(reason(t, 8)...)} }, "removeFromCRL"},
 			{"an entry with two reasons", func(l *madeList) { l.entries = []madeEntry{entry(append(reason(t, 1), reason(t, 4)...)...)} }, "twice"},
+			{"a reason that isn't an ENUMERATED", func(l *madeList) { l.entries = []madeEntry{entry(rawReason(2, 1, 1))} }, "malformed"},
+			{"a reason of two octets", func(l *madeList) { l.entries = []madeEntry{entry(rawReason(10, 2, 0, 1))} }, "malformed"},
+			{"a reason of no octet", func(l *madeList) { l.entries = []madeEntry{entry(rawReason(10, 0))} }, "malformed"},
+			{"a reason with more behind it", func(l *madeList) { l.entries = []madeEntry{entry(rawReason(10, 1, 1, 0))} }, "malformed"},
+			{"a negative reason", func(l *madeList) { l.entries = []madeEntry{entry(rawReason(10, 1, 0x81))} }, "malformed"},
 			{"two entries", func(l *madeList) {
 				l.entries = []madeEntry{{serial: leaf.SerialNumber, at: o.now}, {serial: leaf.SerialNumber, at: o.now, extensions: reason(t, 6)}}
 			}, "two entries"},

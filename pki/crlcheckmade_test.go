@@ -20,6 +20,11 @@ func reason(t testing.TB, code int) []pkix.Extension {
 	return []pkix.Extension{{Id: []int{2, 5, 29, 21}, Value: b.BytesOrPanic()}}
 }
 
+// rawReason is a reason code as these bytes.
+func rawReason(der ...byte) pkix.Extension {
+	return pkix.Extension{Id: []int{2, 5, 29, 21}, Value: der}
+}
+
 func generalized(t *testing.T, at time.Time) []byte {
 	t.Helper()
 	var b cryptobyte.Builder

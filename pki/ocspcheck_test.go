@@ -180,6 +180,10 @@ func (w *ocspWorld) wrongContents() []badAnswer {
 				a.singles = append(a.singles, s)
 			}
 		}},
+		{"a reason with more behind it", false, "malformed", one(func(s *madeSingle) { s.status = revokedWith(w.now, 10, 1, 1, 5, 0) })},
+		{"a reason that isn't an ENUMERATED", false, "malformed", one(func(s *madeSingle) { s.status = revokedWith(w.now, 2, 1, 1) })},
+		{"a negative reason", false, "malformed", one(func(s *madeSingle) { s.status = revokedWith(w.now, 10, 1, 0x81) })},
+		{"revoked with more behind the reason", false, "malformed", one(func(s *madeSingle) { s.status = append(revokedWith(w.now, 10, 1, 1), 5, 0); s.status[1] += 2 })},
 		{"neither good nor revoked nor unknown", false, "malformed", one(func(s *madeSingle) { s.status = statusNotThere })},
 		{"a critical extension", true, "critical", func(a *madeAnswer) { a.extensions = []pkix.Extension{critical} }},
 		{"a critical extension of the answer", false, "critical", one(func(s *madeSingle) { s.extensions = []pkix.Extension{critical} })},

@@ -104,11 +104,21 @@ func (a *madeAnswer) by(t testing.TB, p *party) {
 }
 
 func revokedAt(at time.Time, code int64) []byte {
+	if code < 0 {
+		return revokedWith(at)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1Enum(code)
+	return revokedWith(at, b.BytesOrPanic()...)
+}
+
+// revokedWith has these bytes where the reason stands.
+func revokedWith(at time.Time, reason ...byte) []byte {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.Tag(1).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 		b.AddASN1GeneralizedTime(at)
-		if code >= 0 {
-			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddASN1Enum(code) })
+		if len(reason) > 0 {
+			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(reason) })
 		}
 	})
 	return b.BytesOrPanic()

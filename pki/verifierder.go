@@ -5,6 +5,7 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"time"
@@ -73,13 +74,16 @@ var signatureAlgorithms = []struct {
 }
 
 // signatureAlgorithm reads an AlgorithmIdentifier element. The parameters are
-// NULL or absent for RSA and absent for the others. RFC 4055 §5, RFC 5758 §3.2,
-// RFC 8410 §3. RSASSA-PSS is not known.
+// NULL or absent for RSA, those of pssHash for RSASSA-PSS, and absent for the
+// others. RFC 4055 §3.1, §5, RFC 5758 §3.2, RFC 8410 §3.
 func signatureAlgorithm(element cryptobyte.String) (x509.SignatureAlgorithm, error) {
 	var body cryptobyte.String
 	var id asn1.ObjectIdentifier
 	if !element.ReadASN1(&body, cbasn1.SEQUENCE) || !element.Empty() || !body.ReadASN1ObjectIdentifier(&id) {
 		return 0, errMalformed
+	}
+	if id.Equal(oidPSS) {
+		return pssHash(body)
 	}
 	for _, known := range signatureAlgorithms {
 		if !known.id.Equal(id) {
@@ -92,4 +96,41 @@ func signatureAlgorithm(element cryptobyte.String) (x509.SignatureAlgorithm, err
 		return 0, errMalformed
 	}
 	return 0, errors.New("signed with an algorithm that is not accepted")
+}
+
+// pssParameters: each field is there, since its default is SHA-1. The trailer
+// field has a default that is the only value.
+type pssParameters struct {
+	Hash pkix.AlgorithmIdentifier `asn1:"explicit,tag:0"`
+	Mask pkix.AlgorithmIdentifier `asn1:"explicit,tag:1"`
+	Salt int                      `asn1:"explicit,tag:2"`
+}
+
+var (
+	oidPSS  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidMGF1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
+)
+
+// pssHash accepts the parameters that crypto/x509 verifies by: SHA-256, SHA-384
+// or SHA-512, the same for the mask, and a salt as long as it. RFC 4055 §3.1.
+func pssHash(parameters cryptobyte.String) (x509.SignatureAlgorithm, error) {
+	for _, known := range []struct {
+		hash      asn1.ObjectIdentifier
+		salt      int
+		algorithm x509.SignatureAlgorithm
+	}{{oidSHA256, 32, x509.SHA256WithRSAPSS}, {oidSHA384, 48, x509.SHA384WithRSAPSS}, {oidSHA512, 64, x509.SHA512WithRSAPSS}} {
+		hash := pkix.AlgorithmIdentifier{Algorithm: known.hash, Parameters: asn1.NullRawValue}
+		mask, err := asn1.Marshal(hash)
+		if err != nil {
+			return 0, err
+		}
+		whole, err := asn1.Marshal(pssParameters{hash, pkix.AlgorithmIdentifier{Algorithm: oidMGF1, Parameters: asn1.RawValue{FullBytes: mask}}, known.salt})
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Equal(parameters, whole) {
+			return known.algorithm, nil
+		}
+	}
+	return 0, errors.New("signed with RSASSA-PSS in a way that is not accepted")
 }

@@ -47,7 +47,7 @@ func (h Held) Key(context.Context, string) (crypto.Signer, error) {
 }
 
 // Files keeps P-256 keys as name.key in a directory, PKCS #8 encrypted under a
-// passphrase (RFC 5958 §3, PBES2).
+// passphrase (RFC 5958 §3, PBES2). A key that stands there in clear is refused.
 type Files struct {
 	Dir string
 	// Passphrase is called once for each key that is read or made, and its
@@ -58,6 +58,9 @@ type Files struct {
 }
 
 const minPassphrase = 12
+
+// encryptedKey is the label of an EncryptedPrivateKeyInfo. RFC 7468 §11.
+const encryptedKey = "ENCRYPTED PRIVATE KEY"
 
 // Key implements KeySource.
 func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
@@ -85,6 +88,10 @@ func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stepca: %w", err)
+	}
+	// What stands there in clear would open under any passphrase.
+	if block, _ := pem.Decode(data); block == nil || block.Type != encryptedKey {
+		return nil, fmt.Errorf("stepca: %s holds no encrypted private key (%s): a key in clear is refused", path, encryptedKey)
 	}
 	key, err := pemutil.ParseKey(data, pemutil.WithPassword(passphrase))
 	if err != nil {

@@ -119,6 +119,29 @@ func TestFiles(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a key in clear", func(t *testing.T) {
+		// Another's key that took the place of the root's would sign with any passphrase.
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		sec1, err := x509.MarshalECPrivateKey(key)
+		require.NoError(t, err)
+		in := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+		encrypted, err := os.ReadFile(filepath.Join(dir, "root.key"))
+		require.NoError(t, err)
+		for name, data := range map[string][]byte{
+			"PKCS #8": in("PRIVATE KEY", pkcs8), "SEC 1": in("EC PRIVATE KEY", sec1), "in clear before the encrypted one": append(in("PRIVATE KEY", pkcs8), encrypted...),
+			"not a PEM": []byte("nothing"), "empty": {}, "in clear under the other's label": in("ENCRYPTED PRIVATE KEY", pkcs8),
+		} {
+			for _, file := range []string{"root.key", "issuing.key"} {
+				clear := t.TempDir()
+				require.NoError(t, os.WriteFile(filepath.Join(clear, file), data, 0o600), name)
+				_, err := stepca.Open(t.Context(), stepca.Config{Dir: clear, Passphrase: passphrase, Now: now})
+				require.ErrorContains(t, err, file, name)
+			}
+		}
+	})
 	t.Run("wrong passphrase", func(t *testing.T) {
 		wrong := config
 		wrong.Passphrase = func() ([]byte, error) { return []byte("something else entirely"), nil }
