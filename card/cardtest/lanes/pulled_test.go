@@ -91,6 +91,14 @@ func (s *subject) pulled(t *testing.T) error {
 	for range 2 { // a card comes and goes more than once
 		require.NoError(t, s.remove())
 		asked = 0
+		// What is only read, OpenSC gives from memory until it looks at its reader,
+		// which it does once a second.
+		require.Eventually(t, func() bool {
+			_, err := c.Keys(ctx)
+			return errors.Is(err, card.ErrRemoved)
+		}, 20*time.Second, 10*time.Millisecond)
+		_, err := c.Certificates(ctx)
+		require.ErrorIs(t, err, card.ErrRemoved)
 		out := signs(key)
 		require.ErrorIs(t, out, card.ErrRemoved)
 		require.NotErrorIs(t, out, card.ErrWrongPIN)
