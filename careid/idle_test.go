@@ -83,3 +83,33 @@ func TestIdle(t *testing.T) {
 		require.Equal(t, in.Session.AuthTime.Unix(), seen)
 	})
 }
+
+func TestFresh(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{Binding: careid.BindingKeep})
+	t.Run("threat061", func(t *testing.T) {
+		// Unlock codes go to the contact: who finds a workstation open enters none of their own, without the same card
+		// and its passcode. The roles of other people can't either, and a weaker way to a session there is not.
+		in := signIn(t, h, h.Nurse.Card)
+		holder := func(token string) careid.Actor {
+			a, err := h.Service.Actor(ctx, token, careid.Holder, "")
+			require.NoError(t, err)
+			return a
+		}
+		change := func(a careid.Actor, to string) error {
+			return h.Service.SetContact(ctx, a, h.Nurse.Profile.ID, careid.Contact{Email: to})
+		}
+		h.Clock.Add(5 * time.Minute)
+		require.NoError(t, change(holder(in.Token), "asha@nhs.net"))
+		h.Clock.Add(time.Second)
+		rows := audited(t, h, func() { refused(t, change(holder(in.Token), "thief@nhs.net"), "session.stale") })
+		require.Equal(t, "refused session.stale", rows[0].Detail)
+		_, err := h.Answer(ctx, h.Sponsor.Card, careidtest.Claims{Purpose: careid.StepUp, Bind: in.Token})
+		refused(t, err, "proof.purpose")
+		answer, err := h.Answer(ctx, h.Nurse.Card, careidtest.Claims{Purpose: careid.StepUp, Bind: in.Token})
+		require.NoError(t, err)
+		again, err := h.Service.Redeem(ctx, answer.Result, []byte(in.Token))
+		require.NoError(t, err)
+		require.NoError(t, change(holder(again.Token), "asha.patel@nhs.net"))
+	})
+}

@@ -286,7 +286,8 @@ func listed[T any](ctx context.Context, s *Service, a Actor, list func(context.C
 func (a Actor) self() Profile { return Profile{ID: a.profile, Organisation: a.organisation} }
 
 // SetContact replaces a person's contact details. The holder may do it only from a session of their own live card
-// (contact.session); the Registration Authority at any time. Each address that goes is told, and so is the new one;
+// (contact.session) in which the passcode was typed a few minutes ago (session.stale), since unlock codes go to what they
+// enter; the Registration Authority at any time. Each address that goes is told, and so is the new one;
 // unlock codes that were sent before are dead.
 func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Contact) error {
 	return s.change(ctx, a.name(), "change contact", profile, func(ctx context.Context, tx *Tx, rec *record) error {
@@ -303,6 +304,11 @@ func (s *Service) SetContact(ctx context.Context, a Actor, profile string, c Con
 		policy, err := s.policy(tx.Now)
 		if err != nil {
 			return err
+		}
+		if a.role == Holder {
+			if err := s.fresh(ctx, tx, policy, a); err != nil {
+				return err
+			}
 		}
 		old := p
 		if p.Email, p.Mobile, err = s.checkContact(policy, c.Email, c.Mobile); err != nil {

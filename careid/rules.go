@@ -29,6 +29,7 @@ type Policy struct {
 	AlertWindow    time.Duration
 	SessionMax     time.Duration
 	SessionIdle    time.Duration // none, where it is no shorter than SessionMax
+	SessionFresh   time.Duration // how long a proof is good enough to change contact details, inclusive
 	Binding        Binding
 	PasscodeLeast  int
 	PasscodeMost   int
@@ -80,6 +81,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.AlertWindow, "cert.alert")
 	duration(&p.SessionMax, "session.max")
 	duration(&p.SessionIdle, "session.idle")
+	duration(&p.SessionFresh, "session.fresh")
 	number(&p.PasscodeLeast, "passcode.least")
 	number(&p.PasscodeMost, "passcode.most")
 	number(&p.PasscodeTries, "passcode.tries")

@@ -220,6 +220,15 @@ func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow
 	}, p, err
 }
 
+// fresh refuses what a workstation left open must not do: the card has proven itself a while ago. A step-up by it helps.
+func (s *Service) fresh(ctx context.Context, tx *Tx, p Policy, a Actor) error {
+	row, err := s.live(ctx, tx, a.session)
+	if err == nil && tx.Now.Sub(row.AuthTime) > p.SessionFresh {
+		return s.no("session.stale")
+	}
+	return err
+}
+
 // shown is what a session looks like from outside. What the person used is a card, which asks for its passcode.
 func shown(row SessionRow, p Profile) Session {
 	return Session{
