@@ -19,6 +19,9 @@
 //
 //	h := careidtest.New(t, careidtest.Config{Tray: cardtest.New(t, cardtest.Config{})})
 //
+// A card is used by its holder (SignIn, Renew), by somebody who types something else (SignInWith), at a desk
+// (RenewAtDesk), or in a Reader, where it can be pulled and unlocked.
+//
 // What a card of either kind refuses comes as an agent would tell it: a Refusal by passcode.wrong or card.locked.
 //
 // # Certificates on the wire
@@ -123,6 +126,7 @@ type Hospital struct {
 	cards     int
 	drawer    *drawer
 	network   network
+	readers   []*Reader
 }
 
 // New is Open for a test that fails if it can't.
