@@ -136,13 +136,13 @@ func Example_renewal() {
 	fmt.Println(h.RenewAtDesk(ctx, h.Sponsor, careid.Sponsor, card))
 	fmt.Println(h.RenewAtDesk(ctx, h.RAAgent, careid.RAAgent, card), card.Certificates[0].NotAfter.Format(time.DateOnly))
 	for due, err := range h.CA.Expiring(ctx, 90*24*time.Hour) {
-		fmt.Println(due.Use, due.UserID == h.People[1].Profile.ID, due.NotAfter.Format(time.DateOnly), err)
+		fmt.Println("ends soon:", due.UserID == h.People[1].Profile.ID, due.NotAfter.Format(time.DateOnly), err)
 	}
 	// Output:
 	// role.action: sponsor may not do this: renew card.
 	// <nil> 2032-01-06
-	// authentication true 2029-02-05 <nil>
-	// signing true 2029-02-05 <nil>
+	// ends soon: true 2029-02-05 <nil>
+	// ends soon: true 2029-02-05 <nil>
 }
 
 // A card is linked to a mailbox: everything that is missing is told at once.
