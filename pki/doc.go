@@ -107,7 +107,8 @@
 //     generator other than ROCA's, such as Debian's of 2006 to 2008, are refused
 //     only where Config.Compromised knows them.
 //   - One profile and one issuing CA are served below a Base.
-//   - A reminder is lost when the process dies while Config.Remind runs.
+//   - A reminder is sent twice when the process dies after Config.Remind sent it
+//     and before that is recorded.
 //   - Nothing is signed before what was signed already (ErrClock). After a clock that
 //     stood in the future, issuing, lists and OCSP wait until that date.
 package pki

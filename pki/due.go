@@ -55,7 +55,7 @@ func soonest(a, b time.Time) time.Time {
 // and are nobody's in this process. An OCSP signing certificate is closed: the
 // key was in the memory of a process that is gone. Only an error of the ledger
 // itself is returned; what the signer refuses stays pending, is logged and is
-// tried again.
+// tried again, and so does a renewal of what is on hold, silently.
 func (ca *CA) recover(ctx context.Context, opened time.Time) error {
 	acts, err := ca.ledger.PendingActs(ctx, ca.keyID, opened)
 	if err != nil {
@@ -66,7 +66,7 @@ func (ca *CA) recover(ctx context.Context, opened time.Time) error {
 		if underWay || ca.acts.busy(act.ID) {
 			continue
 		}
-		if err := ca.recoverAct(ctx, act); err != nil {
+		if err := ca.recoverAct(ctx, act); err != nil && !errors.Is(err, ErrHeld) {
 			ca.log.ErrorContext(ctx, "act stays open", "act", act.ID, "error", err.Error())
 			if !errors.Is(err, ErrSignerUnavailable) {
 				return err

@@ -248,7 +248,13 @@ func (ca *CA) answer(ctx context.Context, act Act, err error) ([]*x509.Certifica
 
 // finish signs a pending act and commits it. It returns the act as committed,
 // which may be another server's doing, and the certificates that were signed here.
+// A renewal of what is on hold is not signed: ErrHeld.
 func (ca *CA) finish(ctx context.Context, act Act) (Act, []*x509.Certificate, error) {
+	if held, err := ca.renewsHeld(ctx, act); err != nil {
+		return Act{}, nil, err
+	} else if held {
+		return Act{}, nil, ErrHeld
+	}
 	act.Records = slices.Clone(act.Records)
 	var signed []*x509.Certificate
 	for i := range act.Records {

@@ -155,7 +155,8 @@ type ActLedger interface {
 
 	// CommitAct makes the certificates of a Pending act Good, or, for ActRenew
 	// when no pair of the generation before is left without a Revoked
-	// certificate, closes it as CloseAct does. act is as OpenAct or PendingActs
+	// certificate, closes it as CloseAct does; when one of that pair is Held,
+	// ErrHeld and no change. act is as OpenAct or PendingActs
 	// returned it, with the DER of each record filled in. If it is not Pending in
 	// the ledger any more, it is returned as it stands there: the first commit
 	// wins. ErrUnknownAct when there is none, as with CloseAct.

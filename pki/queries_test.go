@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"iter"
 	"math/big"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -173,6 +176,67 @@ func TestReminders(t *testing.T) {
 		_, err = h.Due(t.Context())
 		require.NoError(t, err)
 		require.Len(t, out.sent, 1, "it has ended")
+	})
+	t.Run("a crash during the call", func(t *testing.T) {
+		out = reminded{}
+		var calls []pki.Reminder
+		h := newHouse(t, func(c *pki.Config) {
+			c.Remind = func(ctx context.Context, m pki.Reminder) error {
+				calls = append(calls, m)
+				if len(calls) == 1 {
+					panic("the process dies here")
+				}
+				return out.send(ctx, m)
+			}
+		})
+		end := h.issue("first")[0].NotAfter
+		h.clock.Set(end.Add(-7 * 24 * time.Hour))
+		require.Panics(t, func() { _, _ = h.Due(t.Context()) })
+		h = h.reopen()
+		h.clock.Add(10*time.Minute - time.Second)
+		next, err := h.Due(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, out.sent, "another server may be sending it")
+		require.Equal(t, h.clock.Now().Add(time.Second), next)
+		h.clock.Add(time.Second)
+		for range 2 {
+			_, err = h.Due(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"555000000017 7"}, out.sent)
+		require.Equal(t, calls[0], calls[1], "the sender can tell that it is the same")
+		h.clock.Set(end.Add(-24 * time.Hour))
+		_, err = h.Due(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"555000000017 7", "555000000017 1"}, out.sent)
+	})
+	t.Run("many servers send one", func(t *testing.T) {
+		var sent atomic.Int64
+		h := newHouse(t, func(c *pki.Config) {
+			c.Remind = func(context.Context, pki.Reminder) error {
+				sent.Add(1)
+				return nil
+			}
+		})
+		var end time.Time
+		for i := range 5 {
+			end = h.issue(fmt.Sprint("act-", i))[0].NotAfter
+		}
+		servers := []*house{h, h.reopen(), h.reopen(), h.reopen()}
+		for n, days := range []int{30, 7, 1} {
+			h.clock.Set(end.Add(-time.Duration(days) * 24 * time.Hour))
+			var wg sync.WaitGroup
+			for _, server := range servers {
+				wg.Go(func() {
+					for range 3 {
+						_, err := server.Due(t.Context())
+						assert.NoError(t, err)
+					}
+				})
+			}
+			wg.Wait()
+			require.EqualValues(t, 5*(n+1), sent.Load())
+		}
 	})
 	t.Run("that failed is sent again", func(t *testing.T) {
 		out = reminded{fail: errors.New("no mail today")}

@@ -10,7 +10,7 @@ import (
 )
 
 // Reminder says that a pair ends soon. There is one for a pair, named by its
-// authentication certificate.
+// authentication certificate. Serial and Days tell a reminder from all others.
 type Reminder struct {
 	UserID   string
 	Serial   *big.Int  // of the authentication certificate
@@ -21,6 +21,10 @@ type Reminder struct {
 // reminderDays are the thresholds, the first at which the renewal window opens
 // by default (features.md row 63), the largest first.
 var reminderDays = [...]int{90, 30, 7, 1}
+
+// reminding is how long, by the calendar, a reminder that is being sent is left
+// alone. Mail systems give up within it.
+const reminding = 10 * time.Minute
 
 // remindersAtOnce bounds one call of Due, which has other work.
 const remindersAtOnce = 100
@@ -52,11 +56,12 @@ func reminderAt(now, notAfter time.Time) (days int, next time.Time) {
 	return days, time.Time{}
 }
 
-// remind sends what is due and returns when the next is. A reminder is taken in
-// the ledger before it is sent, so that no server sends it again, and given back
-// when sending fails. A crash between the two loses it: the next threshold comes,
-// and a person at the door is told at each sign-in. Of several thresholds that
-// passed unseen only the last is sent.
+// remind sends what is due and returns when the next is. A reminder is put off in
+// the ledger before it is sent, so that no other server sends it meanwhile, and
+// done with afterwards, or given back when sending fails. If nobody says how it
+// ended, it comes again: somebody who is told twice is better off than one whose
+// card ends unannounced. Of several thresholds that passed unseen only the last
+// is sent.
 func (ca *CA) remind(ctx context.Context, now time.Time) (next time.Time, err error) {
 	if ca.reminder == nil {
 		return time.Time{}, nil
@@ -82,14 +87,22 @@ func (ca *CA) remindOne(ctx context.Context, r Record, now time.Time) error {
 	if renewed {
 		days, next = 0, time.Time{}
 	}
-	taken, err := ca.ledger.MoveReminder(ctx, r.Serial, r.RemindAt, next)
-	if err != nil || !taken || days == 0 {
+	if days == 0 {
+		_, err := ca.ledger.MoveReminder(ctx, r.Serial, r.RemindAt, next)
+		return err
+	}
+	again := now.Add(reminding)
+	taken, err := ca.ledger.MoveReminder(ctx, r.Serial, r.RemindAt, again)
+	if err != nil || !taken {
 		return err
 	}
 	err = ca.reminder(ctx, Reminder{UserID: r.UserID, Serial: r.Serial, NotAfter: r.NotAfter, Days: days})
 	if err != nil {
-		_, back := ca.ledger.MoveReminder(context.WithoutCancel(ctx), r.Serial, next, r.RemindAt)
-		return errors.Join(err, back)
+		next = r.RemindAt
+	}
+	_, moved := ca.ledger.MoveReminder(context.WithoutCancel(ctx), r.Serial, again, next)
+	if err = errors.Join(err, moved); err != nil {
+		return err
 	}
 	ca.observe(ctx, Event{Name: EventReminded, Serial: r.Serial})
 	return nil

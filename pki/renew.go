@@ -19,8 +19,9 @@ import (
 // The old pair must be byte-equal to the ledger, one act's pair, neither revoked
 // nor on hold, the newest of its lineage, and Now in its window, which is closed
 // at both ends. A later pair that was revoked as a whole no longer counts, so
-// that an unfinished renewal can be given up; and a renewal that is unfinished when
-// the old pair is revoked is closed, whoever comes to finish it (ErrRevoked).
+// that an unfinished renewal can be given up. A renewal that is unfinished when
+// the old pair is revoked is closed, whoever comes to finish it (ErrRevoked); one
+// whose old pair is put on hold waits until that is released (ErrHeld).
 // Of many renewals at once one happens. act is the idempotency key as with Issue, and a repeated act is
 // answered before any of this is looked at.
 //
@@ -99,4 +100,20 @@ func (ca *CA) checkWindow(notAfter time.Time) error {
 		return &RenewalError{Err: ErrTooLate, Opens: opens, Closes: closes}
 	}
 	return nil
+}
+
+// renewsHeld reports whether an act renews a pair that is on hold now. The ledger
+// decides again in the transaction that commits; this keeps the key from signing
+// in vain each time the act is looked at.
+func (ca *CA) renewsHeld(ctx context.Context, act Act) (bool, error) {
+	if act.Kind != ActRenew {
+		return false, nil
+	}
+	all, err := ca.ledger.Lineage(ctx, act.Lineage)
+	for _, r := range all {
+		if r.Generation == act.Generation-1 && r.State == Held {
+			return true, err
+		}
+	}
+	return false, err
 }

@@ -150,6 +150,38 @@ func TestRenewalOfWhat(t *testing.T) {
 			})
 		}
 	})
+	t.Run("held before it is finished", func(t *testing.T) {
+		h := newHouse(t)
+		pair := h.issue("first")
+		h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
+		csrs := requests(t)
+		away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
+		_, err := away.Renew(t.Context(), "waits", pair, csrs)
+		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+		require.NoError(t, h.Revoke(t.Context(), pair[1], pki.CertificateHold, time.Time{})) // the card is mislaid
+		asked := 0
+		h = h.reopen(func(c *pki.Config) {
+			c.Signer = &hooked{Signer: h.authority, before: func(template *x509.Certificate) {
+				for _, r := range h.act("waits").Records {
+					if r.Serial.Cmp(template.SerialNumber) == 0 {
+						asked++
+					}
+				}
+			}}
+		})
+		_, err = h.Renew(t.Context(), "waits", pair, csrs) // by who found it
+		require.ErrorIs(t, err, pki.ErrHeld)
+		h.clock.Add(2 * time.Minute)
+		_, err = h.Due(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, pki.Pending, h.act("waits").State)
+		require.Zero(t, asked, "the key signs nothing meanwhile")
+		require.NoError(t, h.Revoke(t.Context(), pair[1], pki.RemoveFromCRL, time.Time{}))
+		h.clock.Set(pair[0].NotAfter.Add(time.Hour)) // the act was opened in the window
+		renewed, err := h.Renew(t.Context(), "waits", pair, csrs)
+		require.NoError(t, err)
+		require.NoError(t, h.Verify(t.Context(), renewed[0]))
+	})
 	t.Run("hold and release at the window's edges", func(t *testing.T) {
 		for name, c := range map[string]struct {
 			before time.Duration // of notAfter

@@ -309,6 +309,11 @@ func (t *ledgerTest) renewalRevoked() {
 	opened, err := t.OpenAct(t.ctx, act, renews)
 	t.ok(err)
 	t.revoke(first.Records[0], pki.Held, 6)
+	_, err = t.CommitAct(t.ctx, signed(opened), t.at)
+	t.is(err, pki.ErrHeld)
+	waiting, err := t.Act(t.ctx, act.ID)
+	t.ok(err)
+	t.equal([]any{waiting.State, len(waiting.Records[0].DER)}, []any{pki.Pending, 0})
 	t.revoke(first.Records[0], pki.Revoked, 1)
 	done, err := t.CommitAct(t.ctx, signed(opened), t.at)
 	t.ok(err)
@@ -327,7 +332,25 @@ func (t *ledgerTest) renewalRevoked() {
 	act, renews = t.next(third)
 	fourth := t.committed(act, renews...)
 	act, renews = t.next(fourth)
-	t.equal(t.committed(act, renews...).State, pki.Good)
+	fifth := t.committed(act, renews...)
+	t.equal(fifth.State, pki.Good)
+
+	// What was committed before the hold stays, and what waited for the release
+	// goes on.
+	t.revoke(fourth.Records[1], pki.Held, 6)
+	again, err := t.CommitAct(t.ctx, signed(act), t.at)
+	t.ok(err)
+	t.equal(again.State, pki.Good)
+	act, renews = t.next(fifth)
+	opened, err = t.OpenAct(t.ctx, act, renews)
+	t.ok(err)
+	t.revoke(fifth.Records[1], pki.Held, 6)
+	_, err = t.CommitAct(t.ctx, signed(opened), t.at)
+	t.is(err, pki.ErrHeld)
+	t.revoke(fifth.Records[1], pki.Good, 0)
+	done, err = t.CommitAct(t.ctx, signed(opened), t.at)
+	t.ok(err)
+	t.equal(done.State, pki.Good)
 }
 
 func (t *ledgerTest) renewalAtOnce() {

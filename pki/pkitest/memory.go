@@ -199,9 +199,13 @@ func (m *Memory) CommitAct(_ context.Context, act pki.Act, at time.Time) (pki.Ac
 	if a.State != pki.Pending {
 		return copied(a), nil
 	}
-	if !m.mayCommit(a) {
+	switch former := m.former(a); {
+	case a.Kind != pki.ActRenew:
+	case former == nil:
 		m.close(a, at)
 		return copied(a), nil
+	case slices.ContainsFunc(former.Records, func(r pki.Record) bool { return r.State == pki.Held }):
+		return pki.Act{}, pki.ErrHeld
 	}
 	if len(act.Records) != len(a.Records) {
 		return pki.Act{}, fmt.Errorf("pkitest: act %s has %d certificates, not %d", a.ID, len(a.Records), len(act.Records))
@@ -228,12 +232,15 @@ func (m *Memory) CloseAct(_ context.Context, id string, at time.Time) (pki.Act, 
 	return copied(a), nil
 }
 
-// mayCommit is false for a renewal of what was revoked since it was opened.
-func (m *Memory) mayCommit(act *pki.Act) bool {
+// former returns the act that an act renews, nil when it was revoked.
+func (m *Memory) former(act *pki.Act) *pki.Act {
 	revoked := func(r pki.Record) bool { return r.State == pki.Revoked }
-	return act.Kind != pki.ActRenew || slices.ContainsFunc(m.acts, func(a *pki.Act) bool {
-		return a.Lineage == act.Lineage && a.Generation == act.Generation-1 && !slices.ContainsFunc(a.Records, revoked)
-	})
+	for _, a := range m.acts {
+		if a.Lineage == act.Lineage && a.Generation == act.Generation-1 && !slices.ContainsFunc(a.Records, revoked) {
+			return a
+		}
+	}
+	return nil
 }
 
 func (m *Memory) close(a *pki.Act, at time.Time) {

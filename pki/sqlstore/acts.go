@@ -170,14 +170,24 @@ func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done
 	return done, err
 }
 
-// mayCommit is false for a renewal of what was revoked since it was opened.
+// mayCommit is false for a renewal of what was revoked since it was opened, and
+// ErrHeld for one of what is on hold and is still pending.
 func mayCommit(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (bool, error) {
 	if act.Kind != pki.ActRenew {
 		return true, nil
 	}
-	var former int64
-	err := tx.QueryRowContext(ctx, countFormer, act.Lineage, act.Generation-1).Scan(&former)
-	return former > 0, err
+	var former, held int64
+	if err := tx.QueryRowContext(ctx, countFormer, act.Lineage, act.Generation-1).Scan(&former, &held); err != nil {
+		return false, err
+	}
+	if held == 0 {
+		return former > 0, nil
+	}
+	stored, err := actOf(ctx, tx, act.ID)
+	if err == nil && stored.State == pki.Pending {
+		err = pki.ErrHeld
+	}
+	return true, err
 }
 
 // CloseAct implements pki.Ledger.

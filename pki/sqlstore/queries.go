@@ -36,7 +36,8 @@ const (
 	(SELECT opened FROM pki_acts ORDER BY opened DESC LIMIT 1),
 	(SELECT COUNT(*) FROM pki_certificates WHERE key_hash IN ($2, $3))`
 	countNewer  = `SELECT COUNT(*)` + actTables + `WHERE a.lineage = $1 AND a.generation > $2 AND c.state <> 'revoked'`
-	countFormer = `SELECT COUNT(*) FROM pki_acts a WHERE a.lineage = $1 AND a.generation = $2
+	countFormer = `SELECT COUNT(*), COALESCE(SUM((SELECT COUNT(*) FROM pki_certificates c WHERE c.act = a.id AND c.state = 'held')), 0)
+	FROM pki_acts a WHERE a.lineage = $1 AND a.generation = $2
 	AND NOT EXISTS (SELECT 1 FROM pki_certificates c WHERE c.act = a.id AND c.state = 'revoked')`
 
 	// One row, or none when selectStanding would tell why not: $10 is the act's
