@@ -38,6 +38,7 @@
 // network, or for another Write of the same database (that is [ErrNested]).
 //
 // On PostgreSQL a job is one SERIALIZABLE transaction, run again when the
-// server reports a serialization failure or a deadlock. So on both a function
+// server reports a serialization failure or a deadlock, one at a time of each
+// store, for half a minute or as long as its context lets it. So on both a function
 // may run more than once and must keep its effects inside tx.
 package sqlkit

@@ -4,11 +4,14 @@ package sqlkit_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
@@ -68,6 +71,9 @@ func TestPostgres(t *testing.T) {
 	t.Run("what read the same row is run again", func(t *testing.T) {
 		counterOfPostgres(t, s)
 	})
+	t.Run("a hundred want one row", func(t *testing.T) {
+		hotRow(t, db, s)
+	})
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, insert(s, "pki", "z", 9)(t.Context()), sqlkit.ErrClosed)
 }
@@ -101,4 +107,54 @@ func counterOfPostgres(t *testing.T, s *sqlkit.Store) {
 		return nil
 	}))
 	t.Logf("40 additions in %d runs", runs.Load())
+}
+
+// hotRow has a hundred callers add to one row, of two servers with pools that
+// nothing bounds: each gets its turn, and one whose context ends doesn't wait for
+// it.
+func hotRow(t *testing.T, db *sql.DB, one *sqlkit.Store) {
+	const callers = 100
+	require.NoError(t, insert(one, "pki", "hot", 5000)(t.Context()))
+	two, err := sqlkit.Open(t.Context(), sqlkit.Config{DB: db, Migrations: migrations("pki"), Table: "pki_migrations"})
+	require.NoError(t, err)
+	add := func(ctx context.Context, tx *sqlkit.Tx) error {
+		var n int64
+		if err := tx.QueryRowContext(ctx, "SELECT n FROM pki_thing WHERE id = $1", "hot").Scan(&n); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE pki_thing SET n = $1 WHERE id = $2", n+1, "hot")
+		return err
+	}
+	var runs atomic.Int64
+	var all sync.WaitGroup
+	for i := range callers {
+		store := []*sqlkit.Store{one, two}[i%2]
+		all.Go(func() {
+			assert.NoError(t, store.Write(t.Context(), func(ctx context.Context, tx *sqlkit.Tx) error {
+				runs.Add(1)
+				return add(ctx, tx)
+			}))
+		})
+	}
+	all.Wait()
+	t.Logf("%d additions in %d runs", callers, runs.Load())
+	require.NoError(t, one.Read(t.Context(), func(ctx context.Context, tx *sqlkit.Tx) error {
+		var n int64
+		require.NoError(t, tx.QueryRowContext(ctx, "SELECT n FROM pki_thing WHERE id = $1", "hot").Scan(&n))
+		require.Equal(t, int64(5000+callers), n)
+		return nil
+	}))
+
+	// Whoever loses for ever is let go by its context, and by Close.
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	err = one.Write(ctx, func(ctx context.Context, _ *sqlkit.Tx) error {
+		if tries++; tries == 5 {
+			cancel()
+		}
+		return &pgconn.PgError{Code: "40001"} // as the server says it
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, two.Close())
+	require.ErrorIs(t, two.Write(t.Context(), add), sqlkit.ErrClosed)
 }

@@ -75,6 +75,9 @@ func setPragmas(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// attempts bounds how often a step of Open is run.
+const attempts = 20
+
 // again runs a step that two processes may take at once on a new file. SQLite
 // answers the second with an error and not with patience: the change to WAL
 // ignores busy_timeout.

@@ -51,7 +51,8 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	db        *sql.DB
 	now, wall func() time.Time
-	writer    *writer // nil on PostgreSQL
+	writer    *writer       // nil on PostgreSQL
+	turn      chan struct{} // held by the one that runs again on PostgreSQL
 	closing   chan struct{}
 	once      sync.Once
 }
@@ -73,7 +74,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: c.DB, now: c.Now, wall: c.Wall, closing: make(chan struct{})}
+	s := &Store{db: c.DB, now: c.Now, wall: c.Wall, turn: make(chan struct{}, 1), closing: make(chan struct{})}
 	if d == sqlite {
 		if s.writer, err = openWriter(ctx, c.DB, s.closing); err != nil {
 			return nil, err
