@@ -51,6 +51,7 @@ missing() {
 		has p11-kit || echo p11-kit
 		has_library pkcs11/p11-kit-client.so || echo p11-kit-modules
 		has certtool || echo gnutls-bin
+		has_library engines-3/pkcs11.so || echo libengine-pkcs11-openssl
 		has_pkits || echo python3-cryptography-vectors
 		has strace || echo strace
 		has_browser || chromium_package

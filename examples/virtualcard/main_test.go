@@ -96,6 +96,22 @@ func TestNSS(t *testing.T) {
 	require.Contains(t, keys, "signing")
 }
 
+// A certificate request that OpenSSL signs with the card.
+func TestOpenSSL(t *testing.T) {
+	need.Tool(t, "softhsm")
+	need.Tool(t, "cc")
+	openssl := need.Tool(t, "openssl")
+	said, err := exec.Command(openssl, "version", "-e").Output()
+	require.NoError(t, err)
+	_, engines, _ := strings.Cut(strings.TrimSpace(string(said)), ": ")
+	_, err = os.Stat(filepath.Join(strings.Trim(engines, `"`), "pkcs11.so"))
+	need.Met(t, "openssl", err)
+	commands, _ := printed(t, t.TempDir())
+	request := filepath.Join(t.TempDir(), "request")
+	require.NoError(t, os.WriteFile(request, []byte(typed(t, t.TempDir(), commands[4])), 0o600))
+	require.Contains(t, typed(t, t.TempDir(), "openssl req -verify -noout -subject -in "+request), "CN = test")
+}
+
 // Without -dir the card is kept in the user's cache.
 func TestDefaultFolder(t *testing.T) {
 	need.Tool(t, "softhsm")
