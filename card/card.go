@@ -4,7 +4,6 @@ package card
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"errors"
 	"sync/atomic"
@@ -38,9 +37,9 @@ type Card struct {
 	module *Module
 	token  *token
 
+	prompter atomic.Pointer[Prompter]
 	asking   gate          // one prompt at a time
 	asked    atomic.Uint64 // prompts that were answered; written under asking
-	prompter Prompter      // guarded by asking
 	refusal  error         // of the last prompt; guarded by asking
 }
 
@@ -48,34 +47,51 @@ type Card struct {
 // more than one does, or two have the same serial and label. A card that can't be
 // read, where no other matches, is the error: it might be the one.
 func (m *Module) Card(ctx context.Context, sel Selector) (*Card, error) {
-	if err := m.ready(ctx); err != nil {
-		return nil, err
-	}
-	t, err := m.lib.choose(ctx, sel)
+	candidates, mute, err := m.candidates(ctx, sel)
 	if err != nil {
 		return nil, err
 	}
-	return &Card{module: m, token: t, asking: newGate()}, nil
+	var found *token
+	for _, t := range candidates {
+		switch is, err := t.holds(ctx, sel.Certificate); {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, ErrRemoved), errors.Is(err, ErrBlank):
+		case err != nil:
+			mute = err
+		case is && found != nil:
+			return nil, ErrAmbiguous
+		case is:
+			found = t
+		}
+	}
+	if found == nil {
+		return nil, mute
+	}
+	return &Card{module: m, token: found, asking: newGate()}, nil
 }
 
-// choose is the token of the one card that is meant.
-func (l *library) choose(ctx context.Context, sel Selector) (*token, error) {
-	if sel.Certificate != nil {
-		return l.holding(ctx, sel)
+// candidates are the tokens that match before they are read, and the error to
+// answer with if none of them is meant.
+func (m *Module) candidates(ctx context.Context, sel Selector) (all []*token, mute error, err error) {
+	if err := m.enter(ctx); err != nil {
+		return nil, nil, err
 	}
-	if err := l.slots.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer l.slots.leave()
-	slots, err := l.list()
+	defer m.lib.slots.leave()
+	slots, err := m.lib.list()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	slot, err := only(slots, sel)
-	if err != nil {
-		return nil, err
+	mute = ErrNoCard
+	for _, s := range slots {
+		if s.Err != nil { // it might be the one
+			mute = s.Err
+		}
+		if sel.matches(s.Token) {
+			all = append(all, m.lib.token(slots, s.Token))
+		}
 	}
-	return l.token(slots, slot.Token), nil
+	return all, mute, nil
 }
 
 // only is the one slot with such a card. A card that can't be read might be it.
@@ -118,58 +134,12 @@ func (l *library) token(slots []Slot, info *TokenInfo) *token {
 	return t
 }
 
-// holding is the token of the one card that holds the certificate's key.
-func (l *library) holding(ctx context.Context, sel Selector) (*token, error) {
-	candidates, mute, err := l.candidates(ctx, sel)
-	if err != nil {
-		return nil, err
+// holds reads whether the card shows the certificate's key; nil asks for none. It
+// leaves a card that nobody of this process uses as it was, without a session.
+func (t *token) holds(ctx context.Context, certificate *x509.Certificate) (bool, error) {
+	if certificate == nil {
+		return true, nil
 	}
-	var found *token
-	for _, t := range candidates {
-		switch holds, err := t.holds(ctx, sel.Certificate.PublicKey); {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case errors.Is(err, ErrRemoved), errors.Is(err, ErrBlank):
-		case err != nil:
-			mute = err
-		case holds && found != nil:
-			return nil, ErrAmbiguous
-		case holds:
-			found = t
-		}
-	}
-	if found == nil {
-		return nil, mute
-	}
-	return found, nil
-}
-
-// candidates are the tokens that match before they are read, and the error to
-// answer with if none of them is meant.
-func (l *library) candidates(ctx context.Context, sel Selector) (all []*token, mute error, err error) {
-	if err := l.slots.enter(ctx); err != nil {
-		return nil, nil, err
-	}
-	defer l.slots.leave()
-	slots, err := l.list()
-	if err != nil {
-		return nil, nil, err
-	}
-	mute = ErrNoCard
-	for _, s := range slots {
-		if s.Err != nil {
-			mute = s.Err
-		}
-		if sel.matches(s.Token) {
-			all = append(all, l.token(slots, s.Token))
-		}
-	}
-	return all, mute, nil
-}
-
-// holds reads whether the card shows a key. It leaves a card that nobody of this
-// process uses as it was, without a session.
-func (t *token) holds(ctx context.Context, public crypto.PublicKey) (bool, error) {
 	if err := t.acquire(ctx); err != nil {
 		return false, err
 	}
@@ -183,7 +153,7 @@ func (t *token) holds(ctx context.Context, public crypto.PublicKey) (bool, error
 		return err
 	})
 	for _, k := range all {
-		if publicEqual(k.public, public) {
+		if publicEqual(k.public, certificate.PublicKey) {
 			return true, nil
 		}
 	}
@@ -227,7 +197,7 @@ func (c *Card) acquire(ctx context.Context) error {
 		return nil
 	}
 	c.token.release() // nobody may work with the module while it is revived
-	if err := c.module.lib.alive(ctx); err != nil {
+	if err := c.module.lib.revive(ctx); err != nil {
 		return err
 	}
 	return c.enter(ctx)

@@ -113,13 +113,10 @@ func (m *Module) watch(ctx context.Context, before sightings) (sightings, error)
 // look is what the readers hold now. Of a slot that can't be read, what was seen
 // there before is believed.
 func (m *Module) look(ctx context.Context, before sightings) (sightings, error) {
-	if err := m.ready(ctx); err != nil {
+	if err := m.enter(ctx); err != nil {
 		return nil, err
 	}
 	l := m.lib
-	if err := l.slots.enter(ctx); err != nil {
-		return nil, err
-	}
 	slots, err := l.list()
 	tokens := make([]*token, len(slots))
 	for i, s := range slots {

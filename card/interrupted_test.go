@@ -321,14 +321,33 @@ func TestModuleThatHangs(t *testing.T) {
 		d.login(d.card)
 		require.NoError(t, signs(ctx, k))
 
-		q.are("stop 2") // it dies in C_SignInit
-		done := make(chan error, 1)
-		go func() { done <- signs(ctx, k) }()
-		require.True(t, q.stopped(done))
-		q.are("fail C_GetInfo 30", "fail C_GetSlotList 30", "fail C_GetTokenInfo 30", "fail C_SignInit 30", "fail C_Sign 30")
-		q.goOn()
-		require.ErrorIs(t, <-done, card.ErrRemoved)
-		q.are()
-		require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn)
+		for name, call := range map[string]func() error{
+			"sign":  func() error { return signs(ctx, k) },
+			"keys":  func() error { _, err := d.card.Keys(ctx); return err },
+			"login": func() error { return d.card.Login(ctx, goodPIN, card.LoginOptions{}) },
+			"generate key": func() error {
+				_, err := d.card.GenerateKey(ctx, card.KeySpec{ID: []byte{1}, Algorithm: card.P256})
+				return err
+			},
+		} {
+			for at := 1; ; at++ { // it dies in this call
+				d.login(d.card)
+				require.NoError(t, signs(ctx, k))
+				q.are(fmt.Sprint("stop ", at))
+				done := make(chan error, 1)
+				go func() { done <- call() }()
+				if !q.stopped(done) {
+					q.are()
+					break
+				}
+				q.are("dead")
+				q.goOn()
+				if err := <-done; err != nil { // else it died after the last call that mattered
+					require.ErrorIs(t, err, card.ErrRemoved, "%s at call %d", name, at)
+				}
+				q.are()
+				require.ErrorIs(t, signs(ctx, k), card.ErrNotLoggedIn)
+			}
+		}
 	})
 }

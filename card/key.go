@@ -111,7 +111,7 @@ func (c *Card) Key(ctx context.Context, sel KeySelector) (*Key, error) {
 
 // GenerateKey makes a key pair on the card, which never leaves it: sensitive,
 // not extractable, for signing only. It needs a login. ErrExists: the card has a
-// key of this id; one that a cut-short call left behind is found with Key.
+// key of this id, or one half of it; where that is the public one, Key finds it.
 // ErrUnsupported: the card doesn't make such keys, or the spec is none.
 func (c *Card) GenerateKey(ctx context.Context, spec KeySpec) (*Key, error) {
 	mechanism, public, err := spec.template()
@@ -120,7 +120,7 @@ func (c *Card) GenerateKey(ctx context.Context, spec KeySpec) (*Key, error) {
 	}
 	key := &Key{card: c, id: bytes.Clone(spec.ID), label: spec.Label}
 	err = c.write(ctx, "generate key", true, func(lib *cryptoki.Lib, s cryptoki.Session) error {
-		taken, err := lib.Find(s, class(cryptoki.ClassPrivateKey, cryptoki.Attribute{Type: cryptoki.AttrID, Value: spec.ID}))
+		taken, err := keyObjects(lib, s, spec.ID)
 		if err != nil {
 			return err
 		}
@@ -135,16 +135,15 @@ func (c *Card) GenerateKey(ctx context.Context, spec KeySpec) (*Key, error) {
 		if err != nil {
 			return err
 		}
-		if f.public == nil {
-			return ErrUnsupported
-		}
 		key.always, err = alwaysAuthenticate(lib, s, priv)
-		key.public, key.private, key.epoch = f.public, priv, c.token.epoch
-		if err == nil && spec.AlwaysAuthenticate && !key.always {
-			err = destroy(lib, s, []cryptoki.Object{pub, priv})
-			return errors.Join(ErrUnsupported, err)
+		if err != nil {
+			return err
 		}
-		return err
+		if f.public == nil || spec.AlwaysAuthenticate && !key.always { // not what was asked for
+			return errors.Join(ErrUnsupported, destroy(lib, s, []cryptoki.Object{priv, pub}))
+		}
+		key.public, key.private, key.epoch = f.public, priv, c.token.epoch
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -193,8 +192,8 @@ func (spec KeySpec) private() []cryptoki.Attribute {
 }
 
 // Delete takes the key pair and the certificates of its public key off the
-// card. It needs a login. The private key goes last, so that a repeated Delete
-// finishes one that was cut short.
+// card. It needs a login. The public key goes last: it is what Key finds, so that
+// a repeated Delete finishes one that was cut short, in another process too.
 func (k *Key) Delete(ctx context.Context) error {
 	return k.card.write(ctx, "delete key", true, func(lib *cryptoki.Lib, s cryptoki.Session) error {
 		certificates, err := readCertificates(ctx, lib, s)
@@ -207,14 +206,11 @@ func (k *Key) Delete(ctx context.Context) error {
 				objects = append(objects, c.object)
 			}
 		}
-		for _, c := range []uint{cryptoki.ClassPublicKey, cryptoki.ClassPrivateKey} {
-			more, err := lib.Find(s, class(c, cryptoki.Attribute{Type: cryptoki.AttrID, Value: k.id}))
-			if err != nil {
-				return err
-			}
-			objects = append(objects, more...)
+		keys, err := keyObjects(lib, s, k.id)
+		if err != nil {
+			return err
 		}
-		return destroy(lib, s, objects)
+		return destroy(lib, s, append(objects, keys...))
 	})
 }
 

@@ -74,8 +74,8 @@ type library struct {
 	// crash when two threads list readers.
 	slots  gate
 	tokens []*token // of the cards that were asked for; guarded by slots
+	ended  bool     // closed; guarded by slots
 
-	reviving gate
 	orphaned atomic.Bool // initialised anew, and nothing was there yet
 }
 
@@ -153,7 +153,7 @@ func load(path, args string) (*library, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	l := &library{path: path, args: args, lib: lib, slots: newGate(), reviving: newGate()}
+	l := &library{path: path, args: args, lib: lib, slots: newGate()}
 	switch err := lib.Initialize(args); code(err) {
 	case cryptoki.OK:
 		if err != nil {
@@ -206,7 +206,7 @@ func (m *Module) logout() {
 func (l *library) end() error {
 	l.slots.wait()
 	tokens := l.tokens
-	l.tokens = nil
+	l.tokens, l.ended = nil, true
 	l.slots.leave()
 	for _, t := range tokens {
 		t.lock.wait()
@@ -225,15 +225,35 @@ func (l *library) end() error {
 	return nil
 }
 
-// ready is what each call begins with.
-func (m *Module) ready(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+// enter takes the list of readers, for an open module that answers.
+func (m *Module) enter(ctx context.Context) error {
 	if err := m.open(); err != nil {
 		return err
 	}
-	return m.lib.alive(ctx)
+	if err := m.lib.enter(ctx); err != nil {
+		return err
+	}
+	if !m.lib.dead() {
+		return nil
+	}
+	m.lib.slots.leave()
+	if err := m.lib.revive(ctx); err != nil {
+		return err
+	}
+	return m.lib.enter(ctx)
+}
+
+// enter takes the list of readers. Once it was closed the module isn't called any
+// more: who waited here is told.
+func (l *library) enter(ctx context.Context) error {
+	if err := l.slots.enter(ctx); err != nil {
+		return err
+	}
+	if l.ended {
+		l.slots.leave()
+		return ErrClosed
+	}
+	return nil
 }
 
 // open says whether Close was not called yet.

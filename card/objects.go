@@ -120,6 +120,20 @@ func readCertificates(ctx context.Context, lib *cryptoki.Lib, s cryptoki.Session
 	return all, nil
 }
 
+// keyObjects are the private and then the public keys of an id; the private ones
+// show to who is logged in.
+func keyObjects(lib *cryptoki.Lib, s cryptoki.Session, id []byte) ([]cryptoki.Object, error) {
+	var all []cryptoki.Object
+	for _, c := range []uint{cryptoki.ClassPrivateKey, cryptoki.ClassPublicKey} {
+		some, err := lib.Find(s, class(c, cryptoki.Attribute{Type: cryptoki.AttrID, Value: id}))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
 // privateKey finds the private key of an id; it needs a login.
 func privateKey(lib *cryptoki.Lib, s cryptoki.Session, id []byte) (cryptoki.Object, error) {
 	objects, err := lib.Find(s, class(cryptoki.ClassPrivateKey, cryptoki.Attribute{Type: cryptoki.AttrID, Value: id}))

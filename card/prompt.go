@@ -16,9 +16,10 @@ type Prompt struct {
 
 // Prompter asks the person for the PIN. The SDK clears what it returns, so it
 // must return a fresh slice each time; one that was cleared before is ErrPINLength
-// and costs no try. It is called without any lock and may take as long as ctx
-// allows; one at a time is asked for a Card. nil without an error means the
-// reader's own PIN pad.
+// and costs no try. It may take as long as ctx allows, and must return then: the
+// call that asked waits for it. Other calls on the card go on meanwhile, but one
+// question at a time is asked for a Card, so that a Prompter which signs with the
+// same Card waits for itself. nil without an error means the reader's own PIN pad.
 type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
 
 // PromptWith sets who is asked when an operation needs a login that the Card
@@ -27,11 +28,9 @@ type Prompter func(ctx context.Context, p Prompt) ([]byte, error)
 // waited for the same answer. A card with one try left isn't asked for:
 // ErrFinalTry, and Login is the way. nil, the default, makes such operations
 // answer ErrNotLoggedIn.
-func (c *Card) PromptWith(p Prompter) {
-	c.asking.wait()
-	c.prompter = p
-	c.asking.leave()
-}
+//
+// A question that is being asked goes on as it was.
+func (c *Card) PromptWith(p Prompter) { c.prompter.Store(&p) }
 
 // ask gets a login from the prompter. Who had to wait for another's prompt
 // shares its answer, the refusal too: one question, one try.
@@ -80,14 +79,15 @@ func (c *Card) askOnce(ctx context.Context, op string) ([]byte, error) {
 
 // prompt asks, unless the PIN would be refused; asking is held.
 func (c *Card) prompt(ctx context.Context, info *TokenInfo, p Prompt) ([]byte, error) {
-	if c.prompter == nil {
+	ask := c.prompter.Load()
+	if ask == nil || *ask == nil {
 		return nil, ErrNotLoggedIn
 	}
 	if err := triesLeft(RoleUser, info.PIN, LoginOptions{}); err != nil {
 		return nil, err
 	}
 	p.Serial, p.Label, p.PIN = info.Serial, info.Label, info.PIN
-	pin, err := c.prompter(ctx, p)
+	pin, err := (*ask)(ctx, p)
 	if err != nil {
 		clear(pin)
 		return nil, err

@@ -153,6 +153,10 @@ func (k *Key) mayConsent(given *consent) error {
 	if err != nil {
 		return explain("sign", t.settle(err))
 	}
+	if !t.self.matches(tokenInfo(raw)) { // no PIN for the card in its place
+		t.lost()
+		return ErrRemoved
+	}
 	return mayTry(tokenInfo(raw), given.pin, LoginOptions{})
 }
 

@@ -57,10 +57,7 @@ func (s PINState) String() string {
 
 // Slots lists the readers, with the card in each.
 func (m *Module) Slots(ctx context.Context) ([]Slot, error) {
-	if err := m.ready(ctx); err != nil {
-		return nil, err
-	}
-	if err := m.lib.slots.enter(ctx); err != nil {
+	if err := m.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer m.lib.slots.leave()

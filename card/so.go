@@ -101,11 +101,15 @@ func (s *SOSession) do(ctx context.Context, call func(*token, *TokenInfo) error)
 	}
 	t := s.card.token
 	raw, err := t.lib.lib.TokenInfo(t.slot)
-	if err == nil {
+	switch {
+	case err == nil && !t.self.matches(tokenInfo(raw)): // no PIN for the card in its place
+		err = ErrRemoved
+	case err == nil:
 		err = call(t, tokenInfo(raw))
 	}
-	if gone(err) {
+	if gone(err) || err == ErrRemoved {
 		s.err = ErrRemoved
+		t.lost()
 	}
 	return explain("SO session", err)
 }
@@ -116,7 +120,9 @@ func (s *SOSession) Close() {
 	s.close.Do(func() {
 		s.err = ErrClosed
 		t := s.card.token
-		_ = t.lib.lib.Logout(t.session) // drop ends the login where this can't
+		if t.open {
+			_ = t.lib.lib.Logout(t.session) // drop ends the login where this can't
+		}
 		t.drop()
 		t.release()
 	})
@@ -144,7 +150,8 @@ func (c *Card) ResetPIN(ctx context.Context, soPIN, next []byte) error {
 // Initialize makes a card empty (C_InitToken): all keys and certificates are
 // gone, no PIN is set, the label is new. A blank card takes soPIN as its SO PIN;
 // any other must be shown its own, and a wrong one counts. The label has at most
-// 32 bytes; more is cut.
+// 32 bytes; more is cut. Some modules (SoftHSM) give the card another serial: then
+// this Card answers ErrRemoved, and Module.Card finds the new one by its label.
 func (c *Card) Initialize(ctx context.Context, soPIN []byte, label string) error {
 	if err := c.acquire(ctx); err != nil {
 		return err

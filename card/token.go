@@ -23,6 +23,7 @@ type token struct {
 	slot      uint
 	removable bool // the slot is a reader, where a card can be swapped
 	session   cryptoki.Session
+	stuck     bool   // session isn't used any more, and couldn't be closed
 	epoch     uint64 // counts sessions; handles of another epoch are dead
 	holder    *Card  // who logged in on this session
 
@@ -56,7 +57,7 @@ func (t *token) drop() {
 		// Closing would do, were ours the last session of this process on it.
 		_ = t.lib.lib.Logout(t.session)
 	}
-	_ = t.lib.lib.CloseSession(t.session)
+	t.stuck = unspecific(t.lib.lib.CloseSession(t.session))
 	t.open, t.holder = false, nil
 }
 
@@ -72,12 +73,11 @@ func (t *token) lost() {
 // the card something notices by itself, and does without.
 func (t *token) present(ctx context.Context) error {
 	if t.open {
-		empty, err := t.empty()
-		if err != nil {
-			return explain("reader", err) // not a removal: nothing is lost
-		}
-		if empty {
+		switch empty, err := t.empty(); {
+		case empty || t.removed(err):
 			t.lost()
+		case err != nil:
+			return explain("reader", err) // not a removal: nothing is lost
 		}
 	}
 	return t.ensure(ctx)
@@ -101,21 +101,29 @@ func (t *token) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if t.stuck { // the login that it may have is in the way of the next
+		_ = t.lib.lib.CloseSession(t.session)
+		t.stuck = false
+	}
 	if !info.Initialised {
 		return ErrBlank // some modules open no session, others one without use
 	}
+	t.slot = slot
 	s, err := t.openSession(slot)
+	if t.removed(err) {
+		err = &pulled{err}
+	}
 	if err != nil {
 		return explain("open", err)
 	}
-	t.open, t.slot, t.session, t.holder = true, slot, s, nil
+	t.open, t.session, t.holder = true, s, nil
 	t.epoch++
 	reader, err := t.lib.lib.SlotInfo(slot)
 	t.removable = err != nil || reader.Flags&cryptoki.FlagRemovableDevice != 0
 	// The card may have been swapped since it was found.
 	raw, err := t.lib.lib.TokenInfo(slot)
 	switch {
-	case err != nil && !gone(err):
+	case err != nil && !t.removed(err):
 		t.drop()
 		return explain("open", err)
 	case err != nil || !t.self.matches(tokenInfo(raw)):
@@ -137,7 +145,7 @@ func (t *token) openSession(slot uint) (cryptoki.Session, error) {
 // find is the slot that has the card now. Listing slots also makes modules
 // notice what happened at the readers.
 func (t *token) find(ctx context.Context) (uint, *TokenInfo, error) {
-	if err := t.lib.slots.enter(ctx); err != nil {
+	if err := t.lib.enter(ctx); err != nil {
 		return 0, nil, err
 	}
 	defer t.lib.slots.leave()
@@ -173,7 +181,7 @@ func (t *token) look(ctx context.Context) (*TokenInfo, error) {
 		if err == nil && t.self.matches(tokenInfo(raw)) {
 			return t.told(tokenInfo(raw)), nil
 		}
-		if err != nil && !gone(err) {
+		if err != nil && !t.removed(err) {
 			return nil, explain("info", err) // not a removal: nothing is lost
 		}
 		t.lost()
@@ -210,7 +218,7 @@ func (t *token) settle(err error) error {
 		t.lost()
 	case code(err) == cryptoki.UserNotLoggedIn:
 		t.drop()
-	case unspecific(err) && t.away():
+	case t.removed(err):
 		t.lost()
 		return &pulled{err}
 	default:
@@ -218,6 +226,10 @@ func (t *token) settle(err error) error {
 	}
 	return err
 }
+
+// removed says whether a call failed because the card is out, which some modules
+// tell as any failure.
+func (t *token) removed(err error) bool { return gone(err) || unspecific(err) && t.away() }
 
 // away says whether the slot has no card any more, or the module is gone itself.
 func (t *token) away() bool {
