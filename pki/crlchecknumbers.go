@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync"
 )
 
@@ -71,7 +70,7 @@ func (f *FileNumbers) Raise(ctx context.Context, series string, number *big.Int)
 	if err != nil || before.Cmp(number) >= 0 {
 		return before, err
 	}
-	if err := replaceFile(path, []byte(number.String()+"\n")); err != nil {
+	if err := replaceFile(path, []byte(number.String()+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("pki: list numbers: %w", err)
 	}
 	return f.memory.Raise(ctx, series, number)
@@ -96,29 +95,4 @@ func (f *FileNumbers) stored(ctx context.Context, path, series string) (*big.Int
 		return nil, fmt.Errorf("pki: list numbers: %s is damaged", path)
 	}
 	return f.memory.Raise(ctx, series, number)
-}
-
-// replaceFile puts new contents in place of a file, durably, all or nothing.
-func replaceFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	temporary, err := os.CreateTemp(dir, ".number-*")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-	if runtime.GOOS == "windows" { // no folder can be flushed there
-		return nil
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -19,8 +19,20 @@
 // make pairs, Revoke ends, holds and releases a certificate, Verify and Status tell
 // how one stands, Expiring, Issued and Lineage walk over what there is,
 // OCSPHandler, PublishHandler and Publish tell the world, and Due is called every
-// second for what the calendar asks, reminders included. A Verifier decides about
-// certificates elsewhere, of this hierarchy or others, by lists and OCSP.
+// second for what the calendar asks, reminders included.
+//
+// Elsewhere, where there is no ledger, a [Verifier] decides whether a certificate
+// of this hierarchy or of others can be relied on. It learns the status from a
+// [CRLChecker], which reads lists, and an [OCSPChecker], which asks responders;
+// both may take what they read from a [Fetcher], which goes where the
+// certificates point. For this hierarchy, roots is the issuing CA: the root
+// publishes nothing about it.
+//
+//	fetcher, err := pki.NewFetcher(pki.FetcherConfig{})
+//	lists, err := pki.NewCRLChecker(pki.CRLCheckerConfig{Source: fetcher})
+//	responders, err := pki.NewOCSPChecker(pki.OCSPCheckerConfig{Source: fetcher})
+//	verifier, err := pki.NewVerifier(pki.VerifierConfig{Roots: roots, Sources: []pki.StatusSource{responders, lists}})
+//	path, err := verifier.Verify(ctx, chain, pki.PurposeAuthentication, time.Time{})
 //
 // # What is on a card
 //
@@ -109,6 +121,8 @@
 //   - One profile and one issuing CA are served below a Base.
 //   - A reminder is sent twice when the process dies after Config.Remind sent it
 //     and before that is recorded.
-//   - Nothing is signed before what was signed already (ErrClock). After a clock that
-//     stood in the future, issuing, lists and OCSP wait until that date.
+//   - No certificate and no list is signed before one that was signed already
+//     (ErrClock), ClockTolerance aside. After a clock that stood in the future,
+//     issuing and lists wait until that date, and OCSP as soon as it needs another
+//     signing certificate.
 package pki

@@ -90,17 +90,24 @@ func uriName(u string) asn1.RawValue {
 	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 6, Bytes: []byte(u)}
 }
 
-// keyID is the SHA-1 of the subject public key's bits. RFC 5280 §4.2.1.2 (1).
-func keyID(spki []byte) ([]byte, error) {
+// keyBits are the bits of a subject public key, without its algorithm: what key
+// identifiers and the names in OCSP are made of.
+func keyBits(spki []byte) ([]byte, error) {
 	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
+		Algorithm asn1.RawValue
 		Key       asn1.BitString
 	}
 	if _, err := asn1.Unmarshal(spki, &info); err != nil {
 		return nil, fmt.Errorf("pki: public key: %w", err)
 	}
-	sum := sha1.Sum(info.Key.RightAlign()) // #nosec G401
-	return sum[:], nil
+	return info.Key.RightAlign(), nil
+}
+
+// keyID is the SHA-1 of the subject public key's bits. RFC 5280 §4.2.1.2 (1).
+func keyID(spki []byte) ([]byte, error) {
+	bits, err := keyBits(spki)
+	sum := sha1.Sum(bits) // #nosec G401
+	return sum[:], err
 }
 
 // upnName is the SubjectAltName with one otherName, the user principal name.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -66,17 +65,14 @@ type keptAnswer struct {
 }
 
 func newResponder(ca *CA, life time.Duration) (*responder, error) {
-	var info struct {
-		Algorithm asn1.RawValue
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(ca.issuer.RawSubjectPublicKeyInfo, &info); err != nil {
+	bits, err := keyBits(ca.issuer.RawSubjectPublicKeyInfo)
+	if err != nil {
 		return nil, err
 	}
 	rs := &responder{ca: ca, life: life, answers: map[answerKey]*keptAnswer{}}
 	rs.revisions.read = ca.ledger.Revision
 	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
-		rs.names = append(rs.names, issuerName{hash, digest(hash, ca.issuer.RawSubject), digest(hash, info.Key.RightAlign())})
+		rs.names = append(rs.names, issuerName{hash, digest(hash, ca.issuer.RawSubject), digest(hash, bits)})
 	}
 	return rs, nil
 }

@@ -249,11 +249,8 @@ func (c *OCSPChecker) mayAnswer(ctx context.Context, signer, issuer *x509.Certif
 
 // certIDOf names a certificate as requests and answers do. RFC 6960 §4.1.1.
 func certIDOf(cert, issuer *x509.Certificate, hash crypto.Hash) (certID, error) {
-	var info struct {
-		Algorithm asn1.RawValue
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(issuer.RawSubjectPublicKeyInfo, &info); err != nil {
+	bits, err := keyBits(issuer.RawSubjectPublicKeyInfo)
+	if err != nil {
 		return certID{}, err
 	}
 	algorithm := pkix.AlgorithmIdentifier{Algorithm: oidSHA1, Parameters: asn1.NullRawValue}
@@ -261,7 +258,7 @@ func certIDOf(cert, issuer *x509.Certificate, hash crypto.Hash) (certID, error) 
 		algorithm.Algorithm = oidSHA256
 	}
 	return certID{
-		Hash: algorithm, IssuerName: digest(hash, issuer.RawSubject), IssuerKey: digest(hash, info.Key.RightAlign()),
+		Hash: algorithm, IssuerName: digest(hash, issuer.RawSubject), IssuerKey: digest(hash, bits),
 		Serial: cert.SerialNumber,
 	}, nil
 }

@@ -18,8 +18,9 @@ import (
 // Publish writes what PublishHandler serves into a folder, for a web server that
 // stands before it: crl/0.crl and so on, aia/issuing.cer and aia/root.cer. Each
 // file is replaced whole, by a rename after it and before its folder is synced,
-// and only when it changed; a list never gives way to one with a lower number.
-// Call it after Due. Lists that can't be signed now stay as they are; the error
+// and only when it changed; a list doesn't give way to one with a lower number,
+// but for a moment when several servers write into one folder at once. Call it
+// after Due. Lists that can't be signed now stay as they are; the error
 // joins all failures.
 func (ca *CA) Publish(ctx context.Context, dir string) error {
 	for _, below := range []string{"crl", "aia"} {
@@ -32,13 +33,27 @@ func (ca *CA) Publish(ctx context.Context, dir string) error {
 		publishFile(filepath.Join(dir, "aia", "root.cer"), ca.chain[len(ca.chain)-1].Raw, nil),
 	}
 	for shard := range ca.profile.shards {
-		list, _, err := ca.publishedList(ctx, shard)
-		if err == nil {
-			err = publishFile(filepath.Join(dir, "crl", fmt.Sprintf("%d.crl", shard)), list.DER, ca.mayReplace(list))
-		}
-		errs = append(errs, err)
+		errs = append(errs, ca.publishList(ctx, filepath.Join(dir, "crl", fmt.Sprintf("%d.crl", shard)), shard))
 	}
 	return errors.Join(errs...)
+}
+
+// publishList writes the newest list of a shard. Another server may write a later
+// one between the look at what stands there and the rename, so it looks again.
+func (ca *CA) publishList(ctx context.Context, path string, shard int) error {
+	for {
+		list, _, err := ca.publishedList(ctx, shard)
+		if err != nil {
+			return err
+		}
+		if err := publishFile(path, list.DER, ca.mayReplace(list)); err != nil {
+			return err
+		}
+		state, err := ca.ledger.Shard(ctx, ca.keyID, shard)
+		if err != nil || state.Number <= list.Number {
+			return err
+		}
+	}
 }
 
 // mayReplace keeps a list from replacing a later one, which another server may
@@ -53,7 +68,7 @@ func (ca *CA) mayReplace(list CRL) func(before []byte) bool {
 
 // publishFile puts data under a name, durably, unless it stands there already or
 // may not replace what does.
-func publishFile(path string, data []byte, may func(before []byte) bool) (err error) {
+func publishFile(path string, data []byte, may func(before []byte) bool) error {
 	before, err := os.ReadFile(path) // #nosec G304 -- the caller's folder
 	switch {
 	case err == nil && (bytes.Equal(before, data) || may != nil && !may(before)):
@@ -61,27 +76,33 @@ func publishFile(path string, data []byte, may func(before []byte) bool) (err er
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("pki: publish: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
+	if err := replaceFile(path, data, 0o644); err != nil {
 		return fmt.Errorf("pki: publish: %w", err)
 	}
+	return nil
+}
+
+// replaceFile puts new contents in place of a file, durably, all or nothing.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("pki: publish: %w", errors.Join(err, os.Remove(f.Name())))
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	if runtime.GOOS == "windows" { // no folder can be flushed there
 		return nil
 	}
-	folder, err := os.Open(filepath.Dir(path)) // #nosec G304 -- the caller's folder
-	if err == nil {
-		err = errors.Join(folder.Sync(), folder.Close())
-	}
+	folder, err := os.Open(dir) // #nosec G304 -- the caller's folder
 	if err != nil {
-		return fmt.Errorf("pki: publish: %w", err)
+		return err
 	}
-	return nil
+	return errors.Join(folder.Sync(), folder.Close())
 }

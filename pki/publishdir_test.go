@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -67,6 +69,31 @@ func TestPublish(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, own), []byte(bad), 0o600))
 			require.GreaterOrEqual(t, number(publish(h)[own]), number(after[own]))
 		}
+	})
+	t.Run("many servers into one folder", func(t *testing.T) {
+		servers := []*house{h, h.reopen(), h.reopen()}
+		held := h.issue("held")[0]
+		s, err := h.Status(t.Context(), held.SerialNumber)
+		require.NoError(t, err)
+		path := filepath.Join(dir, fmt.Sprintf("crl/%d.crl", s.Shard))
+		for range 10 {
+			var wg sync.WaitGroup
+			for _, reason := range []int{pki.CertificateHold, pki.RemoveFromCRL} {
+				for _, server := range servers {
+					wg.Go(func() {
+						assert.NoError(t, server.Revoke(t.Context(), held, reason, time.Time{}))
+						assert.NoError(t, server.Publish(t.Context(), dir))
+					})
+				}
+			}
+			wg.Wait()
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			newest, err := h.ledger.CRL(t.Context(), h.KeyID(), s.Shard)
+			require.NoError(t, err)
+			require.Equal(t, newest.Number, number(string(data)))
+		}
+		publish(h)
 	})
 	t.Run("lists that can't be signed stay", func(t *testing.T) {
 		kept := publish(h)

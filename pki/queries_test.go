@@ -4,6 +4,7 @@ package pki_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"iter"
@@ -82,6 +83,39 @@ func TestWalks(t *testing.T) {
 		within := 2 * 24 * time.Hour
 		whole := collect(t, h.Expiring(t.Context(), within))
 		require.Len(t, collect(t, h.ExpiringAfter(t.Context(), within, whole[0])), len(whole)-1)
+	})
+	t.Run("while others issue, revoke and renew", func(t *testing.T) {
+		h := newHouse(t)
+		want := map[string]bool{}
+		var first []*x509.Certificate
+		for i := range 300 {
+			pair := h.issue(fmt.Sprint("act-", i))
+			if first == nil {
+				first = pair
+			}
+			want[pair[0].SerialNumber.String()], want[pair[1].SerialNumber.String()] = true, true
+		}
+		h.clock.Set(first[0].NotAfter.Add(-time.Hour))
+		for name, walk := range map[string]iter.Seq2[pki.Record, error]{
+			"issued": h.Issued(t.Context()), "expiring": h.Expiring(t.Context(), 4*365*24*time.Hour),
+		} {
+			seen := map[string]bool{}
+			for r, err := range walk {
+				require.NoError(t, err)
+				require.False(t, seen[r.Serial.String()], "%s: twice", name)
+				seen[r.Serial.String()] = true
+				switch len(seen) {
+				case 100, 499, 500, 501: // at the end of a page, and just behind
+					h.issue(fmt.Sprint(name, "-", len(seen)))
+				case 200:
+					require.NoError(t, h.Revoke(t.Context(), first[0], pki.CertificateHold, time.Time{}))
+					require.NoError(t, h.Revoke(t.Context(), first[0], pki.RemoveFromCRL, time.Time{}))
+				}
+			}
+			for serial := range want {
+				require.True(t, seen[serial], "%s: one was missed", name)
+			}
+		}
 	})
 	t.Run("longer than a page", func(t *testing.T) {
 		h := newHouse(t)

@@ -55,7 +55,6 @@ func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) 
 // certificateTBS encodes what was to be signed, with the algorithm and the order
 // of extensions of what came back.
 func (ca *CA) certificateTBS(algorithm asn1.RawValue, subject []byte, r Record, exts []pkix.Extension) ([]byte, error) {
-	explicit := func(n uint8) cbasn1.Tag { return cbasn1.Tag(n).Constructed().ContextSpecific() }
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) }) // version 3
@@ -93,7 +92,7 @@ func innerAlgorithm(tbs cryptobyte.String, certificate bool) (asn1.RawValue, err
 	var inner, algorithm cryptobyte.String
 	ok := tbs.ReadASN1(&inner, cbasn1.SEQUENCE)
 	if certificate {
-		ok = ok && inner.SkipASN1(cbasn1.Tag(0).Constructed().ContextSpecific())
+		ok = ok && inner.SkipASN1(explicit(0))
 	}
 	if !ok || !inner.SkipASN1(cbasn1.INTEGER) || !inner.ReadASN1Element(&algorithm, cbasn1.SEQUENCE) {
 		return asn1.RawValue{}, errors.New("the signature algorithm can't be read")

@@ -13,7 +13,8 @@
 // processes on one machine. Every method is durable when it returns.
 //
 // pki_audit is a chain of hashes over what was done, written in the same
-// transaction; VerifyAudit checks it.
+// transaction; VerifyAudit checks it. That the other tables agree with it isn't
+// checked: whoever can write to the database can change a status there.
 package sqlstore
 
 import (
