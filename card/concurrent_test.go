@@ -71,6 +71,24 @@ func TestClosedUnderCalls(t *testing.T) {
 	d.login(d.find(d.serial))
 }
 
+// One that was let in before Close doesn't initialise the module anew after it.
+func TestClosedUnderALook(t *testing.T) {
+	d, q := quirkyDesk(t, cardtest.Personal{})
+	q.are("hang C_GetInfo")
+	looked, closed := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := d.module.Slots(t.Context()); looked <- err }()
+	require.Eventually(t, func() bool { return len(q.called("C_GetInfo")) > 0 }, 20*time.Second, time.Millisecond)
+	go func() { closed <- d.module.Close() }()
+	time.Sleep(50 * time.Millisecond)
+	q.are()
+	require.NoError(t, <-closed)
+	if err := <-looked; err != nil {
+		require.ErrorIs(t, err, card.ErrClosed)
+	}
+	_, err := pkcs11.New(q.path).GetInfo()
+	require.ErrorIs(t, err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED))
+}
+
 // The module dies and answers again while many work with it: each is told that the
 // card was away or that the module failed just then, or is served.
 func TestRevivedUnderCalls(t *testing.T) {
