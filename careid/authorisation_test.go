@@ -21,13 +21,13 @@ import (
 
 // records are one of each thing that a call can name.
 type records struct {
-	profile, card, act, application, position, workgroup, assignment, loss string
+	profile, card, act, application, position, workgroup, assignment, loss, authenticator string
 }
 
 // nothing names things that are not there.
 var nothing = records{
 	profile: "000000000000", card: "no-card", act: "no-act", application: "no-application",
-	position: "000000000001", workgroup: "000000000002", assignment: "000000000003", loss: "no-loss",
+	position: "000000000001", workgroup: "000000000002", assignment: "000000000003", loss: "no-loss", authenticator: "no-authenticator",
 }
 
 // authorised is one way to call a method of the Service as somebody: what it asks of the role table, and whether it
@@ -59,12 +59,20 @@ func calls() map[string]authorised {
 		"AssignPosition": {careid.ActionAssignPosition, true, func(ctx C, s S, a A, r records) error {
 			return second(s.AssignPosition(ctx, a, careid.Assign{Profile: r.profile, Position: r.position}))
 		}},
-		"Assignments":  {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Assignments(ctx, a, r.profile)) }},
-		"Audit":        {"read the audit", false, func(ctx C, s S, a A, _ records) error { return second(s.Audit(ctx, a, 0, 1)) }},
-		"CancelCard":   {careid.ActionCancel, true, func(ctx C, s S, a A, r records) error { return s.CancelCard(ctx, a, r.card) }},
-		"Card":         {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Card(ctx, a, r.card)) }},
-		"Cards":        {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Cards(ctx, a, r.profile)) }},
-		"Certificates": {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Certificates(ctx, a, r.card)) }},
+		"Assignments":    {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Assignments(ctx, a, r.profile)) }},
+		"Audit":          {"read the audit", false, func(ctx C, s S, a A, _ records) error { return second(s.Audit(ctx, a, 0, 1)) }},
+		"Authenticators": {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Authenticators(ctx, a, r.profile)) }},
+		"RegisterAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error {
+			return second(s.RegisterAuthenticator(ctx, a, careid.NewAuthenticator{Profile: r.profile, Kind: careid.KindIPad, Credential: []byte("new")}))
+		}},
+		"ConfirmAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error {
+			return s.ConfirmAuthenticator(ctx, a, r.authenticator, []byte("000000"))
+		}},
+		"RemoveAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error { return s.RemoveAuthenticator(ctx, a, r.authenticator) }},
+		"CancelCard":          {careid.ActionCancel, true, func(ctx C, s S, a A, r records) error { return s.CancelCard(ctx, a, r.card) }},
+		"Card":                {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Card(ctx, a, r.card)) }},
+		"Cards":               {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Cards(ctx, a, r.profile)) }},
+		"Certificates":        {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Certificates(ctx, a, r.card)) }},
 		"ChangePosition": {careid.ActionChangePositions, true, func(ctx C, s S, a A, r records) error {
 			p := nursing("Changed")
 			p.ID = r.position
@@ -143,7 +151,9 @@ func recordsOf(t *testing.T, h *careidtest.Hospital, a careid.Actor, person, los
 	require.NoError(t, err)
 	act, err := h.Service.OpenAct(ctx, a, careid.ActRequest{Kind: careid.Repair, Card: person.Card.Serial, Evidence: attested})
 	require.NoError(t, err)
-	return records{person.Profile.ID, person.Card.Serial, act.ID, app.ID, position.ID, group.ID, assigned.ID, loss.ID}
+	key, err := h.Service.RegisterAuthenticator(ctx, a, careid.NewAuthenticator{Profile: person.Profile.ID, Kind: careid.KindSecurityKey, Credential: []byte(person.Card.Serial)})
+	require.NoError(t, err)
+	return records{person.Profile.ID, person.Card.Serial, act.ID, app.ID, position.ID, group.ID, assigned.ID, loss.ID, key.Authenticator.ID}
 }
 
 // snapshot is everything that calls could change.
@@ -151,7 +161,7 @@ func snapshot(t *testing.T, h *careidtest.Hospital) string {
 	t.Helper()
 	var all strings.Builder
 	for _, table := range []string{
-		"profile", "grant", "application", "card", "act", "certificate", "order", "link", "workgroup", "position", "assignment", "release", "loss", "acceptance",
+		"profile", "grant", "application", "card", "act", "certificate", "order", "link", "workgroup", "position", "assignment", "release", "loss", "acceptance", "authenticator",
 	} {
 		rows, err := h.DB.Query("SELECT * FROM careid_" + table)
 		require.NoError(t, err)

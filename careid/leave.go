@@ -138,7 +138,7 @@ func (s *Service) LeaveCare(ctx context.Context, a Actor, l Leaver) error {
 }
 
 // CloseProfile ends a person's Care Identity: their roles, positions and sessions end at once, no card of theirs signs
-// in any more, their cards are cancelled and the certificates revoked.
+// in any more, their cards are cancelled and the certificates revoked, and their other authenticators are removed.
 func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) error {
 	return s.closeProfile(ctx, a, "close profile", profile, func(context.Context, *Tx, *record, []Card) error { return nil })
 }
@@ -179,6 +179,9 @@ func (s *Service) closeProfile(ctx context.Context, a Actor, name, profile strin
 					return err
 				}
 			}
+		}
+		if err := s.dropAuthenticators(ctx, tx, rec, profile, "profile closed"); err != nil {
+			return err
 		}
 		return s.endSessions(ctx, tx, rec, SessionFilter{Profile: profile}, "profile closed")
 	})

@@ -40,7 +40,7 @@ type LinkRequest struct {
 
 // LinkPreflight lists every condition that is missing for linking the actor's card to a mail account, all at once and
 // always in this order: mail.address, mail.inactive (or mail.disabled), mail.locked, mail.aup, careid.inactive,
-// link.taken, device.credmgmt, system.unknown (or system.unsupported, or browser.unsupported), browser.private,
+// link.circular (signed in by a mail account) or card.none (by another authenticator than a card), link.taken, device.credmgmt, system.unknown (or system.unsupported, or browser.unsupported), browser.private,
 // device.clock. None is nil. That the address is the person's own is not proven here: the caller has signed them in to
 // the mail account.
 func (s *Service) LinkPreflight(ctx context.Context, a Actor, r LinkRequest) (wardkey.Refusals, error) {
@@ -115,11 +115,13 @@ const tryAgain = 5 * time.Minute
 // linkMissing looks at the card, the person and the links there are, but for the one to the account instead.
 func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address, instead string) (wardkey.Refusals, error) {
 	var missing wardkey.Refusals
-	if _, err := s.live(ctx, tx, a.session); err != nil {
+	if row, err := s.live(ctx, tx, a.session); err != nil {
 		if !isRefusal(err) {
 			return nil, err
 		}
 		missing = append(missing, s.no("careid.inactive").Because(err))
+	} else if row.Card == "" {
+		missing = append(missing, s.linkWithoutCard(row, tx.Now))
 	}
 	links, err := tx.Links.LinksOf(ctx, a.profile)
 	if err != nil {
@@ -138,6 +140,19 @@ func (s *Service) linkMissing(ctx context.Context, tx *Tx, a Actor, address, ins
 		missing = append(missing, s.no("link.taken", "what", "this mail account"))
 	}
 	return missing, err
+}
+
+// linkWithoutCard is the refusal of a session that has no card to link: a mail account can't prove its own link, and
+// whatever else signed in is no card.
+func (s *Service) linkWithoutCard(row SessionRow, t time.Time) *wardkey.Refusal {
+	var others []AuthenticatorKind
+	for _, one := range row.Used {
+		if err := ProvesLink(s.book, one.Kind, t); err != nil {
+			return asRefusal(s.book, err)
+		}
+		others = append(others, one.Kind)
+	}
+	return WithoutCard(s.book, others, t)
 }
 
 // deviceMissing reads the declared workstation. The prerequisites name the browser and not the system: where the

@@ -33,6 +33,9 @@ const (
 	ActionLost       Action = "report card lost"
 	ActionReturn     Action = "take card back"
 	ActionLink       Action = "link mail account"
+
+	// ActionAuthenticator is to register or remove an authenticator other than a card.
+	ActionAuthenticator Action = "change authenticators"
 )
 
 // Term is how a card's certificates stand to their end; some actions depend on it.
@@ -91,6 +94,7 @@ func Permissions() []Permission {
 		{ActionHandleLoss, AnyTerm, ra, nil},
 		{ActionReturn, AnyTerm, []Role{RAManager, AdvancedRAAgent, RAAgent, Sponsor}, nil},
 		{ActionLink, AnyTerm, []Role{Holder}, nil},
+		{ActionAuthenticator, AnyTerm, append(slices.Clone(ra), Holder), nil},
 	}
 }
 
@@ -140,7 +144,31 @@ func (s *Service) authorize(ctx context.Context, tx *Tx, a Actor, action Action,
 	case a.role != Holder && person.ID == a.profile && action != ActionView:
 		return Permission{}, s.no("own.record")
 	}
-	return row, nil
+	return row, s.strongEnough(ctx, tx, a, action)
+}
+
+// strongEnough asks a session without a card for the level of actor.aal. A holder may look, report a loss and come to
+// ActionAuthenticator, which asks for itself, with what signed them in.
+func (s *Service) strongEnough(ctx context.Context, tx *Tx, a Actor, action Action) error {
+	if a.role == Holder && a.card == "" && action == ActionContact { // with the card unlocked, as published
+		return WithoutCard(s.book, nil, tx.Now)
+	}
+	if a.card != "" || a.role == Holder && (action == ActionView || action == ActionLost || action == ActionAuthenticator) {
+		return nil
+	}
+	row, err := tx.Sessions.Session(ctx, a.session)
+	if err != nil {
+		return err
+	}
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return err
+	}
+	level, err := s.level(row, tx.Now)
+	if err == nil && level < policy.ActorAAL {
+		return s.no("signin.weaker", "level", levelText(policy.ActorAAL))
+	}
+	return err
 }
 
 // stands proves that the actor's session lives and that the role is held.

@@ -57,7 +57,17 @@ type Policy struct {
 	LeaseFor       time.Duration
 	TermsVersion   string
 	TermsModes     []string
-	AfterCard      SecondFactor // what a sign-in by card is asked for
+	SignInAAL      AAL // the least that signs in
+	ActorAAL       AAL // the least that acts for others, or changes one's own record
+	MostRegistered int // active on one profile
+	TOTPWindow     int // steps of 30 seconds that a code may be off
+	TOTPTries      int // of one app in one window
+	TOTPTriesEvery time.Duration
+	TOTPCap        int           // of one app in a row
+	TOTPEnrol      time.Duration // from registration to the first code
+	CardAAL        AAL           // of a session by card
+	CardMethods    []string      // its amr values
+	AfterCard      SecondFactor  // what a sign-in by card is asked for
 }
 
 // PolicyAt reads a book as of t. A rule that is missing, undated or of another shape is an error.
@@ -106,8 +116,25 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.ClockSkew, "device.clock")
 	duration(&p.LeaseEvery, "lease.every")
 	duration(&p.LeaseFor, "lease.for")
+	level := func(into *AAL, id string) {
+		v, err := book.Int(id, t)
+		*into, failed = AAL(v), append(failed, err)
+	}
+	level(&p.SignInAAL, "signin.aal")
+	level(&p.ActorAAL, "actor.aal")
+	number(&p.MostRegistered, "authenticator.most")
+	number(&p.TOTPWindow, "totp.window")
+	number(&p.TOTPTries, "totp.tries")
+	duration(&p.TOTPTriesEvery, "totp.tries.window")
+	number(&p.TOTPCap, "totp.cap")
+	duration(&p.TOTPEnrol, "totp.enrol")
 	var err error
 	p.AfterCard, err = SecondFactorAfter(book, KindCard, Yes, t)
+	failed = append(failed, err)
+	card := []Shown{{Kind: KindCard, Verified: Yes}}
+	p.CardAAL, _, err = Assurance(book, card, t)
+	failed = append(failed, err)
+	p.CardMethods, err = methods(book, card, t)
 	failed = append(failed, err)
 	binding, err := book.Text("card.binding", t)
 	p.Binding, failed = Binding(binding), append(failed, err)

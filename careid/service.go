@@ -47,6 +47,11 @@ type Config struct {
 	Sender     Sender
 	CardMaster CardMaster
 
+	// AuthenticatorKey, 32 bytes, encrypts the secrets of authenticator apps in the store (AES-256-GCM). It is the
+	// caller's to keep beside the CardMaster and not in the database, and to clear after New. Under another key the apps
+	// registered before are refused. Without one no app can be registered.
+	AuthenticatorKey []byte
+
 	// Servers are this service's base URLs as agents know them (the claim aud), Origins those of its pages (the
 	// claim origin). Both are compared byte for byte.
 	Servers []string
@@ -128,6 +133,7 @@ type Service struct {
 	mail      MailDirectory
 	sender    Sender
 	master    CardMaster
+	sealer    *sealer // nil without an AuthenticatorKey
 	servers   []string
 	origins   []string
 	book      *wardkey.Rulebook
@@ -163,8 +169,12 @@ func New(c Config) (*Service, error) {
 	case c.Queue < 0:
 		return nil, errors.New("careid: Queue must not be negative")
 	}
+	sealer, err := newSealer(c.AuthenticatorKey)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
-		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster,
+		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster, sealer: sealer,
 		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins),
 		book: book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,

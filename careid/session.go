@@ -3,6 +3,7 @@
 package careid
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -39,11 +40,13 @@ type Session struct {
 	ID        string // public; not the token
 	Profile   string
 	Name      string
-	Card      string
+	Card      string // "" of a session by other authenticators
 	AuthTime  time.Time
 	ExpiresAt time.Time // exclusive: at this second it is gone
 	Binding   Binding
-	AMR       []string // what the person really used
+	Used      []Shown // what the person really used
+	AAL       AAL     // what that comes to
+	AMR       []string
 	ACR       string
 	OpenAct   string // id of the act that is open on the card, or ""
 }
@@ -99,18 +102,46 @@ func (s *Service) standing(ctx context.Context, tx *Tx, hash []byte) (SessionRow
 	if row.Binding != BindingKeep && !tx.Wall.Before(row.Lease) {
 		return SessionRow{}, s.no("presence.ended")
 	}
-	card, err := tx.Cards.Card(ctx, row.Card)
-	if err != nil {
-		return SessionRow{}, err
-	}
 	p, err := tx.People.Profile(ctx, row.Profile)
 	if err != nil {
 		return SessionRow{}, err
 	}
-	if card.State != CardActive || card.Profile != p.ID || p.State != ProfileOpen {
+	if p.State != ProfileOpen {
+		return SessionRow{}, s.no("session.ended")
+	}
+	if row.Card == "" {
+		return row, s.usedStill(ctx, tx, row)
+	}
+	card, err := tx.Cards.Card(ctx, row.Card)
+	if err != nil {
+		return SessionRow{}, err
+	}
+	if card.State != CardActive || card.Profile != p.ID {
 		return SessionRow{}, s.no("session.ended")
 	}
 	return row, nil
+}
+
+// usedStill asks that the authenticators of a session are still the person's, and still enough.
+func (s *Service) usedStill(ctx context.Context, tx *Tx, row SessionRow) error {
+	for _, one := range row.Used {
+		kept, err := tx.Authenticators.Authenticator(ctx, one.Authenticator)
+		if err != nil {
+			return err
+		}
+		if kept.State != AuthenticatorActive || kept.Profile != row.Profile {
+			return s.no("session.ended")
+		}
+	}
+	policy, err := s.policy(tx.Now)
+	if err != nil {
+		return err
+	}
+	level, err := s.level(row, tx.Now)
+	if err == nil && level < policy.SignInAAL {
+		return s.no("session.ended")
+	}
+	return err
 }
 
 // Redeem turns a result into a session under a new id. cookie is the value of the cookie whose SHA-256 the proof is
@@ -154,7 +185,9 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		if err := tx.Sessions.AddSession(ctx, row); err != nil {
 			return err
 		}
-		in.Session = shown(row, p)
+		if in.Session, err = s.shown(row, p, tx.Now); err != nil {
+			return err
+		}
 		if in.Session.OpenAct, err = openActOf(ctx, tx, row.Card); err != nil {
 			return err
 		}
@@ -220,7 +253,7 @@ func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow
 	}, p, err
 }
 
-// fresh refuses what a workstation left open must not do: the card has proven itself a while ago. A step-up by it helps.
+// fresh refuses what a workstation left open must not do: its person has shown a while ago who they are. A step-up helps.
 func (s *Service) fresh(ctx context.Context, tx *Tx, p Policy, a Actor) error {
 	row, err := s.live(ctx, tx, a.session)
 	if err == nil && tx.Now.Sub(row.AuthTime) > p.SessionFresh {
@@ -229,13 +262,18 @@ func (s *Service) fresh(ctx context.Context, tx *Tx, p Policy, a Actor) error {
 	return err
 }
 
-// shown is what a session looks like from outside. What the person used is a card, which asks for its passcode.
-func shown(row SessionRow, p Profile) Session {
+// shown is what a session looks like from outside.
+func (s *Service) shown(row SessionRow, p Profile, t time.Time) (Session, error) {
+	level, err := s.level(row, t)
+	if err != nil {
+		return Session{}, err
+	}
+	used, err := s.used(row, t)
 	return Session{
 		ID: sessionID(row.Hash), Profile: p.ID, Name: p.Name(), Card: row.Card,
 		AuthTime: row.AuthTime, ExpiresAt: row.ExpiresAt, Binding: row.Binding,
-		AMR: []string{"N3_SMARTCARD"}, ACR: "AAL3_ANY",
-	}
+		Used: row.shown(), AAL: level, AMR: used, ACR: level.ACR(),
+	}, err
 }
 
 // openActOf is the id of the act that is open on a card, or "".
@@ -265,10 +303,11 @@ func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, e
 // Session reads a live session by its token, and asks the CA whether its certificate was revoked: then the session
 // ends here and now. That the certificate reached its end meanwhile does not end it. Each call counts as use of the
 // session: a page that polls keeps it from being idle.
-// Refusals: session.none, session.ended, session.locked (a step-up by its card goes on with it), presence.ended.
+// Refusals: session.none, session.ended, session.locked (a step-up goes on with it), presence.ended.
 func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	var row SessionRow
 	var p Profile
+	var session Session
 	var der []byte
 	open := ""
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
@@ -276,19 +315,25 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 		if row, err = s.live(ctx, tx, digest(token)); err != nil {
 			return err
 		}
+		if p, err = tx.People.Profile(ctx, row.Profile); err != nil {
+			return err
+		}
+		if session, err = s.shown(row, p, tx.Now); err != nil || row.Card == "" {
+			return err
+		}
 		cert, err := tx.Cards.Certificate(ctx, row.Certificate)
 		if err != nil {
 			return err
 		}
 		der = cert.DER
-		if open, err = openActOf(ctx, tx, row.Card); err != nil {
-			return err
-		}
-		p, err = tx.People.Profile(ctx, row.Profile)
+		open, err = openActOf(ctx, tx, row.Card)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if row.Card == "" { // no certificate of it can be revoked
+		return &session, s.see(ctx, row)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -303,7 +348,6 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 		}
 		return nil, s.no("session.ended").Because(err)
 	}
-	session := shown(row, p)
 	session.OpenAct = open
 	return &session, s.see(ctx, row)
 }
@@ -366,7 +410,7 @@ func (s *Service) endSessions(ctx context.Context, tx *Tx, rec *record, f Sessio
 			return err
 		}
 		if rec.Subject == "" {
-			rec.Subject = row.Card
+			rec.Subject = cmp.Or(row.Card, row.Profile)
 		}
 		rec.events = append(rec.events, Event{Name: EventSessionEnded, Card: row.Card, Session: sessionID(row.Hash), Reason: why})
 	}

@@ -48,6 +48,8 @@ type Tx struct {
 	Links        Links
 	Losses       Losses
 	Audit        AuditLog
+
+	Authenticators Authenticators
 }
 
 // People keeps profiles and roles.
@@ -94,6 +96,33 @@ type Cards interface {
 	AddOrder(ctx context.Context, o Order) error
 	FillOrder(ctx context.Context, profile, card string) (bool, error) // the profile's oldest open one
 	OpenOrders(ctx context.Context) ([]Order, error)
+}
+
+// AppSecret is what is kept of an authenticator app beside the app itself.
+type AppSecret struct {
+	Sealed   []byte
+	Tries    int       // in a row since its last good code
+	WindowAt time.Time // when the window of tries began; zero when none did
+}
+
+// Authenticators keeps what is registered beside cards. Of any credential there is one that was not removed.
+type Authenticators interface {
+	AddAuthenticator(ctx context.Context, a Authenticator, sealed []byte) error // ErrConflict: its credential is registered
+	Authenticator(ctx context.Context, id string) (Authenticator, error)
+	AuthenticatorBy(ctx context.Context, credential []byte) (Authenticator, error) // not one that was removed
+	AuthenticatorsOf(ctx context.Context, profile string) ([]Authenticator, error) // oldest first
+	// ConfirmAuthenticator makes a pending one active.
+	ConfirmAuthenticator(ctx context.Context, id string) (bool, error)
+	// EndAuthenticator removes one, its credential and its secret with it, unless it was removed before.
+	EndAuthenticator(ctx context.Context, id string) (bool, error)
+	// CountUse notes a use of an active one: from a lower counter, or without one (0 and always 0).
+	CountUse(ctx context.Context, id string, counter uint32, at time.Time) (bool, error)
+	AppSecret(ctx context.Context, id string) (AppSecret, error)
+	// CountCodeTry counts one try, unless there are most in a row, or limit in a window that began after since. A window
+	// begins with the first try after the one before it.
+	CountCodeTry(ctx context.Context, id string, limit, most int, since, now time.Time) (bool, error)
+	// TakeStep notes a use by the code of a time step above every one taken before, and forgets the tries.
+	TakeStep(ctx context.Context, id string, step int64, at time.Time) (bool, error)
 }
 
 // Acts keeps acts and the handles to them.
@@ -240,6 +269,7 @@ type SessionRow struct {
 	Locked      bool      // left idle for too long; only a proof by its card goes on with it
 	ExpiresAt   time.Time // exclusive
 	Ended       string    // why, or ""
+	Used        []Shown   // what it stands on where Card is ""
 	Lease       time.Time
 }
 
@@ -247,7 +277,8 @@ type SessionRow struct {
 type SessionFilter struct {
 	Hash, Presence []byte
 	Card, Profile  string
-	Bound          bool // only those that end with their card
+	Authenticator  string // only those that stand on it; with Profile
+	Bound          bool   // only those that end with their card
 }
 
 // Sessions keeps sessions.

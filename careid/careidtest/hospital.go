@@ -193,7 +193,8 @@ func (h *Hospital) build(ctx context.Context, c Config, opens time.Time) (err er
 	}
 	h.Config = careid.Config{
 		Store: h.Store, CA: h.CA, Mail: h.Mail, Sender: h.Inbox, CardMaster: master,
-		Servers: []string{Server}, Origins: []string{Origin},
+		AuthenticatorKey: []byte("a key of 32 bytes for tests only"),
+		Servers:          []string{Server}, Origins: []string{Origin},
 		Binding: c.Binding, Now: h.Clock.Now, Wall: h.Wall.Now, Observe: c.Observe,
 	}
 	if h.Service, err = careid.New(h.Config); err != nil {

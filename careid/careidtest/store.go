@@ -35,9 +35,12 @@ func TestStore(t *testing.T, open func(t *testing.T, now, wall func() time.Time)
 		"drops":        (*storeTest).drops,
 		"proofs":       (*storeTest).proofs,
 		"sessions":     (*storeTest).sessions,
-		"links":        (*storeTest).links,
-		"audit":        (*storeTest).audit,
-		"races":        (*storeTest).races,
+
+		"authenticators": (*storeTest).authenticators,
+
+		"links": (*storeTest).links,
+		"audit": (*storeTest).audit,
+		"races": (*storeTest).races,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &storeTest{T: t, store: open(t, clock.Now, wall.Now), at: clock.Now(), wall: wall.Now().Truncate(time.Second)}

@@ -162,6 +162,19 @@ func TestServersOnPostgreSQL(t *testing.T) {
 		require.Equal(t, 100, good)
 		require.Len(t, acts, 2, "one act a card, whoever asks")
 	})
+	t.Run("row114", func(t *testing.T) {
+		app, err := h.RegisterApp(ctx, h.Sponsor)
+		require.NoError(t, err)
+		mail, err := h.Register(ctx, h.Sponsor, careid.KindMailAccount, "maya.lindqvist@nhs.net")
+		require.NoError(t, err)
+		h.Clock.Add(30 * time.Second)
+		good, rules := atOnce(t, services, 100, func(_ int, s *careid.Service) error {
+			_, err := s.SignInWith(ctx, careid.Use{Authenticator: mail}, app.Use())
+			return err
+		})
+		require.Equal(t, 1, good)
+		require.Equal(t, map[string]int{"totp.code": 5, "totp.tries": 94}, rules)
+	})
 	n, err := h.Service.VerifyAudit(ctx)
 	require.NoError(t, err)
 	require.Greater(t, n, int64(325), "one row each")

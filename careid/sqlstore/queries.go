@@ -88,9 +88,9 @@ const (
 		OR EXISTS (SELECT 1 FROM careid_result WHERE until_at <= $1) OR EXISTS (SELECT 1 FROM careid_presence WHERE until_at <= $1)`
 
 	insertSession = `INSERT INTO careid_session (hash, profile, card, certificate, presence, binding, auth_time, expires_at, ended,
-		seen_at, locked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+		seen_at, locked, used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	selectSession = `SELECT s.hash, s.profile, s.card, s.certificate, s.presence, s.binding, s.auth_time, s.expires_at, s.ended,
-		s.seen_at, s.locked, COALESCE(p.until_at, 0) FROM careid_session s LEFT JOIN careid_presence p ON p.hash = s.presence`
+		s.seen_at, s.locked, s.used, COALESCE(p.until_at, 0) FROM careid_session s LEFT JOIN careid_presence p ON p.hash = s.presence`
 	dropSessions = `DELETE FROM careid_session WHERE hash IN (SELECT hash FROM careid_session
 		WHERE ended <> '' AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`
 	selectOverdue = selectSession + ` WHERE s.ended = '' AND (s.expires_at <= $1 OR s.binding <> 'keep' AND COALESCE(p.until_at, 0) <= $2)

@@ -5,6 +5,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
@@ -77,15 +78,28 @@ type sessions struct{ queries }
 func scanSession(row scanner) (v careid.SessionRow, err error) {
 	var certificate []byte
 	var auth, expires, seen, lease int64
-	err = row.Scan(&v.Hash, &v.Profile, &v.Card, &certificate, &v.Presence, &v.Binding, &auth, &expires, &v.Ended, &seen, &v.Locked, &lease)
+	var used string
+	err = row.Scan(&v.Hash, &v.Profile, &v.Card, &certificate, &v.Presence, &v.Binding, &auth, &expires, &v.Ended, &seen, &v.Locked, &used, &lease)
+	if err != nil {
+		return v, err
+	}
 	copy(v.Certificate[:], certificate)
 	v.AuthTime, v.ExpiresAt, v.Seen, v.Lease = fromUnix(auth), fromUnix(expires), fromUnix(seen), fromUnix(lease)
+	v.Used, err = usedFrom(used)
 	return v, err
 }
 
 func (s sessions) AddSession(ctx context.Context, v careid.SessionRow) error {
-	return s.added(ctx, insertSession, v.Hash, v.Profile, v.Card, v.Certificate[:], v.Presence, string(v.Binding), unix(v.AuthTime), unix(v.ExpiresAt), v.Ended,
-		unix(v.Seen), v.Locked)
+	used, err := usedText(v.Used)
+	if err != nil {
+		return err
+	}
+	presence := v.Presence
+	if presence == nil {
+		presence = []byte{} // without a card there is none, and the column has no NULL
+	}
+	return s.added(ctx, insertSession, v.Hash, v.Profile, v.Card, v.Certificate[:], presence, string(v.Binding), unix(v.AuthTime), unix(v.ExpiresAt), v.Ended,
+		unix(v.Seen), v.Locked, used)
 }
 
 func (s sessions) Session(ctx context.Context, hash []byte) (careid.SessionRow, error) {
@@ -112,7 +126,8 @@ func (s sessions) EndSessions(ctx context.Context, f careid.SessionFilter, why s
 	}
 	var ended []careid.SessionRow
 	for _, row := range rows {
-		if f.Card != "" && row.Card != f.Card || f.Profile != "" && row.Profile != f.Profile || f.Bound && row.Binding == careid.BindingKeep {
+		if f.Card != "" && row.Card != f.Card || f.Profile != "" && row.Profile != f.Profile || f.Bound && row.Binding == careid.BindingKeep ||
+			f.Authenticator != "" && !slices.ContainsFunc(row.Used, func(one careid.Shown) bool { return one.Authenticator == f.Authenticator }) {
 			continue
 		}
 		done, err := s.changed(ctx, "UPDATE careid_session SET ended = $2 WHERE hash = $1 AND ended = ''", row.Hash, why)

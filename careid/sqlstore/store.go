@@ -83,6 +83,7 @@ func nouns(tx *sqlkit.Tx) *careid.Tx {
 		People: people{q}, Applications: applications{q}, Positions: positions{q}, Assignments: assignments{q}, Releases: releases{q},
 		Cards: cards{q}, Acts: acts{q}, Unlocks: unlocks{q},
 		Proofs: proofs{q}, Sessions: sessions{q}, Acceptances: acceptances{q}, Links: links{q}, Losses: losses{q}, Audit: audit{q},
+		Authenticators: authenticators{q},
 	}
 }
 
