@@ -14,14 +14,14 @@ import (
 // outlives its issuer, so the issuing CA can issue for three years less than its
 // own life.
 const (
-	RootYears    = 30
-	IssuingYears = 20
+	rootYears    = 30
+	issuingYears = 20
 )
 
 // RootTemplate is what a root of this SDK says: O and CN, its own key, certSign
 // and cRLSign, thirty calendar years from the second of at. RFC 5280 §4.2.1.9.
 func RootTemplate(organization, commonName string, serial *big.Int, at time.Time) (*x509.Certificate, error) {
-	return authorityTemplate(organization, commonName, serial, at, RootYears)
+	return authorityTemplate(organization, commonName, serial, at, rootYears)
 }
 
 // IssuingTemplate is what an issuing CA says: as a root, with a path length of
@@ -30,7 +30,7 @@ func IssuingTemplate(root *x509.Certificate, commonName string, serial *big.Int,
 	if len(root.Subject.Organization) != 1 {
 		return nil, errors.New("pki: the root has no organization")
 	}
-	t, err := authorityTemplate(root.Subject.Organization[0], commonName, serial, at, IssuingYears)
+	t, err := authorityTemplate(root.Subject.Organization[0], commonName, serial, at, issuingYears)
 	if err != nil {
 		return nil, err
 	}

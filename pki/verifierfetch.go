@@ -76,7 +76,8 @@ const (
 //
 // Only plain http and https addresses are asked, no redirect is followed, and
 // anything but 200 OK is an error. Lists are kept in memory as they came, OCSP
-// answers aren't.
+// answers aren't. Those who want one list wait for each other's request, for
+// Timeout at most, even if their context ends before.
 type Fetcher struct {
 	client    *http.Client
 	maxBytes  int64
