@@ -32,7 +32,8 @@
 //
 // # Stores
 //
-// The database is SQLite in a folder of the test. TestStore is the suite that every careid.Store passes.
+// The database is SQLite in a folder of the test, or Config.DB. OpenStore gives such a store alone. TestStore is the
+// suite that every careid.Store passes, those of users too.
 package careidtest
 
 import (
