@@ -173,7 +173,7 @@ func (p *probe) pulledAmong() error {
 	if err != nil {
 		return err
 	}
-	stop, ended := context.WithTimeout(context.Background(), enough)
+	stop, ended := context.WithTimeout(context.Background(), p.limit())
 	defer ended()
 	var all, begun sync.WaitGroup
 	failed := make(chan error, threads)

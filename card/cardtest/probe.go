@@ -77,16 +77,19 @@ func newProbe(m Module) (*probe, error) {
 	return p, nil
 }
 
-// find is where the card is.
+// find is where the card is. Of several tokens with its serial, as NSS has two, it
+// is the one with PINs.
 func (p *probe) find() error {
 	slots, err := p.lib.SlotList(true)
 	if err != nil {
 		return err
 	}
-	for _, slot := range slots {
-		if info, err := p.lib.TokenInfo(slot); err == nil && info.Serial == p.Serial && hasPINs(info) {
-			p.slot, p.label, p.readOnly = slot, info.Label, info.Flags&flagWriteProtected != 0
-			return nil
+	for _, all := range []bool{false, true} {
+		for _, slot := range slots {
+			if info, err := p.lib.TokenInfo(slot); err == nil && info.Serial == p.Serial && (all || hasPINs(info)) {
+				p.slot, p.label, p.readOnly = slot, info.Label, info.Flags&flagWriteProtected != 0
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("cardtest: no card %s in the module's readers", p.Serial)
@@ -202,14 +205,16 @@ func (p *probe) user() (cryptoki.Session, error) {
 // readers look once or twice a second.
 const enough = 10 * time.Second
 
-// eventually repeats what a driver may need some time for; not for long what is
-// declared never to come.
-func (p *probe) eventually(do func() error) error {
+// limit is the time for that, and not much of it for what is declared never to come.
+func (p *probe) limit() time.Duration {
 	if p.differs {
-		return within(enough/20, do)
+		return enough / 20
 	}
-	return within(enough, do)
+	return enough
 }
+
+// eventually repeats what a driver may need some time for.
+func (p *probe) eventually(do func() error) error { return within(p.limit(), do) }
 
 // found waits for a card that was put back.
 func (p *probe) found() error { return within(enough, p.find) }
