@@ -36,7 +36,7 @@ func (ca *CA) listDue(s Shard) time.Time {
 	if s.NextUpdate.Equal(ca.ends) {
 		return s.NextUpdate
 	}
-	return s.ThisUpdate.Add((s.NextUpdate.Sub(s.ThisUpdate) * 3 / 5).Truncate(time.Second))
+	return s.ThisUpdate.Add((s.NextUpdate.Sub(s.ThisUpdate) / 5 * 3).Truncate(time.Second))
 }
 
 // freshList makes sure that a shard has a list that is complete and not due, and

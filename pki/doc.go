@@ -79,9 +79,10 @@
 // # Renewal
 //
 // A pair can be renewed in [notAfter − RenewalWindow, notAfter], closed at both
-// ends, while it is the newest of its lineage. The new one has the old one's
-// subject and is otherwise made from the profile of today; the old one stays good
-// until its end.
+// ends, while it is the newest of its lineage. It must be neither revoked nor on
+// hold, both when the new one is asked for and when that is committed. The new one
+// has the old one's subject and is otherwise made from the profile of today; the
+// old one stays good until its end.
 //
 // # Crashes
 //

@@ -132,7 +132,7 @@ func killEverywhere(t *testing.T, dir string, calls ...string) {
 	now := today
 	for _, call := range calls {
 		finished := 0
-		for k := 1; finished < 2 && k < 150; k += stride() {
+		for k := 1; finished < 2 && k < 1000; k += stride() {
 			act := fmt.Sprintf("%s-%d", strings.ReplaceAll(call, ",", "-"), k)
 			for _, id := range []string{act, act + "-renewal"} { // stored before, as careid does
 				_, err := storedRequests(dir, id)
