@@ -51,6 +51,18 @@
 // organisation's overlay of the rule session.idle is shorter, a session that is not used locks, and a step-up by its own
 // card goes on with it. The first use of a card records the [Terms] that it accepts.
 //
+// # Other authenticators
+//
+// Beside cards a profile has security keys, Windows Hello, iPads, an authenticator app and a mail account
+// ([Service.RegisterAuthenticator]). Their protocols are the caller's, which says what each use showed; a [Use] is
+// believed. [Service.SignInWith] takes one or more of them and [Assurance] says what they come to: the kind's level for a
+// device that asked for its PIN or a biometric, AAL2 for a password and a code, and AAL1 for anything alone that is one
+// factor, with which nobody is signed in. Adding and removing them takes a fresh session as strong as the strongest thing
+// on the profile. The codes of apps are checked here (RFC 6238 on the calendar clock): each works once on any number of
+// servers, and tries are counted before a code is looked at. Their secrets lie in the store encrypted under
+// [Config.AuthenticatorKey], which is not rotated: under another key the apps are registered again. The calendar must not
+// go back, or apps are refused until it has caught up.
+//
 // # Unlocking
 //
 // [Service.OpenUnlock], [Service.StartUnlock] and [Service.RedeemUnlock] lead from a code to a reset act, in which
@@ -86,6 +98,7 @@
 //
 // # Not yet
 //
-// Signing in by other authenticators and cards of outside issuers are not here. An agent reaches an unlock at a desk by
+// The protocols of other authenticators (WebAuthn, the mail account's federation) and cards of outside issuers are not
+// here; nor is an attestation policy, and a mail account counts as its password alone, whatever more it asked for. An agent reaches an unlock at a desk by
 // [Service.TakeUnlock] alone, for which package cardhttp has the endpoint and package agent no task yet.
 package careid

@@ -80,3 +80,61 @@ func ExampleService_RedeemUnlock() {
 	// 1 <nil>
 	// unlock.code: This code was not accepted.
 }
+
+// A code is one factor: it signs somebody in beside another, and once.
+func ExampleService_SignInWith() {
+	ctx := context.Background()
+	h, err := careidtest.Open(careidtest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = h.Close() }()
+	password, err := h.Register(ctx, h.Nurse, careid.KindMailAccount, "asha.patel@nhs.net")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	app, err := h.RegisterApp(ctx, h.Nurse)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h.Clock.Add(30 * time.Second) // the code before confirmed the app
+	_, err = h.Service.SignInWith(ctx, app.Use())
+	fmt.Println(err)
+	in, err := h.Service.SignInWith(ctx, careid.Use{Authenticator: password}, app.Use())
+	fmt.Println(in.Session.Name, in.Session.ACR, in.Session.AMR, err)
+	_, err = h.Service.SignInWith(ctx, careid.Use{Authenticator: password}, app.Use())
+	fmt.Println(err)
+	// Output:
+	// signin.weak: One factor alone signs nobody in.
+	// Asha Patel AAL2_ANY [NHSMAIL TOTP] <nil>
+	// totp.code: This code was not accepted.
+}
+
+// What was shown counts, and not what was registered: a key that did not ask for its PIN is one factor.
+func ExampleAssurance() {
+	book, err := careid.Rules()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	day := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	for _, shown := range [][]careid.Shown{
+		{{Kind: careid.KindCard}},
+		{{Kind: careid.KindSecurityKey, Verified: careid.Yes}},
+		{{Kind: careid.KindSecurityKey}},
+		{{Kind: careid.KindSecurityKey}, {Kind: careid.KindAuthenticatorApp}},
+		{{Kind: careid.KindMailAccount}, {Kind: careid.KindAuthenticatorApp}},
+	} {
+		level, factors, err := careid.Assurance(book, shown, day)
+		fmt.Println(level, factors, err)
+	}
+	// Output:
+	// 3 [has knows] <nil>
+	// 3 [has knows or is] <nil>
+	// 1 [has] <nil>
+	// 1 [has] <nil>
+	// 2 [knows has] <nil>
+}

@@ -100,6 +100,17 @@ func TestSignInWith(t *testing.T) {
 		_, err = h.Service.Session(ctx, in.Token)
 		refused(t, err, "session.ended")
 	})
+	t.Run("row074", func(t *testing.T) {
+		owned, err := h.Service.Authenticators(ctx, actor(t, h, h.Nurse, careid.Holder), h.Nurse.Profile.ID)
+		require.NoError(t, err)
+		var has []careid.AuthenticatorKind
+		for _, one := range owned {
+			has = append(has, one.Kind)
+		}
+		_, err = careid.Reach(builtIn(t), careid.Visit{Service: careid.CIM, Registered: has}, careid.Workstation{Network: careid.NetworkInternet}, h.Clock.Now())
+		no := refused(t, err, "network.card")
+		require.Equal(t, "Sign in with what you have registered, over the internet: iPad, Security key, such as a YubiKey, Microsoft Authenticator or NHS.net Connect.", no.Next[0])
+	})
 	t.Run("row113", func(t *testing.T) {
 		use := func(counter uint32) careid.Use {
 			return careid.Use{Authenticator: key, Verified: careid.Yes, Counter: counter}
@@ -126,7 +137,8 @@ func TestSignInWith(t *testing.T) {
 		for _, uses := range [][]careid.Use{
 			{{Authenticator: sponsors}, app.Use()},
 			{{Authenticator: mail}, {Authenticator: mail}},
-			{{Authenticator: "nobody's"}}, {},
+			{{Authenticator: "nobody's"}},
+			{},
 		} {
 			_, err := h.Service.SignInWith(ctx, uses...)
 			refused(t, err, "authenticator.none")
