@@ -121,7 +121,7 @@ func keyBehaviours() []behaviour {
 			}
 			return is(p.lib.SignInit(s, m, key), cryptoki.UserNotLoggedIn, cryptoki.KeyHandleInvalid, cryptoki.ObjectHandleInvalid)
 		}},
-		{"signature-encoding", "§2.3.1, §2.1.8 (mechanisms)", 0, func(p *probe) error {
+		{"signature-encoding", "§2.3.1, §2.1.6 (mechanisms)", 0, func(p *probe) error {
 			s, key, m, err := p.signer()
 			if err != nil {
 				return err
@@ -142,7 +142,7 @@ func keyBehaviours() []behaviour {
 				return holds(len(keys) > 0, "no public key that can be read")
 			})
 		}},
-		{"signatures-verify", "§2.1.8, §2.3.6 (mechanisms)", 0, func(p *probe) error {
+		{"signatures-verify", "§2.1.6, §2.3.6 (mechanisms)", 0, func(p *probe) error {
 			return p.withCard(func(ctx context.Context, c *card.Card) error {
 				if err := c.Login(ctx, p.PIN, card.LoginOptions{}); err != nil {
 					return err

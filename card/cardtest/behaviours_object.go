@@ -22,7 +22,7 @@ import (
 func objectBehaviours() []behaviour {
 	const makes = destructive | writing
 	return []behaviour{
-		{"key-pair-made", "§5.13 C_GenerateKeyPair", makes, func(p *probe) error {
+		{"key-pair-made", "§5.14 C_GenerateKeyPair", makes, func(p *probe) error {
 			return p.withKey(false, func(ctx context.Context, c *card.Card, k *card.Key) error {
 				found, err := c.Key(ctx, card.KeySelector{ID: k.ID()})
 				if err != nil {

@@ -31,6 +31,8 @@
 // the reader is empty and CKR_SESSION_HANDLE_INVALID once a card is in, be it
 // the same one; a call that was inside the module answers CKR_DEVICE_REMOVED. A
 // card that was out is logged out, even if it was away between two calls only.
+// A forked child has none of its parent's sessions, and calls C_Initialize for its
+// own.
 //
 // [Tray.Behave] makes a card slow, hanging, full, read-only or failing at one
 // call, and gives it traits that other makes have: a PUK, a PIN pad, fewer

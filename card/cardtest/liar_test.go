@@ -104,7 +104,8 @@ func lies() map[string]lie {
 			finds: "sign-without-init sign-ends-the-operation sign-init-twice sign-unknown-mechanism handle-dies-with-the-login private-key-stays made-key-stays " +
 				"no-object-in-a-read-only-session key-pair-deleted always-authenticate-asks always-authenticate-asks-again",
 		},
-		"one operation for all sessions": {rules: []string{"C_Sign * 91", "C_CreateObject * 31"},
+		"one operation for all sessions": {
+			rules:  []string{"C_Sign * 91", "C_CreateObject * 31"},
 			change: still,
 			finds:  "operations-of-two-sessions always-authenticate-signs certificate-stored",
 		},
