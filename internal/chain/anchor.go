@@ -4,14 +4,21 @@ package chain
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"slices"
 )
+
+// Reader is one snapshot of a database: a *sqlkit.Tx, or a *sql.Tx where
+// nothing may be written, not even a migration.
+type Reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
 
 // Anchor is a point of a chain, to be kept where the database's
 // administrators can't write.
@@ -21,7 +28,7 @@ type Anchor struct {
 }
 
 // Head is the newest point of a room's chain. It verifies nothing.
-func Head(ctx context.Context, tx *sqlkit.Tx, room string) (Anchor, error) {
+func Head(ctx context.Context, tx Reader, room string) (Anchor, error) {
 	if err := validRoom(room); err != nil {
 		return Anchor{}, err
 	}
@@ -39,7 +46,7 @@ func Head(ctx context.Context, tx *sqlkit.Tx, room string) (Anchor, error) {
 // Check finds an anchor taken earlier in a room's chain. A *BrokenError says
 // that its row is gone or another: the chain was cut, rebuilt, or an older copy
 // was put back. It does not look at the other rows; Verify does.
-func Check(ctx context.Context, tx *sqlkit.Tx, room string, a Anchor) error {
+func Check(ctx context.Context, tx Reader, room string, a Anchor) error {
 	if err := validRoom(room); err != nil {
 		return err
 	}
@@ -57,6 +64,27 @@ func Check(ctx context.Context, tx *sqlkit.Tx, room string, a Anchor) error {
 		return &BrokenError{Room: room, Seq: a.Seq, Why: "it is not the row that the anchor was taken of"}
 	}
 	return nil
+}
+
+// VerifyAgainst is Verify with the anchors that were taken of the chain. It
+// returns the chain's newest point, the next anchor to keep. A *BrokenError
+// names the first bad row: between an anchor that holds and the next one that
+// doesn't, a chain that was rebuilt can't be told row by row, and the latter's
+// row is named.
+func VerifyAgainst(ctx context.Context, tx Reader, room string, anchors []Anchor) (Anchor, error) {
+	rows, err := Verify(ctx, tx, room)
+	if err != nil {
+		return Anchor{}, err
+	}
+	for _, a := range slices.SortedFunc(slices.Values(anchors), func(a, b Anchor) int { return cmp.Compare(a.Seq, b.Seq) }) {
+		if a.Seq > rows {
+			return Anchor{}, &BrokenError{Room: room, Seq: rows + 1, Why: fmt.Sprintf("it is missing, and an anchor was taken of row %d", a.Seq)}
+		}
+		if err := Check(ctx, tx, room, a); err != nil {
+			return Anchor{}, err
+		}
+	}
+	return Head(ctx, tx, room)
 }
 
 // isAt says where a chain that ends in last differs from its head.

@@ -19,7 +19,7 @@
 // Verify names the first row that was changed, removed, swapped or added by
 // hand. Who can write the tables and knows this package can also rebuild the
 // whole chain, or put an old copy of the database back: only an [Anchor] kept
-// elsewhere ([Head], [Check]) shows that.
+// elsewhere ([Head], [VerifyAgainst]) shows that.
 //
 // Rows hold no passcode, code, key or token; that is the caller's duty.
 package chain
@@ -117,7 +117,7 @@ func (e Entry) sum(room string) []byte {
 
 // Verify reads a room's whole chain and returns how many rows it has. A chain
 // that isn't as it was written is a *BrokenError that names its first bad row.
-func Verify(ctx context.Context, tx *sqlkit.Tx, room string) (int64, error) {
+func Verify(ctx context.Context, tx Reader, room string) (int64, error) {
 	head, err := Head(ctx, tx, room)
 	if err != nil {
 		return 0, err
