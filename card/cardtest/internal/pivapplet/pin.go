@@ -46,8 +46,12 @@ func padded(value []byte) []byte {
 
 // formed says whether a new PIN is 6 to 8 digits, padded.
 func formed(value []byte) bool {
-	digits := bytes.TrimRight(value, "\xFF")
-	return len(value) == secretLength && len(digits) >= 6 && len(bytes.Trim(digits, "0123456789")) == 0
+	digits, padding := value, []byte{}
+	if end := bytes.IndexByte(value, 0xFF); end >= 0 {
+		digits, padding = value[:end], value[end:]
+	}
+	return len(value) == secretLength && len(digits) >= 6 && len(bytes.Trim(digits, "0123456789")) == 0 &&
+		bytes.Count(padding, []byte{0xFF}) == len(padding)
 }
 
 // verify is VERIFY (part 2, §3.2.1).
