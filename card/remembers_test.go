@@ -5,6 +5,7 @@
 package card_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,4 +56,16 @@ func TestModuleThatRemembers(t *testing.T) {
 			require.Len(t, keys, 2, "what is there now, and not what was remembered")
 		}
 	})
+}
+
+// A signature is what it takes and no more: the reader isn't asked on the way.
+func TestWhatASignatureCosts(t *testing.T) {
+	d, q := quirkyDesk(t, cardtest.Personal{})
+	d.login(d.card)
+	k := d.key(d.card, 1)
+	require.NoError(t, signs(t.Context(), k)) // finds the key
+	q.trace()
+	require.NoError(t, signs(t.Context(), k))
+	calls := slices.Compact(q.trace()) // the length may be asked for first
+	require.Equal(t, []string{"C_GetInfo", "C_SignInit", "C_Sign"}, calls)
 }
