@@ -70,7 +70,7 @@ func (c cards) Certificate(ctx context.Context, fingerprint [32]byte) (careid.Ce
 }
 
 func (c cards) CertificatesOf(ctx context.Context, card string) ([]careid.Certificate, error) {
-	return all(ctx, c.queries, scanCertificate, selectCertificate+" WHERE c.card = $1 ORDER BY a.opened_at, c.act, c.use", card)
+	return all(ctx, c.queries, scanCertificate, selectCertificate+" JOIN careid_act a ON a.id = c.act WHERE c.card = $1 ORDER BY a.opened_at, c.act, c.use", card)
 }
 
 func (c cards) CertificatesIn(ctx context.Context, state careid.CertificateState) ([]careid.Certificate, error) {

@@ -38,7 +38,7 @@ const (
 	insertCertificate = `INSERT INTO careid_certificate (fingerprint, card, act, use, state, reason, revoke_at, not_after, der)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	selectCertificate = `SELECT c.fingerprint, c.card, c.act, c.use, c.state, c.reason, c.revoke_at, c.not_after, c.der
-		FROM careid_certificate c JOIN careid_act a ON a.id = c.act`
+		FROM careid_certificate c`
 	updateCertificate = `UPDATE careid_certificate SET state = $3, reason = $4, revoke_at = $5 WHERE fingerprint = $1 AND state = $2`
 
 	insertOrder = `INSERT INTO careid_order (id, profile, replaces, at, card) VALUES ($1, $2, $3, $4, $5)`
