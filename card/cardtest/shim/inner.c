@@ -76,9 +76,25 @@ static int load(reader *r) {
 	ck_functions *in = functions_of(path);
 	if (!in) return -1;
 	snprintf(r->env, sizeof r->env, "%s=", name);
-	if (putenv(r->env)) return -1;
 	r->in = in;
 	return 0;
+}
+
+/* put is putenv, except that the array of before is never freed: other threads may
+ * be reading it, as the SoftHSM of another tray does when its card comes. */
+static int put(char *entry) {
+	for (;;) {
+		char **was = __atomic_load_n(&environ, __ATOMIC_ACQUIRE);
+		size_t n = 0;
+		for (; was && was[n]; n++)
+			if (was[n] == entry) return 0;
+		char **next = malloc((n + 2) * sizeof *next);
+		if (!next) return -1;
+		if (n) memcpy(next, was, n * sizeof *next);
+		next[n] = entry, next[n + 1] = 0;
+		if (__atomic_compare_exchange_n(&environ, &was, next, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return 0;
+		free(next);
+	}
 }
 
 /* configure points the reader's SoftHSM at the card. */
@@ -93,7 +109,7 @@ static int configure(reader *r) {
 	if (fclose(f) || rename(next, path)) return -1;
 	char *value = strchr(r->env, '=') + 1;
 	snprintf(value, r->env + sizeof r->env - value, "%s", path);
-	return 0;
+	return put(r->env);
 }
 
 int inner_up(reader *r) {
