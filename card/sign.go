@@ -30,7 +30,7 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 //
 // A key that wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE) asks the
 // Prompter each time; without one the answer is ErrNotLoggedIn. A wrong PIN is
-// answered, and counts, as in Login. (PKCS#11 v2.40 §2.1.8, §2.1.10, §2.3.6; §4.9
+// answered, and counts, as in Login. (PKCS#11 v2.40 §2.1.6, §2.1.10, §2.3.6; §4.9
 // for CKA_ALWAYS_AUTHENTICATE)
 func (k *Key) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	in, err := prepare(k.public, digest, opts)
