@@ -134,12 +134,12 @@ func TestFiles(t *testing.T) {
 			"PKCS #8": in("PRIVATE KEY", pkcs8), "SEC 1": in("EC PRIVATE KEY", sec1), "in clear before the encrypted one": append(in("PRIVATE KEY", pkcs8), encrypted...),
 			"not a PEM": []byte("nothing"), "empty": {}, "in clear under the other's label": in("ENCRYPTED PRIVATE KEY", pkcs8),
 		} {
-			for _, file := range []string{"root.key", "issuing.key"} {
-				clear := t.TempDir()
-				require.NoError(t, os.WriteFile(filepath.Join(clear, file), data, 0o600), name)
-				_, err := stepca.Open(t.Context(), stepca.Config{Dir: clear, Passphrase: passphrase, Now: now})
-				require.ErrorContains(t, err, file, name)
-			}
+			clear := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(clear, "root.key"), data, 0o600), name)
+			_, err := stepca.Open(t.Context(), stepca.Config{Dir: clear, Passphrase: passphrase, Now: now})
+			require.ErrorContains(t, err, "root.key", name)
+			_, err = stepca.Files{Dir: clear, Passphrase: passphrase}.Key(t.Context(), "root")
+			require.ErrorContains(t, err, "root.key", name)
 		}
 	})
 	t.Run("wrong passphrase", func(t *testing.T) {
