@@ -133,7 +133,7 @@ func calls() map[string]authorised {
 }
 
 // own are the methods that take an actor and speak of that actor's own card alone, and the one that always refuses.
-var own = []string{"Link", "LinkPreflight", "Relink", "Unlink", "OpenProfile"}
+var own = []string{"Link", "LinkPreflight", "OwnEvents", "Relink", "Unlink", "OpenProfile"}
 
 // recordsOf makes one of each thing at the actor's organisation. person has a card in use, lost one whose loss is a case.
 func recordsOf(t *testing.T, h *careidtest.Hospital, a careid.Actor, person, lost careidtest.Person) records {

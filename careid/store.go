@@ -320,10 +320,20 @@ type AuditEntry struct {
 	Detail  string
 }
 
+// AuditQuery asks for rows of the audit with one subject. Zero values of the other fields but Limit ask for nothing.
+type AuditQuery struct {
+	Subject, Actor string
+	Since          time.Time // inclusive
+	Before         int64     // a Seq, exclusive
+	Limit          int
+}
+
 // AuditLog is append-only. Append is the last call of a transaction.
 type AuditLog interface {
 	Append(ctx context.Context, e AuditEntry) error
 	Entries(ctx context.Context, after int64, limit int) ([]AuditEntry, error)
+	// About are the rows with one subject, newest first.
+	About(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 	// Verify reads the whole chain; its error names the first bad row.
 	Verify(ctx context.Context) (int64, error)
 }

@@ -281,6 +281,18 @@ func (t *storeTest) audit() {
 		rows, err := tx.Audit.Entries(ctx, 1, 1)
 		require.NoError(t, err)
 		require.Equal(t, []careid.AuditEntry{{Seq: 2, At: t.at, Actor: "a", Action: "b", Subject: "c", Detail: "d"}}, rows)
+		for _, q := range []careid.AuditQuery{{Subject: "c"}, {Subject: "c", Actor: "a", Since: t.at}} {
+			q.Limit, q.Before = 1, 3
+			about, err := tx.Audit.About(ctx, q)
+			require.NoError(t, err)
+			require.Equal(t, rows, about, "newest first, before the third")
+		}
+		for _, q := range []careid.AuditQuery{{Subject: "d"}, {Subject: "c", Actor: "b"}, {Subject: "c", Since: t.at.Add(time.Second)}} {
+			q.Limit = 9
+			about, err := tx.Audit.About(ctx, q)
+			require.NoError(t, err)
+			require.Empty(t, about)
+		}
 		n, err := tx.Audit.Verify(ctx)
 		require.Equal(t, int64(3), n)
 		return err

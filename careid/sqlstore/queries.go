@@ -6,6 +6,8 @@ package sqlstore
 // SQLite. Inserts that may meet their like get " ON CONFLICT DO NOTHING".
 const (
 	selectAudit = `SELECT seq, at, actor, action, subject, detail FROM careid_audit WHERE seq > $1 ORDER BY seq LIMIT $2`
+	selectAbout = `SELECT seq, at, actor, action, subject, detail FROM careid_audit
+		WHERE subject = $1 AND at >= $2 AND (actor = $3 OR $3 = '') AND (seq < $4 OR $4 = 0) ORDER BY seq DESC LIMIT $5`
 
 	insertProfile = `INSERT INTO careid_profile (id, given, family, organisation, email, mobile, state, opened_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`

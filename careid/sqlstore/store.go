@@ -171,11 +171,16 @@ func (a audit) Append(ctx context.Context, e careid.AuditEntry) error {
 func (a audit) Verify(ctx context.Context) (int64, error) { return chain.Verify(ctx, a.tx, "careid") }
 
 func (a audit) Entries(ctx context.Context, after int64, limit int) ([]careid.AuditEntry, error) {
-	scan := func(row scanner) (e careid.AuditEntry, err error) {
-		var at int64
-		err = row.Scan(&e.Seq, &at, &e.Actor, &e.Action, &e.Subject, &e.Detail)
-		e.At = fromUnix(at)
-		return e, err
-	}
-	return all(ctx, a.queries, scan, selectAudit, after, limit)
+	return all(ctx, a.queries, scanAudit, selectAudit, after, limit)
+}
+
+func (a audit) About(ctx context.Context, q careid.AuditQuery) ([]careid.AuditEntry, error) {
+	return all(ctx, a.queries, scanAudit, selectAbout, q.Subject, unix(q.Since), q.Actor, q.Before, q.Limit)
+}
+
+func scanAudit(row scanner) (e careid.AuditEntry, err error) {
+	var at int64
+	err = row.Scan(&e.Seq, &at, &e.Actor, &e.Action, &e.Subject, &e.Detail)
+	e.At = fromUnix(at)
+	return e, err
 }
