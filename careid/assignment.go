@@ -128,14 +128,7 @@ func (s *Service) EndPosition(ctx context.Context, a Actor, assignment string) e
 // Assignments lists the positions of a person, past and future ones too, by their beginning.
 func (s *Service) Assignments(ctx context.Context, a Actor, profile string) ([]Held, error) {
 	var all []Held
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
-			return err
-		}
+	err := s.view(ctx, a, profile, func(ctx context.Context, tx *Tx) error {
 		list, err := tx.Assignments.AssignmentsOf(ctx, profile)
 		if err != nil {
 			return err

@@ -113,14 +113,7 @@ func (s *Service) Card(ctx context.Context, a Actor, serial string) (*Card, erro
 // Cards lists a person's cards, oldest first.
 func (s *Service) Cards(ctx context.Context, a Actor, profile string) ([]Card, error) {
 	var cards []Card
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
-			return err
-		}
+	err := s.view(ctx, a, profile, func(ctx context.Context, tx *Tx) (err error) {
 		cards, err = tx.Cards.CardsOf(ctx, profile)
 		if err != nil {
 			return err

@@ -280,14 +280,7 @@ func (s *Service) Unlink(ctx context.Context, a Actor, address string) error {
 // Links lists a person's links, ended ones too, oldest first.
 func (s *Service) Links(ctx context.Context, a Actor, profile string) ([]Link, error) {
 	var links []Link
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
-			return err
-		}
+	err := s.view(ctx, a, profile, func(ctx context.Context, tx *Tx) (err error) {
 		links, err = tx.Links.LinksOf(ctx, profile)
 		return err
 	})

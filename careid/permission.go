@@ -204,6 +204,20 @@ func (s *Service) person(ctx context.Context, tx *Tx, a Actor, id string) (Profi
 	return p, err
 }
 
+// view reads what there is of a person, for an actor who may see it.
+func (s *Service) view(ctx context.Context, a Actor, profile string, read func(context.Context, *Tx) error) error {
+	return s.read(ctx, func(ctx context.Context, tx *Tx) error {
+		p, err := s.person(ctx, tx, a, profile)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
+			return err
+		}
+		return read(ctx, tx)
+	})
+}
+
 // absent is what authorize would say about something of another organisation.
 func (s *Service) absent(ctx context.Context, tx *Tx, a Actor) error {
 	if a.operator == "" {

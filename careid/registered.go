@@ -378,14 +378,7 @@ func (s *Service) dropAuthenticators(ctx context.Context, tx *Tx, rec *record, p
 // Authenticators lists what is registered on a profile, oldest first, removed ones too.
 func (s *Service) Authenticators(ctx context.Context, a Actor, profile string) ([]Authenticator, error) {
 	var owned []Authenticator
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
-			return err
-		}
+	err := s.view(ctx, a, profile, func(ctx context.Context, tx *Tx) (err error) {
 		owned, err = tx.Authenticators.AuthenticatorsOf(ctx, profile)
 		return err
 	})

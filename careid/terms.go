@@ -97,14 +97,7 @@ func (s *Service) AcceptTerms(ctx context.Context, token, version string) error 
 // Acceptances lists the terms that a person has accepted, oldest first.
 func (s *Service) Acceptances(ctx context.Context, a Actor, profile string) ([]Acceptance, error) {
 	var all []Acceptance
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		p, err := s.person(ctx, tx, a, profile)
-		if err != nil {
-			return err
-		}
-		if _, err := s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
-			return err
-		}
+	err := s.view(ctx, a, profile, func(ctx context.Context, tx *Tx) (err error) {
 		all, err = tx.Acceptances.AcceptancesOf(ctx, profile)
 		return err
 	})
