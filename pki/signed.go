@@ -122,7 +122,7 @@ func hasExtension(list []pkix.Extension, want pkix.Extension) bool {
 //
 // The lines are compared as bytes and not read: that would take as long as
 // signing them. crypto/x509 reads the rest, which is a list without lines.
-func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
+func (ca *CA) checkList(asked CRL, lines, scope []byte) error {
 	der := cryptobyte.String(asked.DER)
 	var outer, tbs, content cryptobyte.String
 	if !der.ReadASN1(&outer, cbasn1.SEQUENCE) || !der.Empty() || !outer.ReadASN1Element(&tbs, cbasn1.SEQUENCE) {
@@ -132,7 +132,7 @@ func (ca *CA) checkList(asked CRL, entries []RevokedEntry, scope []byte) error {
 	if err != nil {
 		return err
 	}
-	head, lines, err := ca.listHead(asked, algorithm, entries)
+	head, err := ca.listHead(asked, algorithm)
 	if err != nil {
 		return err
 	}
@@ -182,16 +182,22 @@ func (ca *CA) checkListExtensions(list *x509.RevocationList, tail []byte, asked 
 	return nil
 }
 
-// listHead encodes what comes before the lines of a list, and the lines.
-func (ca *CA) listHead(asked CRL, algorithm asn1.RawValue, entries []RevokedEntry) (head, lines []byte, err error) {
+// listHead encodes what comes before the lines of a list.
+func (ca *CA) listHead(asked CRL, algorithm asn1.RawValue) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1Int64(1) // version 2
 	b.AddBytes(algorithm.FullBytes)
 	b.AddBytes(ca.issuer.RawSubject)
 	b.AddBytes(appendTime(nil, asked.ThisUpdate))
 	b.AddBytes(appendTime(nil, asked.NextUpdate))
-	if head, err = b.Bytes(); err != nil || len(entries) == 0 {
-		return head, nil, err // no lines are left out, not empty
+	return b.Bytes()
+}
+
+// listLines encodes the lines of a list, which are left out and not empty where
+// there are none.
+func listLines(entries []RevokedEntry) ([]byte, error) {
+	if len(entries) == 0 {
+		return nil, nil
 	}
 	var content []byte
 	for _, e := range entries {
@@ -199,8 +205,7 @@ func (ca *CA) listHead(asked CRL, algorithm asn1.RawValue, entries []RevokedEntr
 	}
 	var l cryptobyte.Builder
 	l.AddASN1(cbasn1.SEQUENCE, func(l *cryptobyte.Builder) { l.AddBytes(content) })
-	lines, err = l.Bytes()
-	return head, lines, err
+	return l.Bytes()
 }
 
 // listWithoutLines is a list with another's algorithm and signature, which isn't

@@ -102,17 +102,21 @@ func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at 
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells
 	var out []pki.RevokedEntry
+	var serial sql.RawBytes
+	var revokedAt, reason int64
+	var raw [20]byte // RFC 5280 §4.1.2.2
 	for rows.Next() {
-		var serial string
-		var revokedAt, reason int64
 		if err := rows.Scan(&serial, &revokedAt, &reason); err != nil {
 			return nil, err
 		}
-		raw, err := hex.DecodeString(serial)
+		if len(serial) > hex.EncodedLen(len(raw)) {
+			return nil, fmt.Errorf("sqlstore: serial %q is too long", serial)
+		}
+		n, err := hex.Decode(raw[:], serial)
 		if err != nil {
 			return nil, fmt.Errorf("sqlstore: serial %q is not hexadecimal", serial)
 		}
-		out = append(out, pki.RevokedEntry{Serial: new(big.Int).SetBytes(raw), RevokedAt: instant(revokedAt), Reason: int(reason)})
+		out = append(out, pki.RevokedEntry{Serial: new(big.Int).SetBytes(raw[:n]), RevokedAt: instant(revokedAt), Reason: int(reason)})
 	}
 	return out, rows.Err()
 }
