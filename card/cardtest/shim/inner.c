@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* The wrapped module, if there is one. It is one for all readers, so it is
@@ -44,12 +45,31 @@ static int read_wrapped(void) {
 	return ok ? 0 : -1;
 }
 
+/* alone makes the process's trays initialise their modules one after another, and
+ * returns what ends that: SoftHSM reads its configuration with strtok, which has
+ * one place to remember for the whole process, however many copies there are. The
+ * trays share no memory, but this file, which each process has for itself. Without
+ * it they go on. A SoftHSM that the program initialises by other ways isn't held
+ * back. */
+static int alone(void) {
+	int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) lock_file(fd, LOCK_EX);
+	return fd;
+}
+
+static ck_ulong initialize(ck_functions *in, ck_initialize_args *args) {
+	int fd = alone();
+	ck_ulong rv = in->C_Initialize(args);
+	if (fd >= 0) close(fd);
+	return rv;
+}
+
 ck_ulong inner_start(void) {
 	if (!wraps() && read_wrapped()) return CKR_DEVICE_ERROR;
 	if (!wraps()) return CKR_OK;
 	if (!wrapped && !(wrapped = functions_of(wrapped_path))) return CKR_DEVICE_ERROR;
 	ck_initialize_args args = {.flags = CKF_OS_LOCKING_OK, .reserved = wrapped_args[0] ? wrapped_args : 0};
-	ck_ulong rv = wrapped->C_Initialize(&args);
+	ck_ulong rv = initialize(wrapped, &args);
 	adopted = rv == CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	return adopted ? CKR_OK : rv;
 }
@@ -118,7 +138,7 @@ int inner_up(reader *r) {
 		return find_token(r);
 	}
 	ck_initialize_args args = {.flags = CKF_OS_LOCKING_OK};
-	if (load(r) || configure(r) || r->in->C_Initialize(&args)) return -1;
+	if (load(r) || configure(r) || initialize(r->in, &args)) return -1;
 	if (!find_token(r)) return 0;
 	r->in->C_Finalize(0);
 	return -1;
