@@ -86,6 +86,9 @@
 // other's tokens. The C source is embedded, so importing this package from a
 // module cache or a vendor folder is enough, and a compiled test runs anywhere.
 // Other programs may load [Tray.Module] and unload it again.
+// SoftHSM can't read its configuration in two threads at once (strtok): trays wait
+// for one another then, but can't hold back a SoftHSM of the program's own, which
+// is best initialised before cards come and go.
 //
 // It was run on Linux (amd64, glibc, SoftHSM 2.6.1, and above NSS's softokn 3.87).
 // Elsewhere Open answers ErrNoShim with one sentence that says why: on Windows, on
