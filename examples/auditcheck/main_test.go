@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,19 +52,20 @@ func attack(t *testing.T, file, statements string) {
 }
 
 // writeOn is a server that goes on with whatever chain it finds.
-func writeOn(t *testing.T, file string, rows int) {
+func writeOn(t *testing.T, file, card string, rows int) {
 	t.Helper()
 	db, err := sqlkit.OpenSQLite(file)
 	require.NoError(t, err)
-	store, err := careidstore.Open(t.Context(), careidstore.Config{DB: db})
+	store, err := careidstore.Open(t.Context(), careidstore.Config{DB: db, Now: func() time.Time { return time.Now().Add(time.Duration(len(card)) * time.Minute) }})
 	require.NoError(t, err)
 	service, err := careid.New(careid.Config{
 		Store: store, CA: nobody{}, Sender: new(careidtest.Inbox), CardMaster: master(t),
 		Servers: []string{careidtest.Server}, Origins: []string{careidtest.Origin},
+		Now: func() time.Time { return time.Now().Add(time.Duration(len(card)) * time.Minute) },
 	})
 	require.NoError(t, err)
 	for range rows { // a refusal is a row too
-		_, err := service.StartUnlock(t.Context(), careid.UnlockStart{Handle: "none"})
+		_, err := service.StartUnlock(t.Context(), careid.UnlockStart{Handle: "none", Card: card})
 		require.Error(t, err)
 	}
 	require.NoError(t, store.Close())
@@ -93,7 +95,7 @@ func TestAuditCheck(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, from, 0o600))
 		return path
 	}
-	writeOn(t, file, 5)
+	writeOn(t, file, "here", 5)
 	code, said = ask(t, "-db", file, "-anchors", anchors, "-take")
 	require.Equal(t, 0, code, said)
 	require.Contains(t, said, "1 anchors hold")
@@ -134,7 +136,7 @@ func TestAuditCheck(t *testing.T) {
 		})
 		t.Run("a forked chain", func(t *testing.T) {
 			path := copied(t, old)
-			writeOn(t, path, 8) // another server goes on with the old copy, past the anchor
+			writeOn(t, path, "there", 8) // another server goes on with the old copy, past the anchor
 			code, said := ask(t, "-db", path)
 			require.Equal(t, 0, code, "the chain alone can't tell: %s", said)
 			code, said = ask(t, "-db", path, "-anchors", anchors, "-take")
