@@ -55,7 +55,10 @@
 //
 // Beside cards a profile has security keys, Windows Hello, iPads, an authenticator app and a mail account
 // ([Service.RegisterAuthenticator]). Their protocols are the caller's, which says what each use showed; a [Use] is
-// believed. [Service.SignInWith] takes one or more of them and [Assurance] says what they come to: the kind's level for a
+// believed. For them the store keeps each credential with its id, [CredentialKey], name and last use: [Service.Credential]
+// finds one, [Service.CredentialsOf] those of a person, [Service.NewChallenge] and [Service.TakeChallenge] are challenges
+// that any server takes once, and a Use counts the signature counter on in one statement, so that of a copied key's answers
+// one is refused. [Service.SignInWith] takes one or more of them and [Assurance] says what they come to: the kind's level for a
 // device that asked for its PIN or a biometric, AAL2 for a password and a code, and AAL1 for anything alone that is one
 // factor, with which nobody is signed in. Adding and removing them takes a fresh session as strong as the strongest thing
 // on the profile. The codes of apps are checked here (RFC 6238 on the calendar clock): each works once on any number of

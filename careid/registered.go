@@ -33,10 +33,23 @@ type Authenticator struct {
 	Kind         AuthenticatorKind
 	Name         string // as its holder calls it
 	Credential   []byte // how its own protocol knows it; nil for an authenticator app
+	Key          CredentialKey
 	State        AuthenticatorState
 	RegisteredAt time.Time
 	RegisteredBy string    // user id
 	LastUsed     time.Time // zero when never
+}
+
+// CredentialKey is what a protocol verifies a credential by. This package keeps it and looks at nothing in it but the
+// counter, so that no library's types are needed here.
+type CredentialKey struct {
+	// Public is the key as the protocol wants it back, such as a COSE_Key, alone or in a record of the caller's own. At
+	// most 4096 bytes: a key of ML-DSA-87, the longest that COSE knows, has 2592.
+	Public []byte
+	AAGUID [16]byte // the model; all zero where the authenticator does not tell it. WebAuthn Level 2 §6.5.1.
+	// Attested is whether the caller has verified, against a root that it trusts, that the authenticator is of that model.
+	Attested bool
+	Counter  uint32 // the signature counter: at the registration, then of the last use; 0 where it keeps none
 }
 
 // NewAuthenticator is what a registration asks for.
@@ -48,6 +61,8 @@ type NewAuthenticator struct {
 	// address of a mail account. That it is the holder's is for the caller to have proven by that protocol. It is 1 to
 	// 1023 bytes (WebAuthn Level 2 §4), registered once only; none for an authenticator app.
 	Credential []byte
+	// Key comes back with the Authenticator. None for an authenticator app or a mail account.
+	Key CredentialKey
 }
 
 // Registered is a registration. URI is the otpauth address of an authenticator app, nil for the other kinds: it holds
@@ -126,6 +141,9 @@ func (s *Service) RegisterAuthenticator(ctx context.Context, a Actor, n NewAuthe
 	return &done, nil
 }
 
+// maxPublicKey bounds CredentialKey.Public.
+const maxPublicKey = 4096
+
 // checkAuthenticator puts what was asked into its form.
 func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authenticator, error) {
 	known := kinds(s.book, "authenticator.self", t)
@@ -140,7 +158,8 @@ func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authentic
 		return Authenticator{}, s.no("authenticator.name")
 	}
 	app := n.Kind == KindAuthenticatorApp
-	if app != (len(n.Credential) == 0) || len(n.Credential) > 1023 {
+	keyed := len(n.Key.Public) > 0 || n.Key.AAGUID != [16]byte{} || n.Key.Attested || n.Key.Counter != 0
+	if app != (len(n.Credential) == 0) || len(n.Credential) > 1023 || len(n.Key.Public) > maxPublicKey || keyed && (app || n.Kind == KindMailAccount) {
 		return Authenticator{}, s.no("authenticator.credential")
 	}
 	if app && s.sealer == nil {
@@ -154,7 +173,9 @@ func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authentic
 		}
 		credential = []byte(address)
 	}
-	return Authenticator{Profile: n.Profile, Kind: n.Kind, Name: n.Name, Credential: credential}, nil
+	key := n.Key
+	key.Public = slices.Clone(key.Public)
+	return Authenticator{Profile: n.Profile, Kind: n.Kind, Name: n.Name, Credential: credential, Key: key}, nil
 }
 
 // mayRegister asks a holder for a fresh sign-in that is strong enough, and the Registration Authority to leave to the
@@ -383,30 +404,6 @@ func (s *Service) Authenticators(ctx context.Context, a Actor, profile string) (
 		return err
 	})
 	return owned, err
-}
-
-// AuthenticatorsBeside finds the person by a credential that the caller's protocol has just verified, and lists their
-// active authenticators: the one of that credential, and what may accompany it, such as an authenticator app. It is for
-// the code that verified; never answer a stranger with it. Refusal: authenticator.none.
-func (s *Service) AuthenticatorsBeside(ctx context.Context, credential []byte) ([]Authenticator, error) {
-	var active []Authenticator
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		one, err := tx.Authenticators.AuthenticatorBy(ctx, credential)
-		if errors.Is(err, ErrNotFound) {
-			return s.no("authenticator.none")
-		}
-		if err != nil {
-			return err
-		}
-		owned, err := tx.Authenticators.AuthenticatorsOf(ctx, one.Profile)
-		for _, beside := range owned {
-			if beside.State == AuthenticatorActive {
-				active = append(active, beside)
-			}
-		}
-		return err
-	})
-	return active, err
 }
 
 func authenticatorDetail(one Authenticator) string {

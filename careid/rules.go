@@ -51,6 +51,7 @@ type Policy struct {
 	InvitationLife time.Duration
 	HandleLife     time.Duration
 	NonceLife      time.Duration
+	ChallengeLife  time.Duration // of a challenge to another authenticator
 	PresenceLife   time.Duration
 	ClockSkew      time.Duration
 	LeaseEvery     time.Duration
@@ -112,6 +113,7 @@ func PolicyAt(book *wardkey.Rulebook, t time.Time) (Policy, error) {
 	duration(&p.InvitationLife, "application.life")
 	duration(&p.HandleLife, "act.handle")
 	duration(&p.NonceLife, "proof.nonce")
+	duration(&p.ChallengeLife, "challenge.life")
 	duration(&p.PresenceLife, "proof.presence")
 	duration(&p.ClockSkew, "device.clock")
 	duration(&p.LeaseEvery, "lease.every")

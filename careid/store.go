@@ -113,9 +113,9 @@ type Authenticators interface {
 	AuthenticatorsOf(ctx context.Context, profile string) ([]Authenticator, error) // oldest first
 	// ConfirmAuthenticator makes a pending one active.
 	ConfirmAuthenticator(ctx context.Context, id string) (bool, error)
-	// EndAuthenticator removes one, its credential and its secret with it, unless it was removed before.
+	// EndAuthenticator removes one, its credential, its public key and its secret with it, unless it was removed before.
 	EndAuthenticator(ctx context.Context, id string) (bool, error)
-	// CountUse notes a use of an active one: from a lower counter, or without one (0 and always 0).
+	// CountUse notes a use of an active one and its counter: from a lower counter, or without one (0 and always 0).
 	CountUse(ctx context.Context, id string, counter uint32, at time.Time) (bool, error)
 	AppSecret(ctx context.Context, id string) (AppSecret, error)
 	// CountCodeTry counts one try, unless there are most in a row, or limit in a window that began after since. A window

@@ -15,8 +15,8 @@ type Use struct {
 	Authenticator string // its id
 	// Verified is whether the device says that it asked for its PIN or a biometric (WebAuthn's UV flag).
 	Verified Known
-	// Counter is the signature counter, 0 where the authenticator keeps none. One that does not go up shows that there
-	// is a copy. WebAuthn Level 2 §6.1.1.
+	// Counter is the signature counter, 0 where the authenticator keeps none. One that does not go up, and is not 0
+	// after a 0, shows that there is a copy: authenticator.copied. WebAuthn Level 2 §6.1.1.
 	Counter uint32
 	// Code is what an authenticator app shows, six digits; for that kind only.
 	Code []byte

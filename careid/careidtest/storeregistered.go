@@ -28,6 +28,7 @@ func (t *storeTest) authenticators() {
 	t.write(func(ctx context.Context, tx *careid.Tx) {
 		t.base(ctx, tx)
 		key := t.registered("key", []byte{0, 1})
+		key.Key = careid.CredentialKey{Public: []byte{0xa5, 0}, AAGUID: [16]byte{15: 1}, Attested: true, Counter: 1}
 		require.NoError(t, tx.Authenticators.AddAuthenticator(ctx, key, nil))
 		require.ErrorIs(t, tx.Authenticators.AddAuthenticator(ctx, t.registered("copy", []byte{0, 1}), nil), careid.ErrConflict)
 		require.NoError(t, tx.Authenticators.AddAuthenticator(ctx, app, []byte("sealed")))
@@ -46,8 +47,14 @@ func (t *storeTest) authenticators() {
 		require.ErrorIs(t, err, careid.ErrNotFound)
 
 		later := t.at.Add(time.Hour)
-		t.ok(tx.Authenticators.CountUse(ctx, "key", 0, later))
-		t.ok(tx.Authenticators.CountUse(ctx, "key", 0, later))
+		plain := t.registered("plain", []byte{2})
+		require.NoError(t, tx.Authenticators.AddAuthenticator(ctx, plain, nil))
+		t.ok(tx.Authenticators.CountUse(ctx, "plain", 0, later)) // it keeps no counter
+		t.ok(tx.Authenticators.CountUse(ctx, "plain", 0, later))
+		for _, back := range []uint32{0, 1} {
+			t.not(tx.Authenticators.CountUse(ctx, "key", back, later))
+		}
+		t.ok(tx.Authenticators.CountUse(ctx, "key", 2, later))
 		t.ok(tx.Authenticators.CountUse(ctx, "key", 1<<32-1, later))
 		for _, back := range []uint32{0, 1, 1<<32 - 1} {
 			t.not(tx.Authenticators.CountUse(ctx, "key", back, later.Add(time.Hour)))
@@ -55,12 +62,17 @@ func (t *storeTest) authenticators() {
 		found, err = tx.Authenticators.Authenticator(ctx, "key")
 		require.NoError(t, err)
 		require.Equal(t, later, found.LastUsed)
+		require.Equal(t, uint32(1<<32-1), found.Key.Counter)
 		t.not(tx.Authenticators.CountUse(ctx, "app", 0, later))
 		t.ok(tx.Authenticators.ConfirmAuthenticator(ctx, "app"))
 		t.not(tx.Authenticators.ConfirmAuthenticator(ctx, "app"))
 
 		t.ok(tx.Authenticators.EndAuthenticator(ctx, "key"))
 		t.not(tx.Authenticators.EndAuthenticator(ctx, "key"))
+		found, err = tx.Authenticators.Authenticator(ctx, "key")
+		require.NoError(t, err)
+		require.Empty(t, found.Key.Public)
+		require.Empty(t, found.Credential)
 		t.not(tx.Authenticators.CountUse(ctx, "key", 0, later))
 		_, err = tx.Authenticators.AuthenticatorBy(ctx, []byte{0, 1})
 		require.ErrorIs(t, err, careid.ErrNotFound)

@@ -13,11 +13,11 @@ import (
 
 const (
 	insertAuthenticator = `INSERT INTO careid_authenticator
-		(id, profile, kind, name, credential, state, registered_at, registered_by, last_used, sealed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
-	selectAuthenticator = `SELECT id, profile, kind, name, credential, state, registered_at, registered_by, last_used
-		FROM careid_authenticator`
-	endAuthenticator = `UPDATE careid_authenticator SET state = 'removed', credential = NULL, sealed = NULL
+		(id, profile, kind, name, credential, state, registered_at, registered_by, last_used, sealed, public_key, aaguid, attested, counter)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	selectAuthenticator = `SELECT id, profile, kind, name, credential, state, registered_at, registered_by, last_used,
+		public_key, aaguid, attested, counter FROM careid_authenticator`
+	endAuthenticator = `UPDATE careid_authenticator SET state = 'removed', credential = NULL, sealed = NULL, public_key = NULL
 		WHERE id = $1 AND state <> 'removed'`
 	countUse = `UPDATE careid_authenticator SET counter = $2, last_used = $3
 		WHERE id = $1 AND state = 'active' AND (counter < $2 OR counter = 0 AND $2 = 0)`
@@ -33,14 +33,18 @@ type authenticators struct{ queries }
 
 func scanAuthenticator(row scanner) (v careid.Authenticator, err error) {
 	var registered, used int64
-	err = row.Scan(&v.ID, &v.Profile, &v.Kind, &v.Name, &v.Credential, &v.State, &registered, &v.RegisteredBy, &used)
+	var aaguid []byte
+	err = row.Scan(&v.ID, &v.Profile, &v.Kind, &v.Name, &v.Credential, &v.State, &registered, &v.RegisteredBy, &used,
+		&v.Key.Public, &aaguid, &v.Key.Attested, &v.Key.Counter)
+	copy(v.Key.AAGUID[:], aaguid)
 	v.RegisteredAt, v.LastUsed = fromUnix(registered), fromUnix(used)
 	return v, err
 }
 
 func (a authenticators) AddAuthenticator(ctx context.Context, v careid.Authenticator, sealed []byte) error {
 	return a.added(ctx, insertAuthenticator, v.ID, v.Profile, string(v.Kind), v.Name, orNull(v.Credential), string(v.State),
-		unix(v.RegisteredAt), v.RegisteredBy, unix(v.LastUsed), orNull(sealed))
+		unix(v.RegisteredAt), v.RegisteredBy, unix(v.LastUsed), orNull(sealed), orNull(v.Key.Public), v.Key.AAGUID[:], v.Key.Attested,
+		int64(v.Key.Counter))
 }
 
 // orNull is NULL for no bytes: drivers differ in what a nil slice is.
