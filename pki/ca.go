@@ -223,8 +223,9 @@ func within(now, notBefore, notAfter time.Time) error {
 	return nil
 }
 
-// VerifyAudit checks the ledger's hash-chained audit and returns the number of
-// its rows. The error names the first bad row.
+// VerifyAudit checks the ledger's hash-chained audit, and that its certificates,
+// acts and lists are what the audit says, and returns the number of the audit's
+// rows. The error names the first bad row.
 func (ca *CA) VerifyAudit(ctx context.Context) (int64, error) { return ca.ledger.VerifyAudit(ctx) }
 
 // find returns the ledger's record of exactly this certificate.

@@ -93,6 +93,15 @@
 // signer that is away loses nothing: acts stay open, and everyone is told at once
 // (ErrSignerUnavailable) until it is back.
 //
+// # Audit
+//
+// Each change writes a row of a chain of hashes in its own transaction, and the
+// rows hold or pin all that decides something. VerifyAudit names the first row,
+// of the chain or of the tables beside it, that isn't as it was written: one who
+// changes or removes a certificate, a revocation or a list's number in the
+// database is seen. One who rebuilds the chain too, or puts an old copy back, is
+// seen by an anchor kept elsewhere (examples/auditcheck takes them).
+//
 // # Revocation
 //
 // A certificate belongs to one of Shards lists by the low bits of its serial

@@ -133,7 +133,9 @@ type Ledger interface {
 	// for as long as Revision returns r.
 	Revision(ctx context.Context) (int64, error)
 
-	// VerifyAudit checks the audit chain and returns the number of its rows.
+	// VerifyAudit checks the audit chain, and that everything else that is kept
+	// is what it says, and returns the number of its rows. The error names the
+	// first bad row.
 	VerifyAudit(ctx context.Context) (int64, error)
 }
 

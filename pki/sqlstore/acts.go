@@ -21,12 +21,13 @@ func (l *Ledger) OpenAct(ctx context.Context, act pki.Act, renews []*big.Int) (s
 	if n := len(act.Records); n < 1 || n > 2 {
 		return pki.Act{}, fmt.Errorf("sqlstore: act %s has %d certificates", act.ID, n)
 	}
+	detail := openedDetail(act) // not while others wait for their turn to write
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
 		// Most acts begin a lineage and nothing stands against them: one statement
 		// sees that and writes. What it refuses is looked at for the reason.
 		done := false
 		if act.Kind != pki.ActRenew {
-			if stored, done, err = insert(ctx, tx, act); done || err != nil {
+			if stored, done, err = insert(ctx, tx, act, detail); done || err != nil {
 				return err
 			}
 		}
@@ -38,7 +39,7 @@ func (l *Ledger) OpenAct(ctx context.Context, act pki.Act, renews []*big.Int) (s
 			stored, err = actOf(ctx, tx, act.ID)
 			return err
 		}
-		if stored, done, err = insert(ctx, tx, act); err == nil && !done {
+		if stored, done, err = insert(ctx, tx, act, detail); err == nil && !done {
 			err = fmt.Errorf("sqlstore: act %s could not be opened", act.ID)
 		}
 		return err
@@ -98,7 +99,7 @@ func mayRenew(ctx context.Context, tx *sqlkit.Tx, renews []*big.Int) error {
 // false. The only uniqueness that can fail here is a serial number's, or that of a
 // row which another PostgreSQL server wrote meanwhile: asking again with other
 // serials finds that row.
-func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (stored pki.Act, done bool, err error) {
+func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act, detail string) (stored pki.Act, done bool, err error) {
 	first, second := keyHash(act.Records[0]), keyHash(act.Records[len(act.Records)-1])
 	written, err := tx.ExecContext(ctx, insertAct, act.ID, act.Kind, act.Issuer, act.Fingerprint, act.Subject,
 		act.UserID, act.Lineage, act.Generation, act.Opened.Unix(), act.Opened.Add(pki.ClockTolerance).Unix(), first, second)
@@ -123,8 +124,7 @@ func insert(ctx context.Context, tx *sqlkit.Tx, act pki.Act) (stored pki.Act, do
 		act.Records[i].State = pki.Pending
 		adopt(&act.Records[i], act)
 	}
-	return act, true, audit(ctx, tx, act.Opened, "act.opened", act.ID,
-		fmt.Sprintf("kind=%s user=%s serials=%s", act.Kind, act.UserID, serials(act)))
+	return act, true, audit(ctx, tx, act.Opened, actOpened, act.ID, detail)
 }
 
 func insertRecords(ctx context.Context, tx *sqlkit.Tx, act pki.Act) error {
@@ -142,6 +142,7 @@ func insertRecords(ctx context.Context, tx *sqlkit.Tx, act pki.Act) error {
 
 // CommitAct implements pki.Ledger.
 func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done pki.Act, err error) {
+	detail := committedDetail(act) // not while others wait for their turn to write
 	err = l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
 		if may, err := mayCommit(ctx, tx, act); err != nil || !may {
 			if err == nil {
@@ -165,7 +166,7 @@ func (l *Ledger) CommitAct(ctx context.Context, act pki.Act, at time.Time) (done
 		if _, err := tx.ExecContext(ctx, commitRecords, act.ID, act.Records[0].DER, act.Records[len(act.Records)-1].DER); err != nil {
 			return err
 		}
-		return audit(ctx, tx, at, "act.committed", act.ID, "serials="+serials(act))
+		return audit(ctx, tx, at, actCommitted, act.ID, detail)
 	})
 	return done, err
 }
@@ -208,14 +209,15 @@ func closeAct(ctx context.Context, tx *sqlkit.Tx, id string, at time.Time) (pki.
 	if err != nil || !pending {
 		return act, err
 	}
+	changes := make([]int64, len(act.Records))
 	for i := range act.Records {
 		r := &act.Records[i]
-		r.State, r.Reason, r.RevokedAt = pki.Revoked, 5, at
-		if err := change(ctx, tx, *r); err != nil {
+		r.State, r.Reason, r.RevokedAt = pki.Revoked, pki.CessationOfOperation, at
+		if changes[i], err = change(ctx, tx, *r); err != nil {
 			return pki.Act{}, err
 		}
 	}
-	return act, audit(ctx, tx, at, "act.closed", id, "serials="+serials(act))
+	return act, audit(ctx, tx, at, actClosed, id, closedDetail(act, changes))
 }
 
 // settle ends a pending act and reports whether it was one.
@@ -280,8 +282,8 @@ func actsOf(ctx context.Context, tx *sqlkit.Tx, query string, args ...any) ([]pk
 	return acts, rows.Err()
 }
 
-// scan reads actColumns.
-func scan(rows *sql.Rows) (pki.Act, pki.Record, error) {
+// scan reads actColumns, and what else was selected behind them.
+func scan(rows *sql.Rows, behind ...any) (pki.Act, pki.Record, error) {
 	var (
 		a                                              pki.Act
 		r                                              pki.Record
@@ -289,8 +291,8 @@ func scan(rows *sql.Rows) (pki.Act, pki.Record, error) {
 		opened, notBefore, notAfter, reason, revokedAt int64
 		remindAt                                       int64
 	)
-	err := rows.Scan(&a.ID, &a.Kind, &a.Issuer, &a.Fingerprint, &a.Subject, &a.UserID, &a.Lineage, &a.Generation, &opened, &state,
-		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &remindAt, &r.DER)
+	err := rows.Scan(append([]any{&a.ID, &a.Kind, &a.Issuer, &a.Fingerprint, &a.Subject, &a.UserID, &a.Lineage, &a.Generation, &opened, &state,
+		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &remindAt, &r.DER}, behind...)...)
 	if err != nil {
 		return a, r, err
 	}

@@ -4,7 +4,6 @@ package sqlstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -49,22 +48,23 @@ func (l *Ledger) Revise(ctx context.Context, serial *big.Int, at time.Time, revi
 		if r.State == before.State && r.Reason == before.Reason && r.RevokedAt.Equal(before.RevokedAt) {
 			return nil
 		}
-		if err := change(ctx, tx, r); err != nil {
+		n, err := change(ctx, tx, r)
+		if err != nil {
 			return err
 		}
-		return audit(ctx, tx, at, "certificate."+string(r.State), serialText(serial), fmt.Sprintf("reason=%d act=%s", r.Reason, r.Act))
+		return audit(ctx, tx, at, statusChanged+string(r.State), serialText(serial), statusDetail(n, r.Reason, unixOrZero(r.RevokedAt), r.Act))
 	})
 	return r, err
 }
 
-// change writes a record's status and counts the change of its shard.
-func change(ctx context.Context, tx *sqlkit.Tx, r pki.Record) error {
-	var changed int64
+// change writes a record's status, counts the change of its shard and returns the
+// count.
+func change(ctx context.Context, tx *sqlkit.Tx, r pki.Record) (changed int64, err error) {
 	if err := tx.QueryRowContext(ctx, changeShard, r.Issuer, r.Shard).Scan(&changed); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := tx.ExecContext(ctx, changeRecord, string(r.State), r.Reason, unixOrZero(r.RevokedAt), changed, serialText(r.Serial))
-	return err
+	_, err = tx.ExecContext(ctx, changeRecord, string(r.State), r.Reason, unixOrZero(r.RevokedAt), changed, serialText(r.Serial))
+	return changed, err
 }
 
 // Shard implements pki.Ledger.
@@ -123,6 +123,7 @@ func entriesOf(ctx context.Context, tx *sqlkit.Tx, issuer string, shard int, at 
 
 // StoreCRL implements pki.Ledger.
 func (l *Ledger) StoreCRL(ctx context.Context, list pki.CRL) error {
+	detail := listDetail(list.Number, list.Covers, list.NextUpdate.Unix(), list.DER)
 	return l.store.Write(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
 		done, err := tx.ExecContext(ctx, storeList, list.Number, list.Covers, list.ThisUpdate.Unix(), list.NextUpdate.Unix(), list.DER,
 			list.Issuer, list.Shard)
@@ -135,9 +136,7 @@ func (l *Ledger) StoreCRL(ctx context.Context, list pki.CRL) error {
 		if _, err := tx.ExecContext(ctx, markListed, list.Issuer, list.Shard, list.ThisUpdate.Unix(), list.Covers); err != nil {
 			return err
 		}
-		sum := sha256.Sum256(list.DER)
-		return audit(ctx, tx, list.ThisUpdate, "crl.stored", fmt.Sprintf("%s/%d", list.Issuer, list.Shard),
-			fmt.Sprintf("number=%d sha256=%s", list.Number, hex.EncodeToString(sum[:])))
+		return audit(ctx, tx, list.ThisUpdate, listStored, shardName(list.Issuer, list.Shard), detail)
 	})
 }
 

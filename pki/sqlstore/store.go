@@ -13,8 +13,9 @@
 // processes on one machine. Every method is durable when it returns.
 //
 // pki_audit is a chain of hashes over what was done, written in the same
-// transaction; VerifyAudit checks it. That the other tables agree with it isn't
-// checked: whoever can write to the database can change a status there.
+// transaction. VerifyAudit checks it, and that every other table is what it says:
+// whoever can write to the database can change a status there, but not unseen. Only
+// remind_at, when the next reminder is due, stands outside the audit.
 package sqlstore
 
 import (
@@ -26,7 +27,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/wardkey-sdk/wardkey/internal/chain"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/pki"
 )
@@ -75,15 +75,6 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 // the DB.
 func (l *Ledger) Close() error { return errors.Join(l.revision.Close(), l.store.Close()) }
 
-// VerifyAudit implements pki.Ledger.
-func (l *Ledger) VerifyAudit(ctx context.Context) (count int64, err error) {
-	err = l.store.Read(ctx, func(ctx context.Context, tx *sqlkit.Tx) error {
-		count, err = chain.Verify(ctx, tx, "pki")
-		return err
-	})
-	return count, err
-}
-
 // Revision implements pki.Ledger: the audit grows with every change.
 func (l *Ledger) Revision(ctx context.Context) (revision int64, err error) {
 	err = l.revision.QueryRowContext(ctx).Scan(&revision)
@@ -112,14 +103,8 @@ func (l *Ledger) Register(ctx context.Context, issuer string, shards int, at tim
 				return err
 			}
 		}
-		return audit(ctx, tx, at, "issuer.registered", issuer, fmt.Sprintf("shards=%d", shards))
+		return audit(ctx, tx, at, issuerRegistered, issuer, registeredDetail(shards))
 	})
-}
-
-// audit records what a transaction did, last in it.
-func audit(ctx context.Context, tx *sqlkit.Tx, at time.Time, action, subject, detail string) error {
-	_, err := chain.Append(ctx, tx, "pki", chain.Entry{At: at, Actor: "pki", Action: action, Subject: subject, Detail: detail})
-	return err
 }
 
 func instant(unix int64) time.Time { return time.Unix(unix, 0).UTC() }
