@@ -43,6 +43,7 @@ var arrows = []roomOf{
 	{"careid/cardhttp", "careid/...", "golang.org/x/time/rate"},
 	{"careid/openid", "careid/...", "github.com/luikyv/go-oidc/... github.com/go-jose/go-jose/v4/..."},
 	{"careid/relyingparty", "careid/...", "github.com/coreos/go-oidc/v3/... golang.org/x/oauth2/... github.com/go-jose/go-jose/v4/..."},
+	{"careid/relyingparty/rptest", "careid/...", "github.com/stretchr/testify/require github.com/go-jose/go-jose/v4/..."},
 	{"careid/careidtest", "careid/... pki/... card/... mailpolicy/... internal/sqlkit internal/need", "github.com/stretchr/testify/require github.com/go-jose/go-jose/v4/..."},
 
 	{"pki", "pki/internal/...", "golang.org/x/crypto/..."},
@@ -74,6 +75,7 @@ var arrows = []roomOf{
 	{"internal/sqlkit", "-", "github.com/ncruces/go-sqlite3/... github.com/jackc/pgx/v5/... github.com/pressly/goose/v3/..."},
 	{"internal/chain", "internal/sqlkit", "-"},
 	{"internal/postgrestest", "internal/need", "github.com/jackc/pgx/v5/stdlib"},
+	{"internal/crashtest", "internal/need internal/sqlkit", "github.com/stretchr/testify/require github.com/jackc/pgx/v5/stdlib"},
 	{"internal/browser", "internal/need", "github.com/chromedp/..."},
 }
 

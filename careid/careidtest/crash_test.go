@@ -9,21 +9,18 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
 const (
-	childDir  = "WARDKEY_TEST_CHILD_DIR" // set: this process is the one that gets killed
 	childFlow = "WARDKEY_TEST_CHILD_FLOW"
 	childSave = "WARDKEY_TEST_CHILD_SAVE" // which save it dies at, if it is to
 )
@@ -32,7 +29,7 @@ const (
 const remembers = "saves"
 
 func TestMain(m *testing.M) {
-	dir := os.Getenv(childDir)
+	dir := crashtest.Folder()
 	if dir == "" {
 		os.Exit(m.Run())
 	}
@@ -55,10 +52,8 @@ func TestKilledAtEveryWrite(t *testing.T) {
 			})
 			t.Run("postgres", func(t *testing.T) {
 				db := postgrestest.Open(t)
-				var folder string
-				require.NoError(t, db.QueryRow("SHOW unix_socket_directories").Scan(&folder))
-				s := &sweep{flow: flow, base: t.TempDir(), step: 9, copy: copyPostgres(db, folder)}
-				writeDSN(t, s.base, folder, "base")
+				s := &sweep{flow: flow, base: t.TempDir(), step: 9, copy: copyPostgres(db)}
+				crashtest.UsePostgres(t, s.base, db, "base")
 				_, err := db.Exec("CREATE DATABASE base")
 				require.NoError(t, err)
 				s.everywhere(t, "write", remembers)
@@ -108,11 +103,10 @@ func (s *sweep) each(t *testing.T, call string) {
 	if call == remembers {
 		step = 1
 	}
-	strace := need.Tool(t, "strace")
 	for k := 1; ; k += step {
 		require.Less(t, k, 500, "the sweep of %s ended before the program did", call)
 		dir := s.copy(t, s.base, fmt.Sprintf("%s_%d", strings.ReplaceAll(call, ",", "_"), k))
-		killed := killedAt(t, strace, dir, s.flow, call, k)
+		killed := killedAt(t, dir, s.flow, call, k)
 		left := inspect(t, dir, s.flow, k)
 		if !killed {
 			require.Equal(t, "done", left)
@@ -126,24 +120,12 @@ func (s *sweep) each(t *testing.T, call string) {
 }
 
 // killedAt runs the flow and kills it on the way into its k-th call of a kind.
-func killedAt(t *testing.T, strace, dir, flow, call string, k int) bool {
+func killedAt(t *testing.T, dir, flow, call string, k int) bool {
 	t.Helper()
-	cmd := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, k), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, childFlow+"="+flow, "GOMAXPROCS=1")
 	if call == remembers {
-		cmd.Path, cmd.Args = os.Args[0], os.Args[:1]
-		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", childSave, k))
+		return crashtest.Died(t, dir, childFlow+"="+flow, fmt.Sprintf("%s=%d", childSave, k))
 	}
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		return false
-	}
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	status := exit.Sys().(syscall.WaitStatus)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v: %s", err, out)
-	return true
+	return crashtest.Killed(t, dir, call, k, childFlow+"="+flow)
 }
 
 func copyFiles(t *testing.T, from string) string {
@@ -155,22 +137,15 @@ func copyFiles(t *testing.T, from string) string {
 
 func copySQLite(t *testing.T, from, _ string) string { return copyFiles(t, from) }
 
-func copyPostgres(db *sql.DB, folder string) func(t *testing.T, from, name string) string {
+func copyPostgres(db *sql.DB) func(t *testing.T, from, name string) string {
 	return func(t *testing.T, from, name string) string {
 		t.Helper()
 		_, err := db.Exec("CREATE DATABASE " + name + " TEMPLATE base")
 		require.NoError(t, err)
 		dir := copyFiles(t, from)
-		require.NoError(t, os.Remove(filepath.Join(dir, "dsn")))
-		writeDSN(t, dir, folder, name)
+		crashtest.UsePostgres(t, dir, db, name)
 		return dir
 	}
-}
-
-func writeDSN(t *testing.T, dir, folder, name string) {
-	t.Helper()
-	dsn := "host=" + folder + " user=wardkey dbname=" + name + " sslmode=disable"
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "dsn"), []byte(dsn), 0o600))
 }
 
 // inspect looks at what a kill left, checks it, and lets the server start again and the person go on: with the agent

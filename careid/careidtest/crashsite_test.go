@@ -10,11 +10,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -26,7 +24,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
 	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
 	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
@@ -99,7 +97,7 @@ func openSite(dir string, withCA bool) (*site, error) {
 	}
 	ctx := context.Background()
 	var err error
-	if s.DB, err = siteDB(dir); err != nil {
+	if s.DB, err = crashtest.OpenDB(dir); err != nil {
 		return nil, err
 	}
 	if s.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: s.DB, Now: s.Clock.Now, Wall: s.Wall.Now}); err != nil {
@@ -131,18 +129,6 @@ func siteMaster() *careid.SoftwareMaster {
 		panic(err) // it is long enough
 	}
 	return master
-}
-
-// siteDB is the PostgreSQL that the folder's file dsn names, or its SQLite file.
-func siteDB(dir string) (*sql.DB, error) {
-	dsn, err := os.ReadFile(filepath.Join(dir, "dsn"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return sqlkit.OpenSQLite(filepath.Join(dir, "care.db"))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return sql.Open("pgx", string(dsn))
 }
 
 // authority is the CA whose ledger is in the same database. Its key stands in clear beside it: deriving one from a

@@ -10,16 +10,15 @@ import (
 	"fmt"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -27,13 +26,12 @@ import (
 )
 
 const (
-	childDir = "WARDKEY_TEST_CHILD_DIR" // set: this process is the one that gets killed
 	childAct = "WARDKEY_TEST_CHILD_ACT"
 	childNow = "WARDKEY_TEST_CHILD_NOW"
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
+	if dir := crashtest.Folder(); dir != "" {
 		now, err := time.Parse(time.RFC3339, os.Getenv(childNow))
 		if err == nil {
 			err = issueToPublish(dir, os.Getenv(childAct), now)
@@ -113,11 +111,8 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		})
 		t.Run("postgres", func(t *testing.T) {
 			db := postgrestest.Open(t)
-			var folder string
-			require.NoError(t, db.QueryRow("SHOW unix_socket_directories").Scan(&folder))
 			dir := t.TempDir()
-			dsn := "host=" + folder + " user=wardkey dbname=postgres sslmode=disable"
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "dsn"), []byte(dsn), 0o600))
+			crashtest.UsePostgres(t, dir, db, "postgres")
 			killEverywhere(t, dir, "write", "fsync,fdatasync", "rename,renameat,renameat2")
 		})
 	})
@@ -139,7 +134,7 @@ func killEverywhere(t *testing.T, dir string, calls ...string) {
 				require.NoError(t, err)
 			}
 			now = now.Add(2 * time.Minute)
-			if killedAt(t, need.Tool(t, "strace"), dir, act, call, k, now) {
+			if crashtest.Killed(t, dir, call, k, childAct+"="+act, childNow+"="+now.Format(time.RFC3339)) {
 				kills++
 			} else {
 				finished++
@@ -170,7 +165,7 @@ func stride() int {
 // audited counts what was ever signed, and what of it the ledger doesn't know.
 func audited(t *testing.T, dir string) (signed, unknown int) {
 	t.Helper()
-	db, err := openDB(dir)
+	db, err := crashtest.OpenDB(dir)
 	require.NoError(t, err)
 	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
 	require.NoError(t, err)
@@ -186,28 +181,11 @@ func audited(t *testing.T, dir string) (signed, unknown int) {
 	return signed, unknown
 }
 
-// killedAt runs the child and kills it on the way into its k-th call of a kind.
-func killedAt(t *testing.T, strace, dir, act, call string, k int, now time.Time) bool {
-	t.Helper()
-	cmd := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, k), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, childAct+"="+act, childNow+"="+now.Format(time.RFC3339), "GOMAXPROCS=1")
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		return false
-	}
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	status := exit.Sys().(syscall.WaitStatus)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v: %s", err, out)
-	return true
-}
-
 // inspect looks at what a kill left, checks it, lets the authority recover and
 // checks again. It returns a word for the act's state before that.
 func inspect(t *testing.T, dir, act string, now time.Time) string {
 	t.Helper()
-	db, err := openDB(dir)
+	db, err := crashtest.OpenDB(dir)
 	require.NoError(t, err)
 	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
 	require.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"database/sql"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -23,7 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
 	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
@@ -42,7 +41,7 @@ type site struct {
 var today = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 
 func openSite(dir string, now time.Time) (*site, error) {
-	db, err := openDB(dir)
+	db, err := crashtest.OpenDB(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -73,19 +72,6 @@ func openSite(dir string, now time.Time) (*site, error) {
 		return nil, err
 	}
 	return &site{ca, dir, ledger, func() error { return errors.Join(ledger.Close(), db.Close()) }}, nil
-}
-
-// openDB is the database of a folder: the PostgreSQL that its file dsn names, or
-// an SQLite file.
-func openDB(dir string) (*sql.DB, error) {
-	dsn, err := os.ReadFile(filepath.Join(dir, "dsn"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return sqlkit.OpenSQLite(filepath.Join(dir, "ledger.db"))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return sql.Open("pgx", string(dsn))
 }
 
 // logged writes each serial number, and each list's, to disk before it is signed.

@@ -5,7 +5,7 @@ package sqlstore_test
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -93,10 +94,15 @@ var tamperings = []tampering{
 	{"a list's address is another", `UPDATE pki_shards SET shard = 9 WHERE shard = 1`, "pki_issuers", `SELECT issuer FROM pki_issuers`, true},
 }
 
-// tampered makes a ledger that has some of everything.
-func tampered(t *testing.T, ledger *sqlstore.Ledger) {
+// makeLedger makes the ledger of a folder, which has some of everything.
+func makeLedger(t *testing.T, folder string) {
 	t.Helper()
 	ctx := t.Context()
+	db, err := crashtest.OpenDB(folder)
+	require.NoError(t, err)
+	ledger, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, errors.Join(ledger.Close(), db.Close())) }()
 	ca, err := pkitest.Open(pkitest.Config{Ledger: ledger, Profile: pki.ProfileConfig{Shards: 2}})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ca.Close()) }()
@@ -144,54 +150,37 @@ func TestVerifyAuditComparesTheTables(t *testing.T) { t.Run("threat062", compare
 
 func comparesTheTables(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
-		base := filepath.Join(t.TempDir(), "base.db")
-		db, err := sqlkit.OpenSQLite(base)
-		require.NoError(t, err)
-		ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
-		require.NoError(t, err)
-		tampered(t, ledger)
-		require.NoError(t, ledger.Close())
-		require.NoError(t, db.Close())
-		tamperEach(t, func(t *testing.T, n int) *sql.DB {
-			data, err := os.ReadFile(base)
-			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), "ledger.db")
-			require.NoError(t, os.WriteFile(path, data, 0o600))
-			db, err := sqlkit.OpenSQLite(path)
-			require.NoError(t, err)
-			return db
+		base := t.TempDir()
+		makeLedger(t, base)
+		tamperEach(t, func(t *testing.T, _ int) string {
+			folder := t.TempDir()
+			require.NoError(t, os.CopyFS(folder, os.DirFS(base)))
+			return folder
 		}, "PRAGMA foreign_keys = OFF")
 	})
 	t.Run("postgres", func(t *testing.T) {
-		admin := postgrestest.Open(t)
-		var folder string
-		require.NoError(t, admin.QueryRow("SHOW unix_socket_directories").Scan(&folder))
-		open := func(t *testing.T, name string) *sql.DB {
-			db, err := sql.Open("pgx", "host="+folder+" user=wardkey dbname="+name+" sslmode=disable")
-			require.NoError(t, err)
-			return db
-		}
-		_, err := admin.Exec("CREATE DATABASE base")
+		db := postgrestest.Open(t)
+		_, err := db.Exec("CREATE DATABASE base")
 		require.NoError(t, err)
-		db := open(t, "base")
-		ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
-		require.NoError(t, err)
-		tampered(t, ledger)
-		require.NoError(t, ledger.Close())
-		require.NoError(t, db.Close())
-		tamperEach(t, func(t *testing.T, n int) *sql.DB {
+		base := t.TempDir()
+		crashtest.UsePostgres(t, base, db, "base")
+		makeLedger(t, base)
+		tamperEach(t, func(t *testing.T, n int) string {
 			name := fmt.Sprint("ledger", n)
-			_, err := admin.Exec("CREATE DATABASE " + name + " TEMPLATE base")
+			_, err := db.Exec("CREATE DATABASE " + name + " TEMPLATE base")
 			require.NoError(t, err)
-			return open(t, name)
+			folder := t.TempDir()
+			crashtest.UsePostgres(t, folder, db, name)
+			return folder
 		}, "SET session_replication_role = replica") // no foreign keys
 	})
 }
 
-func tamperEach(t *testing.T, copied func(t *testing.T, n int) *sql.DB, unguarded string) {
+func tamperEach(t *testing.T, copied func(t *testing.T, n int) string, unguarded string) {
 	for n, c := range tamperings {
 		t.Run(c.name, func(t *testing.T) {
-			db := copied(t, n)
+			db, err := crashtest.OpenDB(copied(t, n))
+			require.NoError(t, err)
 			defer func() { assert.NoError(t, db.Close()) }()
 			ctx := t.Context()
 			conn, err := db.Conn(ctx)
