@@ -22,6 +22,9 @@ import (
 
 const (
 	maxOCSPRequest = 4 << 10
+	// requestPatience is how long a request by POST may take to arrive: it is a
+	// packet or two, and a second or so where lines are bad.
+	requestPatience = 10 * time.Second
 	// maxOCSPAnswers bounds the cache; each answer is about a kilobyte.
 	maxOCSPAnswers = 100_000
 )
@@ -100,6 +103,10 @@ func digest(hash crypto.Hash, data []byte) []byte {
 // the ledger or the signer fails tryLater, all unsigned. A request about several
 // certificates has one answer about all of them, and a nonce of 1 to 128 octets
 // comes back: such answers are signed for that request alone and not kept.
+//
+// A request has at most 4 KiB, and 10 seconds for a body to arrive. Headers that
+// come slowly and answers that are taken slowly are the http.Server's to bound
+// (ReadHeaderTimeout, WriteTimeout), as with any handler.
 // RFC 6960 §2, RFC 5019 §2, §5, RFC 9654 §2.1.
 func (ca *CA) OCSPHandler() http.Handler { return ca.ocsp }
 
@@ -162,7 +169,7 @@ var errMethod = errors.New("method not allowed")
 func readHTTP(w http.ResponseWriter, r *http.Request) (asked, error) {
 	switch r.Method {
 	case http.MethodPost:
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOCSPRequest))
+		body, err := readBody(w, r)
 		if err != nil {
 			return asked{}, err
 		}
@@ -171,6 +178,16 @@ func readHTTP(w http.ResponseWriter, r *http.Request) (asked, error) {
 		return readPath(r.URL)
 	}
 	return asked{}, errMethod
+}
+
+// readBody bounds the time that a body may take, too, whatever the server does. A
+// timer ends the reading, since deadlines follow the machine's clock; where w knows
+// none, the server's own timeouts are all there is.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	connection := http.NewResponseController(w)
+	late := time.AfterFunc(requestPatience, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) })
+	defer late.Stop()
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxOCSPRequest))
 }
 
 // readPath finds the request at the end of a path. The prefix is not known, and

@@ -53,7 +53,12 @@ func (c OCSPCheckerConfig) withDefaults() OCSPCheckerConfig {
 }
 
 // OCSPChecker is a StatusSource that asks OCSP responders, once for each
-// certificate each time: answers are not kept.
+// certificate each time. Answers are not kept until their nextUpdate, as RFC 5019
+// §6.1 would have clients do: an answer is a verdict on one certificate, a Verifier
+// remembers none, and a revocation would stay unseen for that long, 12 hours with a
+// CA of this package, whose own responder tells it in the very next answer. Who
+// needs fewer questions asks for lists (Fetcher keeps them for FetcherConfig.Keep)
+// or puts a CA, which is a source itself, in place of its responder.
 //
 // A response is used only if all of this holds:
 //   - it is a successful basic response of version 1, well formed to the last

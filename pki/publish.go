@@ -16,7 +16,8 @@ import (
 // before it is served, so that a revocation shows in the next fetch. GET and
 // HEAD, with an ETag; caches must ask again each time, since dates follow the
 // authority's calendar and not theirs. 503 when there is no current list and
-// none can be signed. RFC 5280 §4.2.1.13, §4.2.2.1; RFC 2585 §4.
+// none can be signed. Clients that take an answer slowly are the http.Server's to
+// bound (ReadHeaderTimeout, WriteTimeout). RFC 5280 §4.2.1.13, §4.2.2.1; RFC 2585 §4.
 func (ca *CA) PublishHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /crl/{name}", ca.serveList)
