@@ -55,7 +55,7 @@ var arrows = []roomOf{
 	{"card", "card/internal/...", "-"},
 	{"card/...", "card/...", "-"},
 	{"card/internal/cryptoki", "-", "github.com/miekg/pkcs11 golang.org/x/sys/..."},
-	{"card/agent", "card/...", "github.com/go-jose/go-jose/v4/..."},
+	{"card/agent", "card/...", "golang.org/x/sys/windows"},
 	{"card/cardtest", "card/... internal/need", "github.com/stretchr/testify/require"},
 
 	{"mailpolicy", "mailpolicy/internal/...", "golang.org/x/..."},

@@ -54,6 +54,8 @@ func (r Request) opensAtOnce() bool {
 		return true
 	case Renew:
 		return r.Bind == ""
+	case Unlock:
+		return r.Act != ""
 	}
 	return false
 }
@@ -115,11 +117,17 @@ func (a *Agent) prepare(ctx context.Context, c *card.Card, t *task, initialised,
 		}
 	}
 	if wipe || !initialised {
-		if err := c.Initialize(ctx, newest, tokenLabel); err != nil {
+		if err := initialize(ctx, c, newest); err != nil {
 			return err
 		}
 	}
 	return c.ResetPIN(ctx, newest, passcode)
+}
+
+// initialize empties a card, which takes some of them long.
+func initialize(ctx context.Context, c *card.Card, soPIN []byte) error {
+	defer slowCall(ctx)()
+	return c.Initialize(ctx, soPIN, tokenLabel)
 }
 
 // newestSOPIN is the one that the card ends with; the caller clears it.
@@ -258,15 +266,12 @@ func (a *Agent) keys(ctx context.Context, c *card.Card, view *actView) ([]*card.
 	keys := make([]*card.Key, len(view.Keys))
 	for i, plan := range view.Keys {
 		key, err := c.Key(ctx, card.KeySelector{ID: plan.ID})
-		if errors.Is(err, card.ErrNotFound) && len(view.Certificates) > 0 {
-			return nil, a.rules.Refuse("act.unfinishable").Because(err)
+		if errors.Is(err, card.ErrNotFound) && len(view.Certificates) == 0 {
+			key, err = generate(ctx, c, plan)
 		}
-		if errors.Is(err, card.ErrNotFound) {
-			algorithm, known := algorithms(plan.Algorithm)
-			if !known {
-				return nil, card.ErrUnsupported
-			}
-			key, err = c.GenerateKey(ctx, card.KeySpec{ID: plan.ID, Label: plan.Use, Algorithm: algorithm})
+		// ErrExists: half a pair of an earlier try has the id, which nothing completes.
+		if errors.Is(err, card.ErrNotFound) || errors.Is(err, card.ErrExists) {
+			err = a.rules.Refuse("act.unfinishable").Because(err)
 		}
 		if err != nil {
 			return nil, err
@@ -277,6 +282,24 @@ func (a *Agent) keys(ctx context.Context, c *card.Card, view *actView) ([]*card.
 		keys[i] = key
 	}
 	return keys, nil
+}
+
+// generate makes a key of the act, or finds the one that another call of this act
+// has just made.
+func generate(ctx context.Context, c *card.Card, plan keyPlan) (*card.Key, error) {
+	algorithm, known := algorithms(plan.Algorithm)
+	if !known {
+		return nil, card.ErrUnsupported
+	}
+	defer slowCall(ctx)()
+	key, err := c.GenerateKey(ctx, card.KeySpec{ID: plan.ID, Label: plan.Use, Algorithm: algorithm})
+	if !errors.Is(err, card.ErrExists) {
+		return key, err
+	}
+	if made, missing := c.Key(ctx, card.KeySelector{ID: plan.ID}); missing == nil {
+		return made, nil
+	}
+	return nil, err
 }
 
 func algorithms(name string) (card.Algorithm, bool) {
@@ -379,7 +402,7 @@ func (a *Agent) clear(ctx context.Context, t *task) error {
 			return err
 		}
 	}
-	if err := c.Initialize(ctx, newest, tokenLabel); err != nil {
+	if err := initialize(ctx, c, newest); err != nil {
 		return err
 	}
 	return a.patiently(ctx, func(ctx context.Context) error {

@@ -4,6 +4,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -30,11 +32,29 @@ type Agent struct {
 	holder   *holder           // who is signed in; nil when nobody
 	where    map[string]int    // by serial: the reader in which the watch sees that card
 	removals map[string]uint64 // by serial: how often the watch saw it leave
-	busy     map[string]bool   // by serial: cards that a task is working with
+	busy     map[string]*task  // by serial: which task is working with a card
+
+	user          int    // whom connections must belong to, unless Config.OneUser
+	system, build string // of this workstation
 }
 
 // New checks the configuration. Nothing is touched before Run.
 func New(c Config) (*Agent, error) {
+	if c.Module == nil {
+		return nil, errors.New("agent: Config.Module is missing")
+	}
+	a, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	if a.user, err = thisUser(); err != nil && !c.OneUser {
+		return nil, fmt.Errorf("agent: other users of this machine can't be kept out, and Config.OneUser doesn't say that there are none: %w", err)
+	}
+	return a, nil
+}
+
+// build makes an agent that may have no module, for Doctor.
+func build(c Config) (*Agent, error) {
 	c, err := c.checked()
 	if err != nil {
 		return nil, err
@@ -45,8 +65,9 @@ func New(c Config) (*Agent, error) {
 	}
 	a := &Agent{
 		config: c, rules: rules, events: newBroadcast(),
-		tasks: map[string]*task{}, where: map[string]int{}, removals: map[string]uint64{}, busy: map[string]bool{},
+		tasks: map[string]*task{}, where: map[string]int{}, removals: map[string]uint64{}, busy: map[string]*task{},
 	}
+	a.system, a.build = thisSystem()
 	a.life, a.end = context.WithCancel(context.Background())
 	a.routes()
 	return a, nil

@@ -23,7 +23,7 @@ func (v *actView) sound() bool {
 	if v.Act == "" || !isID(v.Act) || v.Card == "" {
 		return false
 	}
-	if v.Kind == Clear {
+	if v.Kind == Clear || v.Kind == Unlock {
 		return len(v.Keys) == 0
 	}
 	if len(v.Keys) != 2 || v.Keys[0].Use != "authentication" || v.Keys[1].Use != "signing" {

@@ -63,7 +63,7 @@ document.getElementById("go").onclick = async () => {
 			return err == nil && text == want
 		}
 	}
-	require.Eventually(t, told("done:one-time-result"), 5*time.Second, 50*time.Millisecond)
+	require.Eventually(t, told("done:one-time-result"), patience, 50*time.Millisecond)
 	require.NoError(t, d.tray.Remove(0))
-	require.Eventually(t, told("done:one-time-result removed:true"), 2*time.Second, 50*time.Millisecond)
+	require.Eventually(t, told("done:one-time-result removed:true"), patience, 50*time.Millisecond)
 }

@@ -39,6 +39,13 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// Doctor asks for a checkup of the workstation.
+func (c *Client) Doctor(ctx context.Context) (Report, error) {
+	var r Report
+	err := c.call(ctx, http.MethodGet, "/v1/doctor", nil, &r)
+	return r, err
+}
+
 // Start starts a task.
 func (c *Client) Start(ctx context.Context, r Request) (Opened, error) {
 	var o Opened

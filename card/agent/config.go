@@ -30,8 +30,18 @@ type Config struct {
 	Origins []string
 	// SignInCertificates puts the certificates of a card that may sign a
 	// person in into the order in which they are tried. The default is
-	// ForAuthentication.
+	// card.ForAuthentication.
 	SignInCertificates func([]*x509.Certificate) []*x509.Certificate
+	// Pages are where a person goes to have a card mended.
+	Pages Pages
+	// SetUpOn is the system's build on which this workstation was last set up, as
+	// Report tells it. On any other, Doctor asks for the set-up again. Empty: it
+	// isn't known.
+	SetUpOn string
+	// OneUser says that nobody but the agent's own user can have a process on this
+	// machine. Otherwise each connection is asked whose it is, which can be told on
+	// Linux alone: elsewhere New refuses without it.
+	OneUser bool
 	// RemovalCommand is run, program first, when the card that is signed in
 	// leaves its reader: the place to close the browser. It gets no secret and
 	// thirty seconds. Empty runs nothing.
@@ -42,6 +52,10 @@ type Config struct {
 	// Patience is how long a person is kept waiting, in the middle of an act, for
 	// a server that is away (default 20 seconds).
 	Patience time.Duration
+	// CallLimit is how long the card's module may take for a call before it is given
+	// up (default 30 seconds), but for those that make keys or empty a card, which have
+	// as long as a whole step, two minutes. A card answers within a second or two.
+	CallLimit time.Duration
 	// Now is the calendar that certificates are read by (default time.Now).
 	Now func() time.Time
 	// Wall is this machine's clock: proofs, leases, the life of tasks
@@ -52,15 +66,39 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Pages are the addresses that the status and the agent's page send people to,
+// absolute, https, or http to a loopback host. Each may be empty.
+type Pages struct {
+	Unlock string // where a locked card is unlocked
+	Renew  string // where the holder renews
+	Help   string // who can help where the holder can't: the Registration Authority
+}
+
+// at is the page for what mends a card, "" where none is known.
+func (p Pages) at(mend string) string {
+	switch mend {
+	case string(Unlock):
+		return p.Unlock
+	case string(Renew):
+		return p.Renew
+	case mendByRA:
+		return p.Help
+	}
+	return ""
+}
+
 func (c Config) withDefaults() Config {
 	if c.SignInCertificates == nil {
-		c.SignInCertificates = ForAuthentication
+		c.SignInCertificates = card.ForAuthentication
 	}
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{Timeout: 15 * time.Second}
 	}
 	if c.Patience <= 0 {
 		c.Patience = 20 * time.Second
+	}
+	if c.CallLimit <= 0 {
+		c.CallLimit = 30 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -75,12 +113,9 @@ func (c Config) withDefaults() Config {
 }
 
 // checked returns the configuration with its addresses in one spelling, or why
-// an agent must not start with it.
+// an agent must not start with it. Whether there is a module is for New.
 func (c Config) checked() (Config, error) {
 	c = c.withDefaults()
-	if c.Module == nil {
-		return c, errors.New("agent: Config.Module is missing")
-	}
 	if len(c.Servers) == 0 || len(c.Origins) == 0 {
 		return c, errors.New("agent: Config.Servers and Config.Origins must each name at least one address")
 	}
@@ -99,28 +134,13 @@ func (c Config) checked() (Config, error) {
 			return c, fmt.Errorf("agent: origin %q would never match: a browser sends %q", o, base)
 		}
 	}
+	for _, p := range []string{c.Pages.Unlock, c.Pages.Renew, c.Pages.Help} {
+		if err := pageURL(p); err != nil {
+			return c, err
+		}
+	}
 	client := *c.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.HTTP = &client
 	return c, nil
-}
-
-// ForAuthentication keeps the certificates that have key usage
-// digitalSignature without contentCommitment and the extended key usage
-// clientAuth, the one issued last first. It doesn't look at dates: whether an expired certificate helps is the
-// server's to say. RFC 5280 §4.2.1.3 and §4.2.1.12.
-func ForAuthentication(certificates []*x509.Certificate) []*x509.Certificate {
-	var fit []*x509.Certificate
-	for _, c := range certificates {
-		if c.KeyUsage&x509.KeyUsageDigitalSignature != 0 && c.KeyUsage&x509.KeyUsageContentCommitment == 0 && slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
-			fit = append(fit, c)
-		}
-	}
-	slices.SortStableFunc(fit, func(a, b *x509.Certificate) int {
-		if byStart := b.NotBefore.Compare(a.NotBefore); byStart != 0 {
-			return byStart
-		}
-		return b.NotAfter.Compare(a.NotAfter)
-	})
-	return fit
 }

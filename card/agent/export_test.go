@@ -36,15 +36,12 @@ func OpenSealed(private, sealed []byte) ([]byte, error) {
 	return (&agentKey{private: opener}).open(sealedSOPIN{Sealed: sealed})
 }
 
-// Sees asks a lookout of its own n times in a row.
-func Sees(ctx context.Context, n int, ask func() bool) (yes int) {
-	var l lookout
-	for range n {
-		if l.sees(ctx, ask) {
-			yes++
-		}
-	}
-	return yes
+// ServeUser makes the agent one of another user.
+func (a *Agent) ServeUser(user int) { a.user = user }
+
+// Within is within, for a call that says yes.
+func Within(ctx context.Context, ask func() bool) (bool, error) {
+	return within(ctx, func() (bool, error) { return ask(), nil })
 }
 
 // LoginSO tries the PINs as an act's candidates, and returns how many are left to

@@ -88,7 +88,7 @@ func TestFormOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		task, err := d.Await(ctx, opened.ID)
 		require.NoError(t, err)
@@ -186,7 +186,7 @@ func TestPageForPeople(t *testing.T) {
 		defer close(free)
 		form := d.shown(t, opened, typed("123456"))
 		all.Go(func() { d.post(t, opened, form) })
-		require.Eventually(t, func() bool { return d.server.called("nonce ") == 1 }, 2*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return d.server.called("nonce ") == 1 }, patience, 10*time.Millisecond)
 		body := d.page(t, opened)
 		require.NotContains(t, body, "http-equiv")
 		require.Contains(t, body, "Leave the smartcard where it is")

@@ -24,8 +24,8 @@ func Script() []byte { return slices.Clone(script) }
 
 const maxJSON = 8 << 10
 
-// Handler serves /v1. It belongs on a listener of a loopback address only, and
-// answers nobody else.
+// Handler serves /v1. It belongs on listeners of loopback addresses only, such as
+// Listen's, and answers nobody else.
 func (a *Agent) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -35,6 +35,11 @@ func (a *Agent) Handler() http.Handler {
 			a.say(w, r, a.rules.Refuse("host.refused"))
 			return
 		}
+		if err := a.isOwn(r); err != nil {
+			a.config.Log.Warn("another user's connection refused", "peer", r.RemoteAddr, "cause", err)
+			a.say(w, r, a.rules.Refuse("user.refused"))
+			return
+		}
 		a.mux.ServeHTTP(w, r)
 	})
 }
@@ -42,6 +47,7 @@ func (a *Agent) Handler() http.Handler {
 func (a *Agent) routes() {
 	a.mux = http.NewServeMux()
 	a.mux.HandleFunc("GET /v1/status", a.asked(a.getStatus))
+	a.mux.HandleFunc("GET /v1/doctor", a.asked(a.getDoctor))
 	a.mux.HandleFunc("GET /v1/events", a.asked(a.getEvents))
 	a.mux.HandleFunc("GET /v1/agent.js", a.asked(a.getScript))
 	a.mux.HandleFunc("POST /v1/tasks", a.asked(a.postTask))
@@ -92,13 +98,10 @@ func (a *Agent) asked(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // preflight answers for every path alike.
-func preflight(w http.ResponseWriter, r *http.Request) {
+func preflight(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 	h.Set("Access-Control-Allow-Headers", "Content-Type")
-	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
-		h.Set("Access-Control-Allow-Private-Network", "true")
-	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -113,7 +116,7 @@ func (a *Agent) postTask(w http.ResponseWriter, r *http.Request) {
 		wardkey.WriteProblem(w, a.rules.Refuse("request.invalid").Because(err))
 		return
 	}
-	if in.Kind != Passcode {
+	if in.Server != "" {
 		base, err := baseURL(in.Server)
 		if err != nil || !a.knowsServer(base) {
 			a.config.Log.Warn("server refused", "origin", r.Header.Get("Origin"))

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -33,6 +34,22 @@ type page struct {
 	Action, CSRF, Step, Card      string
 	Form, Min, Max                int
 	fields                        []string
+}
+
+// MendPage is where a person goes to have the refusal mended, and its words.
+func (p page) MendPage() string {
+	if p.Refusal == nil {
+		return ""
+	}
+	return p.Refusal.Facts["page"]
+}
+
+// MendWords are those of the link to MendPage.
+func (p page) MendWords() string {
+	if mends(p.Refusal.Rule) == string(Unlock) {
+		return "Unlock the smartcard"
+	}
+	return "Who can help"
 }
 
 // Asks says whether the form has that field.
@@ -170,13 +187,17 @@ func (a *Agent) describe(r *http.Request, t *task, p *page) {
 		p.Message = t.message
 	case p.Step == stepAgree && t.request.Kind == Clear:
 		p.Message = "Everything on the smartcard will be removed: its keys, its certificates and its passcode."
+	case p.Step == stepChoose && t.request.Kind == Unlock:
+		p.Message = "The holder types the new passcode, and nobody else sees it."
 	case p.Step == stepAgree:
 		p.Message = "The smartcard starts locked. Its holder chooses a passcode with the first unlock."
 	case p.Step == stepResume:
 		p.Message = "The unlock was cut short. Leave the smartcard in its reader and choose the new passcode again; the code is not needed any more."
 	}
 	var info *card.TokenInfo
-	if found, err := a.pick(r.Context(), t); err == nil {
+	ctx, cancel := context.WithTimeout(r.Context(), statusLimit)
+	defer cancel()
+	if found, err := a.pick(ctx, t); err == nil {
 		info = found
 	}
 	if info != nil {
@@ -223,9 +244,9 @@ func (a *Agent) postPage(w http.ResponseWriter, r *http.Request) {
 		a.say(w, r, a.rules.Refuse("form.invalid"))
 		return
 	}
-	defer f.clear()
 	// Where a step is under way, of a double click or another tab, the page says so.
 	if len(f["cancel"]) > 0 {
+		f.clear()
 		_ = a.cancel(t)
 	} else {
 		a.step(t, f)

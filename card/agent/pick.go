@@ -11,9 +11,10 @@ import (
 	"github.com/wardkey-sdk/wardkey/card"
 )
 
-// readers are those of this workstation, in their order.
+// readers are those of this workstation, in their order. It waits no longer than
+// ctx.
 func (a *Agent) readers(ctx context.Context) ([]card.Slot, error) {
-	slots, err := a.config.Module.Slots(ctx)
+	slots, err := within(ctx, func() ([]card.Slot, error) { return a.config.Module.Slots(ctx) })
 	if err != nil || a.config.Readers == nil {
 		return slots, err
 	}
@@ -36,6 +37,10 @@ func (a *Agent) readerOf(ctx context.Context, serial string) int {
 	if err != nil {
 		return -1
 	}
+	return holding(slots, serial)
+}
+
+func holding(slots []card.Slot, serial string) int {
 	return slices.IndexFunc(slots, func(s card.Slot) bool { return s.Token != nil && s.Token.Serial == serial })
 }
 
@@ -63,7 +68,7 @@ func (a *Agent) pick(ctx context.Context, t *task) (*card.TokenInfo, error) {
 		}
 		return nil, a.rules.Refuse("card.other")
 	}
-	for _, fits := range a.preferences(t.request.Kind) {
+	for _, fits := range a.preferences(t.request) {
 		if fit := only(present, fits); fit != nil {
 			return fit, nil
 		}
@@ -72,18 +77,18 @@ func (a *Agent) pick(ctx context.Context, t *task) (*card.TokenInfo, error) {
 }
 
 // preferences are tried in order until one leaves a single card.
-func (a *Agent) preferences(kind Kind) []func(*card.TokenInfo) bool {
+func (a *Agent) preferences(r Request) []func(*card.TokenInfo) bool {
 	signedIn := a.signedIn()
 	any := func(*card.TokenInfo) bool { return true }
 	held := func(c *card.TokenInfo) bool { return c.Serial == signedIn }
 	guest := func(c *card.TokenInfo) bool { return c.Serial != signedIn }
 	locked := func(c *card.TokenInfo) bool { return c.PIN == card.PINLocked }
-	switch kind {
-	case SignIn, StepUp, Renew:
+	switch {
+	case r.Kind == SignIn, r.Kind == StepUp, r.Kind == Renew, r.Kind == Passcode && r.Act == "":
 		return []func(*card.TokenInfo) bool{any, held}
-	case Presence:
+	case r.Kind == Presence, r.Kind == Passcode:
 		return []func(*card.TokenInfo) bool{guest, any}
-	case Unlock:
+	case r.Kind == Unlock:
 		return []func(*card.TokenInfo) bool{locked, any, guest}
 	}
 	return []func(*card.TokenInfo) bool{any}
@@ -112,16 +117,22 @@ func (a *Agent) take(ctx context.Context, t *task) (c *card.Card, info *card.Tok
 		return nil, nil, nil, err
 	}
 	serial := info.Serial
+	if other := a.signedIn(); other != "" && other != serial && !t.request.ofAct() {
+		return nil, nil, nil, a.rules.Refuse("session.busy")
+	}
 	if t.shown != "" && t.shown != serial {
 		return nil, nil, nil, a.rules.Refuse("card.swapped")
 	}
 	a.mu.Lock()
-	taken := a.busy[serial]
-	if !taken {
-		a.busy[serial] = true
+	by := a.busy[serial]
+	if by == nil {
+		a.busy[serial] = t
 	}
 	a.mu.Unlock()
-	if taken {
+	switch {
+	case by != nil && by.givenUp():
+		return nil, nil, nil, hung{}
+	case by != nil:
 		return nil, nil, nil, card.ErrBusy
 	}
 	free := func() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -22,8 +23,11 @@ var rulesJSON []byte
 func Rulebook() (*wardkey.Rulebook, error) { return wardkey.ParseRulebook(rulesJSON) }
 
 // refusal says any error in words for a person: the server's own where it said
-// no, else the row of the rule that the error names.
-func (a *Agent) refusal(err error) *wardkey.Refusal {
+// no, else the row of the rule that the error names. Its fact page is where it is
+// mended.
+func (a *Agent) refusal(err error) *wardkey.Refusal { return a.toPage(a.words(err)) }
+
+func (a *Agent) words(err error) *wardkey.Refusal {
 	var said *wardkey.Refusal
 	switch {
 	case errors.As(err, &said):
@@ -41,6 +45,32 @@ func (a *Agent) refusal(err error) *wardkey.Refusal {
 		rule = "internal"
 	}
 	return a.rules.Refuse(rule, triesLeft(err)...).Because(err)
+}
+
+// mends says what would help after a "no" of this agent's or of a server's.
+func mends(rule string) string {
+	switch rule {
+	case "card.locked", "passcode.unset", "unlock.unfinished":
+		return string(Unlock)
+	case "card.blank", "cert.none", "cert.expired":
+		return mendByRA
+	}
+	return ""
+}
+
+// toPage adds the configured page to a "no" that one mends.
+func (a *Agent) toPage(no *wardkey.Refusal) *wardkey.Refusal {
+	page := a.config.Pages.at(mends(no.Rule))
+	if page == "" {
+		return no
+	}
+	with := *no
+	with.Facts = maps.Clone(no.Facts)
+	if with.Facts == nil {
+		with.Facts = map[string]string{}
+	}
+	with.Facts["page"] = page
+	return &with
 }
 
 // triesLeft is the fact of a refused passcode: how many tries the card has left,

@@ -53,6 +53,7 @@ func (s server) post(ctx context.Context, path, bearer string, in, out any) erro
 	if bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	defer outside(ctx)()
 	response, err := s.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreachable, withoutURL(err))
@@ -148,6 +149,13 @@ func (s server) confirm(ctx context.Context, handle, jws string) error {
 	return s.post(ctx, "act/confirm", handle, map[string]string{"jws": jws}, nil)
 }
 
+// takeUnlock opens the reset of an unlock at a desk.
+func (s server) takeUnlock(ctx context.Context, handle string, key *agentKey) (*reset, error) {
+	out := new(reset)
+	err := s.post(ctx, "act/unlock", handle, map[string][]byte{"agentKey": key.public}, out)
+	return out, err
+}
+
 func (s server) startUnlock(ctx context.Context, handle, card, channel string) (request, message string, err error) {
 	var out struct{ Request, Message string }
 	err = s.post(ctx, "unlock/start", handle, map[string]string{"card": card, "channel": channel}, &out)
@@ -195,6 +203,7 @@ func (s server) resetDone(ctx context.Context, token string) error {
 func (a *Agent) patiently(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, a.config.Patience)
 	defer cancel()
+	defer outside(ctx)()
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := call(ctx)
 		if !errors.Is(err, errUnreachable) {
@@ -227,6 +236,18 @@ func baseURL(text string) (string, error) {
 		host = strings.TrimSuffix(host, ":"+port)
 	}
 	return u.Scheme + "://" + host, nil
+}
+
+// pageURL says why an address is none that a person may be sent to.
+func pageURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname()))) {
+		return fmt.Errorf("agent: page %q must be an absolute https address (http only to a loopback host)", text)
+	}
+	return nil
 }
 
 func loopbackHost(host string) bool {

@@ -59,15 +59,19 @@ func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.removals[serial] != pulled || a.life.Err() != nil {
-		stop()
-		go a.tell(s)
-		return card.ErrRemoved
+	var no error
+	switch {
+	case a.removals[serial] != pulled || a.life.Err() != nil:
+		no = card.ErrRemoved
+	case a.holder != nil && a.holder.serial != serial:
+		no = a.rules.Refuse("session.busy")
+	case t.givenUp():
+		no = hung{}
 	}
-	if a.holder != nil && a.holder.serial != serial {
+	if no != nil {
 		stop()
 		go a.tell(s)
-		return a.rules.Refuse("session.busy")
+		return no
 	}
 	if a.holder == nil {
 		a.holder = &holder{serial: serial, sessions: map[*session]bool{}}
@@ -82,14 +86,13 @@ func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error 
 func (a *Agent) renewLease(ctx context.Context, serial string, s *session) {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
-	var look lookout
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if !look.sees(ctx, func() bool { return a.readerOf(ctx, serial) >= 0 }) {
+		if !a.sees(ctx, serial) {
 			continue
 		}
 		once, cancel := context.WithTimeout(ctx, s.every)
@@ -109,32 +112,12 @@ func ended(err error) bool {
 	return errors.As(err, &no) && no.Status/100 == 4 && no.Status != http.StatusTooManyRequests
 }
 
-// lookout asks the readers, which may hang: one question at a time is under way,
-// however often it is asked.
-type lookout struct{ seen chan bool }
-
-// sees is the answer; none in five seconds is not a yes, nor is one that comes
-// later.
-func (l *lookout) sees(ctx context.Context, ask func() bool) bool {
-	if l.seen != nil {
-		select {
-		case <-l.seen:
-		default:
-			return false // still hangs
-		}
-	}
-	seen := make(chan bool, 1)
-	l.seen = seen
-	go func() { seen <- ask() }()
-	select {
-	case yes := <-seen:
-		l.seen = nil
-		return yes
-	case <-ctx.Done():
-		return false
-	case <-time.After(5 * time.Second):
-		return false
-	}
+// sees says whether a card is in a reader, as the readers tell now. One that a
+// hanging call holds is not seen: nobody knows what it does.
+func (a *Agent) sees(ctx context.Context, serial string) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	return !a.hangs(serial) && a.readerOf(ctx, serial) >= 0
 }
 
 // drop forgets a session that its server has ended.

@@ -24,10 +24,6 @@ func (a *Agent) proveCard(ctx context.Context, t *task, f form) error {
 		return err
 	}
 	defer give()
-	signsIn := t.request.Kind == SignIn
-	if other := a.signedIn(); signsIn && other != "" && other != c.Serial() {
-		return a.rules.Refuse("session.busy")
-	}
 	pulled, err := a.watched(ctx, c.Serial())
 	if err != nil {
 		return err
@@ -44,11 +40,13 @@ func (a *Agent) proveCard(ctx context.Context, t *task, f form) error {
 			return err
 		}
 	}
-	if got.Act != "" && signsIn {
+	if got.Act != "" && t.request.Kind == SignIn {
 		a.finishLeft(ctx, c, t, got.Act)
 	}
 	t.mu.Lock()
-	t.result = got.Result
+	if !t.given {
+		t.result = got.Result
+	}
 	t.mu.Unlock()
 	t.serial = c.Serial()
 	return nil

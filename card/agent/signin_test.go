@@ -52,12 +52,12 @@ func TestSignIn(t *testing.T) {
 	require.InDelta(t, time.Now().Unix(), proof["iat"], 5)
 
 	t.Run("the lease is renewed while the card is there", func(t *testing.T) {
-		require.Eventually(t, func() bool { return d.server.called("lease Bearer presence-token") >= 1 }, 3*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return d.server.called("lease Bearer presence-token") >= 1 }, patience, 20*time.Millisecond)
 	})
 	t.Run("row046", func(t *testing.T) {
 		require.NoError(t, d.tray.Remove(0))
-		require.Eventually(t, func() bool { return d.server.called("removed Bearer presence-token") == 1 }, 2*time.Second, 10*time.Millisecond)
-		require.Eventually(t, func() bool { _, err := os.Stat(gone); return err == nil }, 2*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return d.server.called("removed Bearer presence-token") == 1 }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { _, err := os.Stat(gone); return err == nil }, patience, 10*time.Millisecond)
 	})
 	t.Run("back in, nothing is held", func(t *testing.T) {
 		require.NoError(t, d.tray.Insert(0, serial))
@@ -177,7 +177,7 @@ func TestLeaseRefused(t *testing.T) {
 	d.server.mu.Lock()
 	d.server.refuse["lease"] = &wardkey.Refusal{Rule: "presence.ended", Status: 401, Public: "over"}
 	d.server.mu.Unlock()
-	require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && !s.Readers[0].SignedIn }, 3*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && !s.Readers[0].SignedIn }, patience, 20*time.Millisecond)
 }
 
 // A binding that lets the card go is told by an answer without a presence.
@@ -213,7 +213,7 @@ func TestEvents(t *testing.T) {
 		require.NoError(t, d.Cancel(t.Context(), o.ID))
 		time.Sleep(30 * time.Millisecond)
 		return len(got) > 0
-	}, 5*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	for len(got) > 0 {
 		<-got
 	}

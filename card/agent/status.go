@@ -4,6 +4,8 @@ package agent
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"net/http"
 	"time"
 
@@ -13,8 +15,16 @@ import (
 
 // Status is what an allowed page learns without a passcode. It names no holder.
 type Status struct {
-	Version int            `json:"version"` // of this interface: 1
-	Readers []ReaderStatus `json:"readers"`
+	Version int `json:"version"` // of this interface: 1
+	// System is the workstation's, such as windows-11 or linux, and Build what it
+	// calls its build; Agent is this agent's own release. Each is empty where it
+	// isn't known.
+	System string `json:"system,omitempty"`
+	Build  string `json:"build,omitempty"`
+	Agent  string `json:"agent,omitempty"`
+	// Readers are empty where Refusal says why they can't be asked.
+	Readers []ReaderStatus   `json:"readers"`
+	Refusal *wardkey.Refusal `json:"refusal,omitempty"`
 }
 
 // CardState is what a card in a reader can do.
@@ -26,8 +36,12 @@ const (
 	CardPresent  CardState = "present"
 	CardFinalTry CardState = "finalTry" // one passcode try is left
 	CardLocked   CardState = "locked"
-	CardBlank    CardState = "blank" // not issued
+	CardBlank    CardState = "blank"   // not issued
+	CardUnknown  CardState = "unknown" // the card, or the reader, can't be read
 )
+
+// mendByRA is the role that mends what the holder can't.
+const mendByRA = "ra-agent"
 
 // ReaderStatus is one reader and the card in it.
 type ReaderStatus struct {
@@ -44,62 +58,111 @@ type ReaderStatus struct {
 	DaysLeft    *int       `json:"daysLeft,omitempty"`
 	RenewalOpen bool       `json:"renewalOpen,omitempty"`
 	// Mend is the kind of task that would help: unlock, or renew; or the role
-	// that can: ra-agent.
-	Mend string `json:"mend,omitempty"`
+	// that can: ra-agent. MendPage is the page for it, one of Config.Pages.
+	Mend     string `json:"mend,omitempty"`
+	MendPage string `json:"mendPage,omitempty"`
+	// Refusal is why more can't be told of a card that is there.
+	Refusal *wardkey.Refusal `json:"refusal,omitempty"`
 }
-
-// statusLimit bounds a look at a card that another task is working with.
-const statusLimit = 3 * time.Second
 
 func (a *Agent) getStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusLimit)
 	defer cancel()
-	slots, err := a.readers(ctx)
+	s, err := a.status(ctx)
 	if err != nil {
 		wardkey.WriteProblem(w, a.refusal(err))
 		return
 	}
-	s := Status{Version: 1, Readers: []ReaderStatus{}}
+	writeJSON(w, http.StatusOK, s)
+}
+
+// status looks at the readers for no longer than ctx. A module that hangs is told
+// in it; one that fails is the error.
+func (a *Agent) status(ctx context.Context) (Status, error) {
+	s := Status{Version: 1, System: a.system, Build: a.build, Agent: version(), Readers: []ReaderStatus{}}
+	slots, err := a.readers(ctx)
+	if errors.Is(err, hung{}) {
+		s.Refusal = a.refusal(err)
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
 	signedIn := a.signedIn()
 	for i, slot := range slots {
 		reader := ReaderStatus{Reader: i, Name: slot.Description, State: CardAbsent}
-		if slot.Token != nil && slot.Token.Serial != "" {
+		switch {
+		case slot.Token != nil && slot.Token.Serial != "":
 			reader.SignedIn = slot.Token.Serial == signedIn
 			a.tellCard(ctx, &reader, slot.Token)
+			reader.MendPage = a.config.Pages.at(reader.Mend)
+		case slot.Err != nil:
+			reader.State, reader.Refusal = CardUnknown, a.refusal(slot.Err)
 		}
 		s.Readers = append(s.Readers, reader)
 	}
-	writeJSON(w, http.StatusOK, s)
+	return s, nil
 }
 
 func (a *Agent) tellCard(ctx context.Context, reader *ReaderStatus, token *card.TokenInfo) {
 	reader.State = cardState(token)
 	switch reader.State {
 	case CardBlank:
-		reader.Serial, reader.Mend = token.Serial, "ra-agent"
+		reader.Serial, reader.Mend = token.Serial, mendByRA
 		return
 	case CardLocked:
 		reader.Mend = string(Unlock)
 	}
-	c, err := a.config.Module.Card(ctx, card.Selector{Serial: token.Serial})
-	if err != nil {
+	newest, err := a.newest(ctx, token.Serial)
+	switch {
+	case errors.Is(err, card.ErrRemoved), errors.Is(err, card.ErrNoCard):
 		return // it has just been pulled
-	}
-	candidates, err := a.candidates(ctx, c)
-	if err != nil {
+	case errors.Is(err, hung{}) && a.atWork(token.Serial):
+		return // a task is at work with it, and nothing hangs as far as is known
+	case wardkey.RuleOf(err) == "cert.none":
+		reader.Mend, reader.Refusal = mendByRA, a.refusal(err)
+		return
+	case err != nil:
+		reader.Refusal = a.refusal(err)
 		return
 	}
-	now, end := a.config.Now(), candidates[0].NotAfter
+	now, end := a.config.Now(), newest.NotAfter
 	days := daysUntil(now, end)
 	reader.NotAfter, reader.DaysLeft = &end, &days
 	opens := end.Add(-a.window(now))
 	reader.RenewalOpen = !now.Before(opens) && !now.After(end)
 	switch {
 	case now.After(end):
-		reader.Mend = "ra-agent"
+		reader.Mend = mendByRA
 	case reader.Mend == "" && reader.RenewalOpen:
 		reader.Mend = string(Renew)
 	}
+}
+
+// newest is the certificate that a card would sign in with first.
+func (a *Agent) newest(ctx context.Context, serial string) (*x509.Certificate, error) {
+	if a.hangs(serial) {
+		return nil, hung{}
+	}
+	return within(ctx, func() (*x509.Certificate, error) {
+		c, err := a.config.Module.Card(ctx, card.Selector{Serial: serial})
+		if err != nil {
+			return nil, err
+		}
+		candidates, err := a.candidates(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return candidates[0], nil
+	})
+}
+
+// atWork says that a task has the card and was not given up.
+func (a *Agent) atWork(serial string) bool {
+	a.mu.Lock()
+	by := a.busy[serial]
+	a.mu.Unlock()
+	return by != nil && !by.givenUp()
 }
 
 // daysUntil counts whole days, rounding down also below zero.

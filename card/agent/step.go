@@ -10,20 +10,27 @@ import (
 	"github.com/wardkey-sdk/wardkey/card"
 )
 
-// step takes a posted form one step on. What goes wrong with the card or the
-// server is told on the page and in the task.
+// step takes a posted form one step on, and clears it. What goes wrong with the
+// card or the server is told on the page and in the task.
 func (a *Agent) step(t *task, f form) {
 	step := string(f["step"])
 	if !t.claim(step, string(f["form"])) {
+		f.clear()
 		return // the page shows where the task is
 	}
-	t.one.Lock()
-	defer t.one.Unlock()
-	t.shown = string(f["card"])
-	a.move(t, Working, step, nil)
-	ctx, cancel := a.working()
-	defer cancel()
-	next, err := a.do(ctx, t, step, f)
+	a.overseen(t, func(ctx context.Context) {
+		defer f.clear() // here, since a call that hangs may still read it
+		t.one.Lock()
+		defer t.one.Unlock()
+		t.shown = string(f["card"])
+		a.move(t, Working, step, nil)
+		next, err := a.do(ctx, t, step, f)
+		a.settle(t, step, next, err)
+	})
+}
+
+// settle says where a task is after a step.
+func (a *Agent) settle(t *task, step, next string, err error) {
 	var refusal *wardkey.Refusal
 	if err != nil {
 		refusal = a.refusal(err)
@@ -61,6 +68,8 @@ func (a *Agent) do(ctx context.Context, t *task, step string, f form) (next stri
 		return "", a.changePasscode(ctx, t, f)
 	}
 	switch step {
+	case stepChoose:
+		return a.unlockAtDesk(ctx, t, f)
 	case stepChannel:
 		return a.askForCode(ctx, t, f)
 	case stepCode:
@@ -84,7 +93,8 @@ func (a *Agent) login(ctx context.Context, c *card.Card, f form) error {
 	return c.Login(ctx, f["passcode"], card.LoginOptions{FinalTry: string(f["final"]) == "yes"})
 }
 
-// changePasscode needs no server: the holder knows the passcode.
+// changePasscode needs no server, since the holder knows the passcode; with an act
+// of a desk the card speaks for that first, as presence.
 func (a *Agent) changePasscode(ctx context.Context, t *task, f form) error {
 	c, info, give, err := a.take(ctx, t)
 	if err != nil {
@@ -100,6 +110,12 @@ func (a *Agent) changePasscode(ctx context.Context, t *task, f form) error {
 	}
 	if err := a.login(ctx, c, f); err != nil {
 		return err
+	}
+	if t.request.Act != "" && !t.agreed {
+		if _, err := a.prove(ctx, c, t, Presence); err != nil {
+			return err
+		}
+		t.agreed, t.serial = true, c.Serial()
 	}
 	return c.ChangePIN(ctx, f["passcode"], next)
 }

@@ -46,15 +46,17 @@ const (
 // members but for Reader.
 type Request struct {
 	Kind Kind `json:"kind"`
-	// Server is one of Config.Servers; not needed for Passcode.
+	// Server is one of Config.Servers; not needed for Passcode without Act.
 	Server string `json:"server,omitempty"`
 	// Handle opens an act or an unlock: Issue, Renew, Repair, Clear, Unlock.
 	Handle string `json:"handle,omitempty"`
 	// Bind is the hash of the asking browser's cookie: SignIn, StepUp,
-	// Presence, and Renew in the holder's own session.
+	// Presence, Renew in the holder's own session, and Passcode with help at a
+	// desk.
 	Bind string `json:"bind,omitempty"`
-	// Act is the act that a proof names: Presence, and Renew in the holder's own
-	// session.
+	// Act is the act that a proof names: Presence, Renew in the holder's own
+	// session, and Passcode with help at a desk; of Unlock at a desk it is the act
+	// behind Handle.
 	Act string `json:"act,omitempty"`
 	// Reader is the number of the reader in the status; nil lets the agent
 	// take the card that fits.
@@ -105,6 +107,7 @@ type task struct {
 	one sync.RWMutex
 
 	mu      sync.Mutex // guards what follows
+	given   bool       // up: its step hangs in the module, and changes nothing here any more
 	taken   int        // how many forms were taken; each shows the number, and counts once
 	state   State
 	step    string
@@ -112,6 +115,7 @@ type task struct {
 	refusal *wardkey.Refusal
 
 	// Of the step that runs, under one.
+	agreed  bool   // the card has spoken for the act of this task
 	shown   string // the card that was in the reader when the form was shown, "" for none
 	serial  string // the card that this task is about, once it is known
 	key     *agentKey
@@ -130,6 +134,9 @@ func (r Request) firstStep() string {
 	case Passcode:
 		return stepChange
 	case Unlock:
+		if r.Act != "" {
+			return stepChoose
+		}
 		return stepChannel
 	}
 	return stepPasscode
@@ -138,7 +145,7 @@ func (r Request) firstStep() string {
 // complete says whether the request has what its kind needs and nothing over.
 func (r Request) complete() bool {
 	needs := func(value string, wanted bool) bool { return (value != "") == wanted }
-	if !needs(r.Server, r.Kind != Passcode) || (r.Reader != nil && *r.Reader < 0) ||
+	if !needs(r.Server, r.Kind != Passcode || r.Act != "") || (r.Reader != nil && *r.Reader < 0) ||
 		!(r.Bind == "" || isHash(r.Bind)) || !isID(r.Act) || len(r.Handle) > 512 {
 		return false
 	}
@@ -149,12 +156,28 @@ func (r Request) complete() bool {
 		return needs(r.Bind, true) && needs(r.Handle, false) && needs(r.Act, true)
 	case Renew:
 		return needs(r.Handle, true) && needs(r.Act, r.Bind != "")
-	case Issue, Repair, Clear, Unlock:
+	case Issue, Repair, Clear:
 		return needs(r.Handle, true) && needs(r.Bind, false) && needs(r.Act, false)
+	case Unlock:
+		return needs(r.Handle, true) && needs(r.Bind, false)
 	case Passcode:
-		return needs(r.Bind, false) && needs(r.Handle, false) && needs(r.Act, false)
+		return needs(r.Bind, r.Act != "") && needs(r.Handle, false)
 	}
 	return false
+}
+
+// ofAct says whether a session's act names the card, so that it may be another's
+// than that of the holder who is signed in.
+func (r Request) ofAct() bool {
+	switch r.Kind {
+	case SignIn, StepUp:
+		return false
+	case Renew:
+		return r.Bind == ""
+	case Unlock, Passcode:
+		return r.Act != ""
+	}
+	return true
 }
 
 // isHash and isID keep what a page may put into a proof to a hash and an id, so
@@ -261,8 +284,18 @@ func (t *task) snapshot() Task {
 // move sets where the task is and tells the page that asked.
 func (a *Agent) move(t *task, state State, step string, refusal *wardkey.Refusal) {
 	t.mu.Lock()
-	t.state, t.step, t.refusal = state, step, refusal
+	given := t.given
+	if !given {
+		t.state, t.step, t.refusal = state, step, refusal
+	}
 	t.mu.Unlock()
+	if !given {
+		a.announce(t, state, step)
+	}
+}
+
+// announce tells the page that asked where its task is.
+func (a *Agent) announce(t *task, state State, step string) {
 	a.events.send(t.origin, "task", map[string]string{"task": t.id, "state": string(state), "step": step})
 }
 

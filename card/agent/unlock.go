@@ -14,10 +14,10 @@ import (
 // resetLife is how long a server keeps a reset act open.
 const resetLife = 10 * time.Minute
 
-// unlock is a self-service unlock under way. It lives in this process only:
-// when it is gone, the person asks for a new code.
+// unlock is an unlock under way. It lives in this process only: when it is gone,
+// the person asks for a new code, or whoever helps opens another act.
 type unlock struct {
-	request    string
+	request    string // of a code; empty at a desk
 	token      string // of the reset act, once the code was taken
 	candidates []sealedSOPIN
 	released   int64     // the generation that the server released, 0 before
@@ -53,9 +53,14 @@ func (a *Agent) notExpired(ctx context.Context, c *card.Card) error {
 		return err
 	}
 	if end := candidates[0].NotAfter; a.config.Now().After(end) {
-		return a.rules.Refuse("cert.expired", "notAfter", end.UTC().Format("2 January 2006"))
+		return a.expired(end)
 	}
 	return nil
+}
+
+// expired is the "no" to a card whose certificate ended.
+func (a *Agent) expired(end time.Time) *wardkey.Refusal {
+	return a.toPage(a.rules.Refuse("cert.expired", "notAfter", end.UTC().Format("2 January 2006")))
 }
 
 // redeemCode checks the new passcode's form, sends the code alone, and resets
@@ -82,8 +87,33 @@ func (a *Agent) redeemCode(ctx context.Context, t *task, f form) (string, error)
 		return stepCode, a.asCode(err)
 	}
 	t.key = key
-	t.unlock.token, t.unlock.candidates = got.Reset, got.Candidates
-	t.unlock.until = a.config.Wall().Add(resetLife)
+	t.unlock.take(got, a.config.Wall())
+	return a.reset(ctx, c, t, passcode)
+}
+
+// take goes over to the reset act that was opened.
+func (u *unlock) take(got *reset, now time.Time) {
+	u.token, u.candidates, u.until = got.Reset, got.Candidates, now.Add(resetLife)
+}
+
+// unlockAtDesk opens the reset of an act that somebody else opened for the
+// holder, who is there and types the new passcode.
+func (a *Agent) unlockAtDesk(ctx context.Context, t *task, f form) (string, error) {
+	c, info, give, err := a.take(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	defer give()
+	passcode, err := a.chosen(info, f)
+	if err != nil {
+		return "", err
+	}
+	got, err := a.server(t.request.Server).takeUnlock(ctx, t.request.Handle, t.key)
+	if err != nil {
+		return "", err
+	}
+	t.unlock = new(unlock)
+	t.unlock.take(got, a.config.Wall())
 	return a.reset(ctx, c, t, passcode)
 }
 

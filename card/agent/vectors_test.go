@@ -79,20 +79,3 @@ func TestRulebook(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 6, n)
 }
-
-// Of two pairs, the one issued last signs in; document keys never do.
-func TestForAuthentication(t *testing.T) {
-	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	make := func(usage x509.KeyUsage, extended x509.ExtKeyUsage, start time.Time) *x509.Certificate {
-		return &x509.Certificate{KeyUsage: usage, ExtKeyUsage: []x509.ExtKeyUsage{extended}, NotBefore: start, NotAfter: start.AddDate(3, 0, 0)}
-	}
-	old := make(x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth, at)
-	renewed := make(x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth, at.AddDate(2, 10, 0))
-	t.Run("threat038", func(t *testing.T) {
-		require.Equal(t, []*x509.Certificate{renewed, old}, agent.ForAuthentication([]*x509.Certificate{
-			make(x509.KeyUsageDigitalSignature, x509.ExtKeyUsageEmailProtection, at), old,
-			make(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment, x509.ExtKeyUsageClientAuth, at),
-			make(x509.KeyUsageKeyAgreement, x509.ExtKeyUsageClientAuth, at), renewed,
-		}))
-	})
-}

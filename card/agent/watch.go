@@ -17,17 +17,30 @@ func (a *Agent) watch(ctx context.Context) error {
 			a.removed(event.Serial)
 			continue
 		}
-		if reader := a.readerOf(ctx, event.Serial); reader >= 0 {
-			a.mu.Lock()
-			a.where[event.Serial] = reader
-			a.mu.Unlock()
-			a.events.send("", "inserted", map[string]int{"reader": reader})
-		}
+		a.inserted(ctx, event.Serial)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return card.ErrClosed
+}
+
+// inserted notes where a card is. Where the readers can't be asked just then, the
+// card counts as seen all the same: from now on its leaving is noticed.
+func (a *Agent) inserted(ctx context.Context, serial string) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	slots, err := a.readers(ctx)
+	reader := holding(slots, serial)
+	if reader < 0 && err == nil {
+		return // in a reader of another workstation, or gone again
+	}
+	a.mu.Lock()
+	a.where[serial] = reader
+	a.mu.Unlock()
+	if reader >= 0 {
+		a.events.send("", "inserted", map[string]int{"reader": reader})
+	}
 }
 
 // removed counts every leaving, also of a card that was never seen to come.
@@ -38,7 +51,7 @@ func (a *Agent) removed(serial string) {
 	reader, here := a.where[serial]
 	delete(a.where, serial)
 	a.mu.Unlock()
-	if here {
+	if here && reader >= 0 {
 		a.events.send("", "removed", map[string]any{"reader": reader, "signedIn": wasSignedIn})
 	}
 	if wasSignedIn {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/card/agent"
+)
+
+// nobody is a user without rights on every Linux.
+const nobody = 65534
+
+// The agent is another user's: this process, whoever runs it, gets nothing.
+func TestOtherUsersAgent(t *testing.T) {
+	d := newDesk(t, nil)
+	d.personalised(0)
+	opened, err := d.Start(t.Context(), d.signin())
+	require.NoError(t, err)
+	form := d.shown(t, opened, typed("123456"))
+	d.agent.ServeUser(os.Geteuid() + 1)
+
+	_, err = d.Status(t.Context())
+	require.Equal(t, "user.refused", wardkey.RuleOf(err))
+	_, err = d.Start(t.Context(), d.signin())
+	require.Equal(t, "user.refused", wardkey.RuleOf(err))
+	resp, body := d.post(t, opened, form, "Accept", "text/html")
+	require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	require.Contains(t, body, "<code>user.refused</code>")
+	resp, _ = d.ask(t, http.MethodGet, "/v1/style.css", "")
+	require.Equal(t, http.StatusForbidden, resp.StatusCode, "nothing at all")
+	require.Empty(t, d.server.proofs)
+
+	d.agent.ServeUser(os.Geteuid())
+	_, err = d.Status(t.Context())
+	require.NoError(t, err)
+}
+
+// A process of another user, on the same machine and with an allowed origin's name.
+// Only root can start one, so elsewhere TestOtherUsersAgent alone shows it.
+func TestOtherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	d := newDesk(t, nil)
+	stranger := program(t)
+	for _, base := range []string{d.http.URL, strings.Replace(d.http.URL, "127.0.0.1", "localhost", 1)} {
+		for uid, want := range map[uint32]string{nobody: "uid 65534 rule user.refused readers 0", 0: "uid 0 rule  readers 2"} {
+			child := exec.CommandContext(t.Context(), stranger)
+			child.Env = append(os.Environ(), childAsks+"="+base)
+			child.Dir = "/"
+			child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+			out, err := child.CombinedOutput()
+			require.NoError(t, err, string(out))
+			require.Equal(t, want, strings.TrimSpace(string(out)))
+		}
+	}
+	require.Contains(t, d.log.String(), "another user's connection refused")
+}
+
+// program is this test program at a place where everybody may run it.
+func program(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "agent-stranger")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	from, err := os.Open("/proc/self/exe")
+	require.NoError(t, err)
+	defer from.Close()
+	path := filepath.Join(dir, "stranger")
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+	require.NoError(t, err)
+	_, err = io.Copy(to, from)
+	require.NoError(t, err)
+	require.NoError(t, to.Close())
+	return path
+}
+
+// Whose connection one is, is found on both loopback addresses and among many.
+func TestListen(t *testing.T) {
+	d := newDesk(t, nil)
+	all, err := agent.Listen(0)
+	require.NoError(t, err)
+	for _, l := range all {
+		served := &http.Server{Handler: d.agent.Handler()}
+		go func() { _ = served.Serve(l) }()
+		t.Cleanup(func() { _ = served.Close() })
+	}
+	_, port, err := net.SplitHostPort(all[0].Addr().String())
+	require.NoError(t, err)
+	var crowd []net.Conn
+	for range 200 {
+		c, err := net.Dial("tcp", all[0].Addr().String())
+		require.NoError(t, err)
+		crowd = append(crowd, c)
+	}
+	defer func() {
+		for _, c := range crowd {
+			_ = c.Close()
+		}
+	}()
+	for _, l := range all {
+		host, _, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		require.Contains(t, []string{"127.0.0.1", "::1"}, host)
+		c := &agent.Client{Base: "http://" + net.JoinHostPort(host, port), Origin: origin}
+		_, err = c.Status(t.Context())
+		require.NoError(t, err, host)
+	}
+	taken := all[0].Addr().(*net.TCPAddr).Port
+	_, err = agent.Listen(uint16(taken))
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+}
