@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package openid is Care Identity Authentication: an OpenID Provider that speaks what clients of the national service
+// expect, on the sessions of package careid.
+//
+//	provider, err := openid.New(openid.Config{
+//		Issuer:  "https://am.example:443/openam/oauth2/realms/root/realms/NHSIdentity/realms/Healthcare",
+//		Service: service, Records: store, // *careid.Service and the careid.Store behind it
+//		Store:   grants, // sqlstore.Open
+//		Keys:    []openid.Key{{Algorithm: "RS256", Signer: key}},
+//		Clients: clients, // openid.ParseClients
+//		SignIn:  "/signin", SessionToken: cards.Token, // *cardhttp.Handler
+//	})
+//	mux.Handle("/openam/", provider.Handler())
+//
+// # What it does
+//
+// The authorization code flow (OpenID Connect Core) with PKCE by S256, which a client needs unless it is registered
+// without; client_secret_basic, client_secret_post and private_key_jwt; tokens by RS256, or by another algorithm that a
+// client is registered for and a key is there for; discovery, userinfo, refresh tokens for clients that are registered
+// for them, prompt, max_age, acr_values, id_token_hint; the issuer in each answer (RFC 9207); back-channel logout. There
+// is no other flow, no consent page, no registration by clients and no encryption.
+//
+// # Sign-in pages
+//
+// The session is careid's, and its cookie the application's. A request that the browser's session can't answer at once
+// is kept, and the browser goes to Config.SignIn with the parameter request. That page asks [Provider.Waiting] what is
+// missing: a sign-in, a fresh or another one (careid's sign-in and step-up, which the application does), a role. Then
+// [Provider.Finish] with the session and the role, or [Provider.Refuse], gives the address that the browser goes to. A
+// person with one role is not asked for it, and one who chose a role in this session is asked again only by changedrole.
+//
+// # What is said of a person
+//
+// acr and amr come from what the person used, as the session tells it, and never from configuration: acr is the first of
+// acr_values that the session meets, in the session's own word where it only names a level. Names and roles are a
+// [Person]'s; the default [Directory] reads them from careid's store, with positions in force as nhsid_nrbac_roles.
+// Levels are strings or, for clients registered so, numbers.
+//
+// # What ends with a session
+//
+// Access and refresh tokens are random and good as long as their session is, by careid's own word each time they are
+// used; asking counts as use of the session. The store keeps their SHA-256 and, encrypted under each of them, the
+// session's token. A code or refresh token is good once; shown again, or by the wrong client, its grant is revoked with
+// all tokens of it. When careid ends a session ([Provider.OnEvent], or [Provider.Due] within a minute when the event was
+// lost with its process), each relying party with a logout address is told by a signed logout token, again and again
+// for twelve hours; a client's 400 is its last word. A session that was stepped up during a sign-in takes its relying
+// parties along, while the old tokens end.
+//
+// # Clocks
+//
+// Sessions live on Config.Now. Codes, tokens' own lifetimes, assertions, retries and all times inside messages are by
+// Config.Wall, which other people's clocks are compared with.
+//
+// # Clients' addresses
+//
+// Redirect addresses are compared byte for byte. Logout and key addresses are called without redirects or proxies, and
+// only at network addresses that Config.Reach allows, looked at when they are dialled.
+package openid

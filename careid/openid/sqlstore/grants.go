@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid/openid"
+)
+
+type grants struct{ queries }
+
+func (g grants) AddGrant(ctx context.Context, v openid.GrantRow) error {
+	granted, err := json.Marshal(v.Granted)
+	if err != nil {
+		return err
+	}
+	return g.added(ctx, `INSERT INTO openid_grant (id, client, session, granted, code, sealed, code_until, used, revoked, until_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		v.ID, v.Client, v.Session, string(granted), v.Code, v.Sealed, v.CodeUntil.Unix(), v.Used, v.Revoked, v.Until.Unix())
+}
+
+const selectGrant = `SELECT id, client, session, granted, code, sealed, code_until, used, revoked, until_at FROM openid_grant`
+
+func scanGrant(row scanner) (v openid.GrantRow, err error) {
+	var granted string
+	var codeUntil, until int64
+	err = row.Scan(&v.ID, &v.Client, &v.Session, &granted, &v.Code, &v.Sealed, &codeUntil, &v.Used, &v.Revoked, &until)
+	if err != nil {
+		return v, err
+	}
+	v.CodeUntil, v.Until = fromUnix(codeUntil), fromUnix(until)
+	return v, fromJSON(granted, &v.Granted)
+}
+
+func (g grants) Grant(ctx context.Context, id string) (openid.GrantRow, error) {
+	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE id = $1", id)
+}
+
+func (g grants) GrantByCode(ctx context.Context, code []byte) (openid.GrantRow, error) {
+	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE code = $1", code)
+}
+
+func (g grants) UseCode(ctx context.Context, code []byte, now time.Time) (bool, error) {
+	return g.changed(ctx, "UPDATE openid_grant SET used = TRUE WHERE code = $1 AND NOT used AND revoked = '' AND code_until > $2", code, now.Unix())
+}
+
+func (g grants) Revoke(ctx context.Context, id, why string) (bool, error) {
+	return g.changed(ctx, "UPDATE openid_grant SET revoked = $2 WHERE id = $1 AND revoked = ''", id, why)
+}
+
+func (g grants) RevokeOf(ctx context.Context, session, why string) error {
+	_, err := g.changed(ctx, "UPDATE openid_grant SET revoked = $2 WHERE session = $1 AND revoked = ''", session, why)
+	return err
+}
+
+type tokens struct{ queries }
+
+func (t tokens) AddToken(ctx context.Context, v openid.TokenRow) error {
+	return t.added(ctx, "INSERT INTO openid_token (hash, grant_id, kind, sealed, until_at, used) VALUES ($1, $2, $3, $4, $5, $6)",
+		v.Hash, v.Grant, string(v.Kind), v.Sealed, v.Until.Unix(), v.Used)
+}
+
+func (t tokens) Token(ctx context.Context, hash []byte) (openid.TokenRow, error) {
+	scan := func(row scanner) (v openid.TokenRow, err error) {
+		var until int64
+		err = row.Scan(&v.Hash, &v.Grant, &v.Kind, &v.Sealed, &until, &v.Used)
+		v.Until = fromUnix(until)
+		return v, err
+	}
+	return one(ctx, t.queries, scan, "SELECT hash, grant_id, kind, sealed, until_at, used FROM openid_token WHERE hash = $1", hash)
+}
+
+func (t tokens) UseToken(ctx context.Context, hash []byte, now time.Time) (bool, error) {
+	return t.changed(ctx, "UPDATE openid_token SET used = TRUE WHERE hash = $1 AND kind = 'refresh' AND NOT used AND until_at > $2", hash, now.Unix())
+}
