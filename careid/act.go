@@ -12,7 +12,7 @@ type Purpose string
 
 // The first four are what a proof can be for: Renew is the holder's own consent to a renewal, and the word of a new
 // key that it is in place, whatever the kind of its act. Renew and those after it are the kinds of act; Unlock and
-// Passcode are help at a desk on a card that keeps its certificates.
+// Passcode are help at a desk on a card that keeps its certificates, and Bind takes in a card that an OutsideIssuer made.
 const (
 	SignIn   Purpose = "signin"
 	StepUp   Purpose = "stepup"
@@ -23,6 +23,7 @@ const (
 	Clear    Purpose = "clear"
 	Unlock   Purpose = "unlock"
 	Passcode Purpose = "passcode"
+	Bind     Purpose = "bind"
 )
 
 // ActState is where an act is in its life.
@@ -59,14 +60,14 @@ func (k EvidenceKind) shown() string {
 // Evidence of the holder's presence, as the role table asks for it.
 type Evidence struct {
 	Kind     EvidenceKind
-	Document string // the document seen, when Attested
+	Document string // the document seen, when Attested, and for a Bind beside ByCard
 }
 
 // ActRequest asks for an act on a card.
 type ActRequest struct {
-	Kind     Purpose // Issue, Renew, Repair, Clear, Unlock or Passcode
+	Kind     Purpose // Issue, Renew, Repair, Clear, Unlock, Passcode or Bind
 	Card     string  // the token's serial
-	Profile  string  // user id; needed for Issue, else the card's holder
+	Profile  string  // user id; needed for Issue and Bind, else the card's holder
 	Replaces string  // Issue: serial of the card that this one takes the place of
 	Locked   bool    // Issue: the card starts locked, and its holder's first unlock sets the passcode
 	Evidence Evidence

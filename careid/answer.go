@@ -11,24 +11,23 @@ import (
 )
 
 // Answer verifies a card's proof of any purpose but the confirmation of an act. SignIn and StepUp give a result for
-// the browser; Presence and Renew are recorded with their act. Checked, in this order: form, signature and key usage;
+// the browser; Presence and Renew are recorded with their act, and a Presence for an act of the kind Bind binds an outside
+// card. Checked, in this order: form, signature and key usage;
 // audience, origin and the workstation's clock; the nonce, spent from here on; the certificate's place on a card; the
-// card's state; revocation, then expiry (an expired certificate is good enough to be present, and for nothing else);
+// card's state; revocation, then expiry (an expired certificate of this service is good enough to be present, and for nothing else);
 // the person. What it does not prove: that the asking browser is the one named by bind, which Redeem proves.
 //
-// Refusals: proof.…, device.clock, cert.…, card.…, unlock.unfinished, profile.closed, act.unknown.
+// Refusals: proof.…, device.clock, cert.…, card.… (Bind: card.ours, card.person, card.taken, card.exists), unlock.unfinished,
+// profile.closed, act.unknown.
 func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 	p, err := s.verifyProof(jws)
 	if err != nil {
 		s.log.InfoContext(ctx, "careid: proof refused", "rule", wardkey.RuleOf(err))
 		return nil, err
 	}
-	caErr := s.ca.Verify(ctx, p.certificate)
-	if caErr != nil && wardkey.RuleOf(caErr) == "" {
-		return nil, caErr
-	}
-	if p.claims.Purpose == Presence && wardkey.RuleOf(caErr) == "cert.expired" {
-		caErr = nil
+	v, err := s.judge(ctx, p.certificate)
+	if err != nil {
+		return nil, err
 	}
 	var answer Answered
 	err = s.change(ctx, "card", "answer "+string(p.claims.Purpose), "", func(ctx context.Context, tx *Tx, rec *record) error {
@@ -36,7 +35,13 @@ func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 		if err := s.spend(ctx, tx, rec, p); err != nil {
 			return err
 		}
-		card, holder, err := s.cardOfProof(ctx, tx, rec, p, caErr)
+		if act, err := bindingOf(ctx, tx, p); err != nil || act.ID != "" {
+			if err != nil {
+				return err
+			}
+			return s.bind(ctx, tx, rec, act, p, v)
+		}
+		card, holder, err := s.cardOfProof(ctx, tx, rec, p, v)
 		if err != nil {
 			return err
 		}
@@ -56,7 +61,7 @@ func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 }
 
 // cardOfProof finds the card that the proof's certificate is on, and refuses what may not answer. It changes nothing.
-func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof, caErr error) (Card, Profile, error) {
+func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof, v verdict) (Card, Profile, error) {
 	fail := func(err error) (Card, Profile, error) { return Card{}, Profile{}, err }
 	cert, err := tx.Cards.Certificate(ctx, p.fingerprint)
 	if errors.Is(err, ErrNotFound) {
@@ -75,15 +80,21 @@ func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof
 		return fail(err)
 	}
 	rec.Actor = holder.ID
+	no := v.no
+	if p.claims.Purpose == Presence && v.issuer == "" && wardkey.RuleOf(no) == "cert.expired" {
+		no = nil
+	}
 	switch {
+	case v.issuer != card.Issuer: // its issuer is no longer configured, or another one answers now
+		return fail(s.no("cert.unknown"))
 	case cert.Use != Authentication:
 		return fail(s.no("cert.usage"))
 	case card.State != CardActive && card.State != CardLocked:
 		return fail(s.cardState(card))
 	case cert.State == CertificateRevoking || cert.State == CertificateRevoked:
 		return fail(s.no("cert.revoked"))
-	case caErr != nil:
-		return fail(s.fromCA(caErr))
+	case no != nil:
+		return fail(s.ofIssuer(s.fromCA(no), card))
 	case cert.State == CertificateReplaced:
 		return fail(s.no("cert.superseded"))
 	case holder.State != ProfileOpen:

@@ -33,6 +33,11 @@ func (s *Service) openAssist(ctx context.Context, tx *Tx, a Actor, r ActRequest)
 	if c, p, err = s.openable(ctx, tx, c.Serial); err != nil {
 		return Act{}, err
 	}
+	if r.Kind == Unlock {
+		if err := s.officer(ctx, tx, c); err != nil {
+			return Act{}, err
+		}
+	}
 	if r.Kind == Passcode && c.State != CardActive {
 		return Act{}, s.cardState(c)
 	}
@@ -42,7 +47,7 @@ func (s *Service) openAssist(ctx context.Context, tx *Tx, a Actor, r ActRequest)
 // TakeUnlock opens the reset act of an unlock at a desk, with the handle of its act; the rest is as after a code. agentKey
 // is the agent's ephemeral X25519 public key, 32 bytes. Until the reset is confirmed the card is held as locked. Asked
 // again, by an agent that died, it opens another reset, and the one before is over.
-// Refusals: act.unknown, agent.key, cert.expired, card.…, profile.closed.
+// Refusals: act.unknown, agent.key, cert.expired, card.… (card.outside), profile.closed.
 func (s *Service) TakeUnlock(ctx context.Context, handle string, agentKey []byte) (*Reset, error) {
 	if _, err := ecdh.X25519().NewPublicKey(agentKey); err != nil {
 		return nil, s.no("agent.key").Because(err)
@@ -63,6 +68,9 @@ func (s *Service) TakeUnlock(ctx context.Context, handle string, agentKey []byte
 		}
 		if holder.ID != act.Profile {
 			return s.no("act.unknown").Because(reason("another person"))
+		}
+		if err := s.officer(ctx, tx, card); err != nil {
+			return err
 		}
 		act.Opened = true
 		if done, err := tx.Acts.UpdateAct(ctx, act, ActOpen); err != nil || !done {

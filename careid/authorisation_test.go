@@ -103,6 +103,8 @@ func calls() map[string]authorised {
 		"OpenAct repair": {careid.ActionRepair, true, act(careid.Repair, attested)},
 		"OpenAct clear":  {careid.ActionClear, true, act(careid.Clear, careid.Evidence{})},
 		"OpenAct unlock": {careid.ActionUnlock, true, act(careid.Unlock, attested)},
+		"OpenAct bind":   {careid.ActionBind, true, act(careid.Bind, careid.Evidence{Kind: careid.ByCard, Document: "passport"})},
+		"ImportSOPIN":    {careid.ActionBind, true, func(ctx C, s S, a A, r records) error { return s.ImportSOPIN(ctx, a, r.card, []byte("12345678")) }},
 		"OpenAct change": {careid.ActionPasscode, true, act(careid.Passcode, byCard)},
 		"Orders":         {careid.ActionView, false, func(ctx C, s S, a A, _ records) error { return second(s.Orders(ctx, a)) }},
 		"Positions":      {careid.ActionView, false, func(ctx C, s S, a A, _ records) error { return second(s.Positions(ctx, a)) }},

@@ -33,6 +33,7 @@ type Card struct {
 	IssuedAt time.Time
 	NotAfter time.Time // inclusive end of its newest confirmed certificates; zero before the first
 	OpenAct  string    // id of the act that is open on it, or ""
+	Issuer   string    // the OutsideIssuer whose card it is, or "" for this service's own
 }
 
 // CertificateState is what careid makes of a certificate. Revocation itself is the CA's word; Revoking and Revoked
@@ -46,6 +47,7 @@ const (
 	CertificateReplaced CertificateState = "replaced"
 	CertificateRevoking CertificateState = "revoking" // decided here, not yet told to the CA
 	CertificateRevoked  CertificateState = "revoked"
+	CertificateUnbound  CertificateState = "unbound" // an outside card's that was taken out of use: its issuer alone revokes
 )
 
 // KeyUse is what a key of the pair is for.
@@ -228,7 +230,13 @@ func (s *Service) takeOut(ctx context.Context, tx *Tx, rec *record, c Card, to C
 	if done, err := tx.Cards.UpdateCard(ctx, c, from); err != nil || !done {
 		return orConflict(err)
 	}
-	if err := s.markRevoked(ctx, tx, c.Serial, "", why); err != nil {
+	var err error
+	if c.Issuer == "" {
+		err = s.markRevoked(ctx, tx, c.Serial, "", why)
+	} else {
+		err = s.unbind(ctx, tx, c.Serial)
+	}
+	if err != nil {
 		return err
 	}
 	act, err := tx.Acts.OpenActOf(ctx, c.Serial)

@@ -41,6 +41,16 @@
 // flag: a proof by the card, or the attested sight of a document where the card can't sign. A card that is locked, or
 // whose holder may not change the passcode alone, is helped at a desk by an act too, in which only the holder types.
 //
+// # Cards of other issuers
+//
+// A card that another authority made is bound to a profile by an act of the kind Bind: the Registration Authority sees the
+// person and a document, and the card's own fresh proof for this act is verified against the [OutsideIssuer] of
+// [Config.Outside], whose subject must name the profile's user id. From then on it signs in, alerts, is lost, cancelled and
+// refused by the rules of any card; its certificate's status is asked of its issuer, and is as fresh as what that
+// publishes. Here nobody renews, repairs or clears it, and nobody unlocks it unless [Service.ImportSOPIN] was told its
+// security officer PIN: those refusals name the issuer, and so does an alert. A certificate that its issuer has renewed
+// is bound again, by the same act. To cancel it unbinds it: revoking is the issuer's.
+//
 // # Signing in
 //
 // [Service.Nonce], [Service.Answer] and [Service.Redeem] are the card protocol, which package cardhttp speaks over
@@ -63,7 +73,7 @@
 // factor, with which nobody is signed in. Adding and removing them takes a fresh session as strong as the strongest thing
 // on the profile. The codes of apps are checked here (RFC 6238 on the calendar clock): each works once on any number of
 // servers, and tries are counted before a code is looked at. Their secrets lie in the store encrypted under
-// [Config.AuthenticatorKey], which is not rotated: under another key the apps are registered again. The calendar must not
+// [Config.AuthenticatorKey], and those sealed under [Config.EarlierAuthenticatorKeys] still open. The calendar must not
 // go back, or apps are refused until it has caught up.
 //
 // # Unlocking
@@ -101,7 +111,7 @@
 //
 // # Not yet
 //
-// The protocols of other authenticators (WebAuthn, the mail account's federation) and cards of outside issuers are not
+// The protocols of other authenticators (WebAuthn, the mail account's federation) are not
 // here; nor is an attestation policy, and a mail account counts as its password alone, whatever more it asked for. An agent reaches an unlock at a desk by
 // [Service.TakeUnlock] alone, for which package cardhttp has the endpoint and package agent no task yet.
 package careid

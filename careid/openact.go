@@ -15,10 +15,12 @@ import (
 // One card has one open act. The same kind of act asked for again by somebody who may open it is the same act, with a
 // further handle; another kind is refused with act.open.
 //
-// An Unlock goes on with TakeUnlock, a Passcode is confirmed by the presence proof itself.
+// An Unlock goes on with TakeUnlock; a Passcode and a Bind are confirmed by the presence proof itself.
 //
-// Refusals, besides those of the actor: name.card (Repair after a change of name), cert.expired (Unlock), card.exists, card.taken, card.serial (Issue); renewal.early with RetryAt,
-// renewal.late for the holder, role.action for a sponsor past the end; card.… by state; evidence.missing; act.open.
+// Refusals, besides those of the actor: name.card (Repair after a change of name), cert.expired (Unlock), card.exists,
+// card.taken, card.serial (Issue, Bind), card.ours (Bind); card.outside (what only the issuer of an outside card can do);
+// renewal.early with RetryAt, renewal.late for the holder, role.action for a sponsor past the end; card.… by state;
+// evidence.missing; act.open.
 func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, error) {
 	var act Act
 	err := s.change(ctx, a.name(), "open act "+string(r.Kind), r.Card, func(ctx context.Context, tx *Tx, rec *record) error {
@@ -32,6 +34,8 @@ func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, err
 			act, err = s.openService(ctx, tx, rec, a, r)
 		case Unlock, Passcode:
 			act, err = s.openAssist(ctx, tx, a, r)
+		case Bind:
+			act, err = s.openBind(ctx, tx, a, r)
 		default:
 			err = s.no("act.kind")
 		}
@@ -42,7 +46,7 @@ func (s *Service) OpenAct(ctx context.Context, a Actor, r ActRequest) (*Act, err
 		act.Actor, act.Role, act.Organisation, act.Session = a.profile, a.role, a.organisation, a.session
 		act, err = s.addAct(ctx, tx, act)
 		rec.Detail = "act " + act.ID + ", evidence " + string(act.Evidence.Kind)
-		if act.Evidence.Kind == Attested {
+		if act.Evidence.Document != "" {
 			rec.Detail += " " + auditText(act.Evidence.Document)
 		}
 		rec.events = append(rec.events, Event{Name: EventActOpened, Card: act.Card})
@@ -146,6 +150,8 @@ func (s *Service) openRenew(ctx context.Context, tx *Tx, a Actor, r ActRequest) 
 		return Act{}, err
 	}
 	switch {
+	case c.Issuer != "":
+		return Act{}, s.theirs(c)
 	case c.State != CardActive:
 		return Act{}, s.cardState(c)
 	case p.State != ProfileOpen:
@@ -181,6 +187,9 @@ func (s *Service) openService(ctx context.Context, tx *Tx, rec *record, a Actor,
 	}
 	row, err := s.authorize(ctx, tx, a, actionOf(r.Kind), AnyTerm, p)
 	if err != nil {
+		return Act{}, err
+	}
+	if err := s.theirs(c); err != nil {
 		return Act{}, err
 	}
 	if err := s.evidence(row, r.Evidence); err != nil {
@@ -305,12 +314,13 @@ func (s *Service) AbandonAct(ctx context.Context, a Actor, id string) error {
 func actionOf(kind Purpose) Action {
 	return map[Purpose]Action{
 		Issue: ActionIssue, Renew: ActionRenew, Repair: ActionRepair, Clear: ActionClear, Unlock: ActionUnlock, Passcode: ActionPasscode,
+		Bind: ActionBind,
 	}[kind]
 }
 
 // giveUp decides that an open act ends without effect; settle tells the CA.
 func (s *Service) giveUp(ctx context.Context, tx *Tx, act Act) error {
-	if act.Kind == Issue {
+	if act.Kind == Issue || act.Kind == Bind { // a card that is bound already stays so: it is not ordered
 		if _, err := tx.Cards.UpdateCard(ctx, Card{Serial: act.Card, Profile: act.Profile, State: CardCleared}, CardOrdered); err != nil {
 			return err
 		}

@@ -45,6 +45,8 @@ func ownEvents() map[string]string {
 		"grant role":             "A role given to you",
 		"handle loss":            "The loss of your card handled",
 		"link mail account":      "Your card linked to a mail account",
+		"import so pin":          "Your card made ready to be unlocked here",
+		"open act bind":          "Binding of a card of yours from elsewhere begun",
 		"open act clear":         "Clearing of your card begun",
 		"open act issue":         "Issue of a card to you begun",
 		"open act passcode":      "Change of your card's passcode begun",

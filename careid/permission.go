@@ -23,6 +23,7 @@ const (
 	ActionRename     Action = "change name"
 	ActionClose      Action = "close profile"
 	ActionIssue      Action = "issue card"
+	ActionBind       Action = "bind a card of an outside issuer"
 	ActionRenew      Action = "renew card"
 	ActionRepair     Action = "repair card"
 	ActionMove       Action = "move between organisations"
@@ -62,7 +63,8 @@ type Permission struct {
 // a sponsor's requests (r there) are not actions; a sponsor assigns the positions that are marked so (p there) and
 // makes none, or they could give anything; nobody changes roles but an RA manager; the local administrator
 // who may report a loss for somebody is the one for smartcards; and the ID checker's right to make
-// profiles is the right to record checks, since new profiles come from Apply for Care ID alone.
+// profiles is the right to record checks, since new profiles come from Apply for Care ID alone. To bind a card of an outside
+// issuer is not published: it is who issues cards.
 func Permissions() []Permission {
 	ra := []Role{RAManager, AdvancedRAAgent, RAAgent}
 	unlockers := []Role{RAManager, AdvancedRAAgent, RAAgent, Sponsor, LocalSmartcardAdministrator}
@@ -83,6 +85,7 @@ func Permissions() []Permission {
 		{ActionAssignWorkgroups, AnyTerm, ra, nil},
 		{ActionChangeWorkgroups, AnyTerm, ra, nil},
 		{ActionIssue, AnyTerm, ra, []EvidenceKind{Attested}},
+		{ActionBind, AnyTerm, ra, byCard}, // and a document: openBind
 		{ActionRenew, InTime, append(slices.Clone(unlockers), Holder), byCard},
 		{ActionRenew, Ended, ra, byCard},
 		{ActionUnlock, AnyTerm, unlockers, []EvidenceKind{Attested}},

@@ -123,7 +123,7 @@ func (s *Service) RegisterAuthenticator(ctx context.Context, a Actor, n NewAuthe
 			secret := newTOTPSecret()
 			defer clear(secret)
 			done.Authenticator.State = AuthenticatorPending
-			done.URI, sealed = totpURI(secret, p.ID), s.sealer.seal(added.ID, secret)
+			done.URI, sealed = totpURI(secret, p.ID), s.sealer.seal(sealedTOTP(added.ID), secret)
 		}
 		rec.Detail = authenticatorDetail(done.Authenticator)
 		if done.Authenticator.State == AuthenticatorActive {

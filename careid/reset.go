@@ -186,6 +186,9 @@ func (s *Service) ResetConfirm(ctx context.Context, token string) error {
 		if err := tx.Cards.SetGenerations(ctx, r.Card, Generations{First: r.Next, Next: gens.Next}); err != nil {
 			return err
 		}
+		if err := forgetSOPIN(ctx, tx, r.Card); err != nil {
+			return err
+		}
 		card, err := tx.Cards.Card(ctx, r.Card)
 		if err != nil {
 			return err
@@ -232,7 +235,7 @@ func (s *Service) seal(ctx context.Context, card string, generation int64, agent
 	if err != nil {
 		return SealedSOPIN{}, s.no("agent.key").Because(err)
 	}
-	pin, err := s.master.SOPIN(ctx, card, generation)
+	pin, err := s.soPIN(ctx, card, generation)
 	if err != nil {
 		return SealedSOPIN{}, fmt.Errorf("careid: SO PIN of a card: %w", err)
 	}

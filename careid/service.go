@@ -47,15 +47,24 @@ type Config struct {
 	Sender     Sender
 	CardMaster CardMaster
 
-	// AuthenticatorKey, 32 bytes, encrypts the secrets of authenticator apps in the store (AES-256-GCM). It is the
-	// caller's to keep beside the CardMaster and not in the database, and to clear after New. Under another key the apps
-	// registered before are refused. Without one no app can be registered.
+	// AuthenticatorKey, 32 bytes, encrypts the secrets of authenticator apps and imported SO PINs in the store
+	// (AES-256-GCM). It is the caller's to keep beside the CardMaster and not in the database, and to clear after New.
+	// Without one no app can be registered. To change it, put the new one here and the one before among
+	// EarlierAuthenticatorKeys, on all servers before any of them seals under it: first add the new one as an earlier one
+	// everywhere, then swap them.
 	AuthenticatorKey []byte
+	// EarlierAuthenticatorKeys open what was sealed under them, and seal nothing. A good code of an app has its secret
+	// sealed again under AuthenticatorKey. A key that is taken away leaves the apps that were not used since refused: they
+	// are registered again.
+	EarlierAuthenticatorKeys [][]byte
 
 	// Servers are this service's base URLs as agents know them (the claim aud), Origins those of its pages (the
 	// claim origin). Both are compared byte for byte.
 	Servers []string
 	Origins []string
+
+	// Outside are the issuers of other cards that may be bound to profiles. Default: none.
+	Outside []OutsideIssuer
 
 	// Rules defaults to the built-in book. An organisation's is an Overlay of it.
 	Rules *wardkey.Rulebook
@@ -136,6 +145,7 @@ type Service struct {
 	sealer    *sealer // nil without an AuthenticatorKey
 	servers   []string
 	origins   []string
+	outside   []OutsideIssuer
 	book      *wardkey.Rulebook
 	binding   Binding
 	terms     Terms
@@ -169,13 +179,17 @@ func New(c Config) (*Service, error) {
 	case c.Queue < 0:
 		return nil, errors.New("careid: Queue must not be negative")
 	}
-	sealer, err := newSealer(c.AuthenticatorKey)
+	sealer, err := newSealer(c.AuthenticatorKey, c.EarlierAuthenticatorKeys)
+	if err != nil {
+		return nil, err
+	}
+	outside, err := checkIssuers(c.Outside)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
 		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster, sealer: sealer,
-		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins),
+		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins), outside: outside,
 		book: book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
 		slots:   make(chan struct{}, c.Queue),

@@ -68,6 +68,7 @@ type Alert struct {
 	Card     string
 	DaysLeft int
 	NotAfter time.Time // inclusive
+	Issuer   string    // the outside issuer that renews it, or "" for this service
 }
 
 // live reads a session that may act: one that stands and was not left idle for longer than the organisation's limit.
@@ -297,19 +298,24 @@ func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, e
 	if err != nil {
 		return nil, err
 	}
-	return expiryAlerts(policy.AlertWindow, serial, card.NotAfter, tx.Now), nil
+	alerts := expiryAlerts(policy.AlertWindow, serial, card.NotAfter, tx.Now)
+	for i := range alerts {
+		alerts[i].Issuer = card.Issuer
+	}
+	return alerts, nil
 }
 
-// Session reads a live session by its token, and asks the CA whether its certificate was revoked: then the session
-// ends here and now. That the certificate reached its end meanwhile does not end it. Each call counts as use of the
-// session: a page that polls keeps it from being idle.
-// Refusals: session.none, session.ended, session.locked (a step-up goes on with it), presence.ended.
+// Session reads a live session by its token, and asks the CA, or the outside issuer, whether its certificate was revoked:
+// then the session ends here and now. Where an outside issuer's answer can't be had it is refused and does not end. That the
+// certificate reached its end meanwhile does not end it, but for one of an outside issuer, which need not say any more
+// whether it was revoked. Each call counts as use of the session: a page that polls keeps it from being idle.
+// Refusals: session.none, session.ended, session.locked (a step-up goes on with it), presence.ended, cert.status.
 func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	var row SessionRow
 	var p Profile
 	var session Session
 	var der []byte
-	open := ""
+	open, issuer := "", ""
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
 		if row, err = s.live(ctx, tx, digest(token)); err != nil {
@@ -325,7 +331,11 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 		if err != nil {
 			return err
 		}
-		der = cert.DER
+		card, err := tx.Cards.Card(ctx, row.Card)
+		if err != nil {
+			return err
+		}
+		der, issuer = cert.DER, card.Issuer
 		open, err = openActOf(ctx, tx, row.Card)
 		return err
 	})
@@ -339,14 +349,18 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ca.Verify(ctx, cert); err != nil && wardkey.RuleOf(err) != "cert.expired" {
-		if wardkey.RuleOf(err) == "" {
-			return nil, err
-		}
+	v, err := s.judge(ctx, cert)
+	if err != nil {
+		return nil, err
+	}
+	switch rule := wardkey.RuleOf(v.no); {
+	case rule == "cert.status": // nobody tells: neither is it believed, nor does it end what may be good
+		return nil, s.fromCA(v.no)
+	case v.issuer != issuer || v.no != nil && (rule != "cert.expired" || issuer != ""):
 		if err := s.end(ctx, "system", SessionFilter{Hash: row.Hash}, "revoked"); err != nil {
 			return nil, err
 		}
-		return nil, s.no("session.ended").Because(err)
+		return nil, s.no("session.ended").Because(v.no)
 	}
 	session.OpenAct = open
 	return &session, s.see(ctx, row)

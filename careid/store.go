@@ -82,10 +82,12 @@ type Cards interface {
 	AddCard(ctx context.Context, c Card) error // ErrConflict: the serial is known
 	Card(ctx context.Context, serial string) (Card, error)
 	CardsOf(ctx context.Context, profile string) ([]Card, error)
-	// UpdateCard writes holder, state and dates, from the given state only.
+	// UpdateCard writes holder, state, dates and issuer, from the given state only.
 	UpdateCard(ctx context.Context, c Card, from CardState) (bool, error)
 	Generations(ctx context.Context, serial string) (Generations, error)
 	SetGenerations(ctx context.Context, serial string, g Generations) error
+	ImportedSOPIN(ctx context.Context, serial string) (ImportedSOPIN, error) // none is the zero value
+	SetImportedSOPIN(ctx context.Context, serial string, v ImportedSOPIN) error
 
 	AddCertificate(ctx context.Context, c Certificate) error // the same one again changes nothing
 	Certificate(ctx context.Context, fingerprint [32]byte) (Certificate, error)
@@ -118,6 +120,8 @@ type Authenticators interface {
 	// CountUse notes a use of an active one and its counter: from a lower counter, or without one (0 and always 0).
 	CountUse(ctx context.Context, id string, counter uint32, at time.Time) (bool, error)
 	AppSecret(ctx context.Context, id string) (AppSecret, error)
+	// SealAgain puts another ciphertext of an app's secret in the place of one.
+	SealAgain(ctx context.Context, id string, was, sealed []byte) (bool, error)
 	// CountCodeTry counts one try, unless there are most in a row, or limit in a window that began after since. A window
 	// begins with the first try after the one before it.
 	CountCodeTry(ctx context.Context, id string, limit, most int, since, now time.Time) (bool, error)

@@ -3,15 +3,12 @@
 package careid
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -69,44 +66,6 @@ func totpURI(secret []byte, profile string) []byte {
 
 // totpIssuer is how the app calls whom the code is for. No space: apps read "+" for it as a plus.
 const totpIssuer = "Wardkey"
-
-// sealer encrypts the secrets of authenticator apps as they lie in the store: AES-256-GCM under Config.AuthenticatorKey
-// with a random nonce before the ciphertext. The id of the authenticator is bound in, so that a row copied onto another
-// authenticator opens nothing. NIST SP 800-38D §8.2.2: random nonces are good for 2^32 seals under a key.
-type sealer struct{ gcm cipher.AEAD }
-
-// newSealer takes a key of 32 bytes, or none: then nothing can be sealed.
-func newSealer(key []byte) (*sealer, error) {
-	if len(key) == 0 {
-		return nil, nil
-	}
-	if len(key) != 32 {
-		return nil, errors.New("careid: AuthenticatorKey must have 32 bytes")
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	gcm, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{gcm}, nil
-}
-
-func sealedFor(id string) []byte { return []byte("wardkey/totp/v1 " + id) }
-
-func (s *sealer) seal(id string, secret []byte) []byte {
-	return s.gcm.Seal(nil, nil, secret, sealedFor(id))
-}
-
-func (s *sealer) open(id string, sealed []byte) ([]byte, error) {
-	secret, err := s.gcm.Open(nil, nil, sealed, sealedFor(id))
-	if err != nil {
-		return nil, fmt.Errorf("careid: the secret of authenticator %s does not open under AuthenticatorKey", id)
-	}
-	return secret, nil
-}
 
 func newTOTPSecret() []byte {
 	secret := make([]byte, totpSecret)

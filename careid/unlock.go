@@ -103,7 +103,7 @@ func newCode(digits int) ([]byte, error) {
 // useless. The code lives ten minutes of the calendar from here, and not beyond fifteen from OpenUnlock. The card's
 // word that it is locked is not asked for: a code is worth nothing without the card in the reader.
 //
-// Refusals, to be hidden from strangers: unlock.handle, unlock.card, card.…, profile.closed, cert.expired (before
+// Refusals, to be hidden from strangers: unlock.handle, unlock.card, card.… (card.outside), profile.closed, cert.expired (before
 // anything about the lock), contact.none, unlock.exhausted, unlock.limit with RetryAt. The UnlockStarted is filled in
 // beside them.
 func (s *Service) StartUnlock(ctx context.Context, u UnlockStart) (*UnlockStarted, error) {
@@ -170,6 +170,9 @@ func (s *Service) unlockHandle(ctx context.Context, tx *Tx, p Policy, handle str
 // unlockable reads a card that a code may open, and its holder. That it has expired is told first.
 func (s *Service) unlockable(ctx context.Context, tx *Tx, serial string) (Card, Profile, error) {
 	card, holder, err := s.openable(ctx, tx, serial)
+	if err == nil {
+		err = s.officer(ctx, tx, card)
+	}
 	if err == nil && holder.Email == "" && holder.Mobile == "" {
 		return Card{}, Profile{}, s.no("contact.none", "what", "e-mail address or mobile number")
 	}
@@ -195,7 +198,7 @@ func (s *Service) openable(ctx context.Context, tx *Tx, serial string) (Card, Pr
 	case holder.State != ProfileOpen:
 		return Card{}, Profile{}, s.no("profile.closed")
 	case tx.Now.After(card.NotAfter):
-		return Card{}, Profile{}, s.no("cert.expired")
+		return Card{}, Profile{}, s.ofIssuer(s.no("cert.expired"), card)
 	}
 	return card, holder, nil
 }

@@ -184,7 +184,7 @@ func (s *Service) takeCode(ctx context.Context, tx *Tx, rec *record, one Authent
 		return s.no("authenticator.unavailable")
 	}
 	rec.keep = true
-	secret, err := s.sealer.open(one.ID, kept.Sealed)
+	secret, old, err := s.sealer.open(sealedTOTP(one.ID), kept.Sealed)
 	if err != nil {
 		return err
 	}
@@ -196,6 +196,9 @@ func (s *Service) takeCode(ctx context.Context, tx *Tx, rec *record, one Authent
 	taken, err := tx.Authenticators.TakeStep(ctx, one.ID, step, tx.Now)
 	if err == nil && !taken {
 		return s.no("totp.code").Because(reason("used before"))
+	}
+	if err == nil && old {
+		_, err = tx.Authenticators.SealAgain(ctx, one.ID, kept.Sealed, s.sealer.seal(sealedTOTP(one.ID), secret))
 	}
 	return err
 }

@@ -24,6 +24,9 @@
 //
 // What a card of either kind refuses comes as an agent would tell it: a Refusal by passcode.wrong or card.locked.
 //
+// Cards of other issuers come from Config.Outside: each name is a CA of its own, whose cards Outside.Card makes and Bind
+// binds to a profile.
+//
 // # Certificates on the wire
 //
 // The CA serves OCSP and its lists over HTTP on loopback, at the addresses that its certificates name. Status asks there
@@ -72,6 +75,8 @@ type Config struct {
 	// Tray, where set, is where the cards are made: virtual cards of SoftHSM, which lock, are pulled, and sign through
 	// PKCS#11. Default: keys in memory. It stays the caller's to close.
 	Tray *cardtest.Tray
+	// Outside names issuers of cards elsewhere, each with a CA of its own: Hospital.Outside, in this order.
+	Outside []string
 	// Binding is the Service's.
 	Binding careid.Binding
 	// Observe is the Service's.
@@ -121,6 +126,7 @@ type Hospital struct {
 
 	RAManager, RAAgent, Sponsor, Nurse Person
 	People                             []Person // those of Config.People
+	Outside                            []*Outside
 
 	temporary string
 	ownDB     *sql.DB
@@ -185,8 +191,13 @@ func (h *Hospital) build(ctx context.Context, c Config, opens time.Time) (err er
 	if h.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: h.DB, Now: h.Clock.Now, Wall: h.Wall.Now}); err != nil {
 		return err
 	}
-	if err := h.publish(); err != nil {
+	if h.CA, h.network.verifier, err = h.publish(); err != nil {
 		return err
+	}
+	for _, name := range c.Outside {
+		if err := h.open(name); err != nil {
+			return err
+		}
 	}
 	master, err := careid.NewSoftwareMaster([]byte("a master secret for tests alone!"))
 	if err != nil {
@@ -196,7 +207,7 @@ func (h *Hospital) build(ctx context.Context, c Config, opens time.Time) (err er
 		Store: h.Store, CA: h.CA, Mail: h.Mail, Sender: h.Inbox, CardMaster: master,
 		AuthenticatorKey: []byte("a key of 32 bytes for tests only"),
 		Servers:          []string{Server}, Origins: []string{Origin},
-		Binding: c.Binding, Now: h.Clock.Now, Wall: h.Wall.Now, Observe: c.Observe,
+		Outside: h.issuers(), Binding: c.Binding, Now: h.Clock.Now, Wall: h.Wall.Now, Observe: c.Observe,
 	}
 	if h.Service, err = careid.New(h.Config); err != nil {
 		return err
@@ -218,6 +229,9 @@ func (h *Hospital) Close() error {
 	h.network.close()
 	if h.CA != nil {
 		failed = append(failed, h.CA.Close())
+	}
+	for _, o := range h.Outside {
+		failed = append(failed, o.CA.Close())
 	}
 	if h.Store != nil {
 		failed = append(failed, h.Store.Close())

@@ -24,26 +24,31 @@ type network struct {
 	verifier *pki.Verifier
 }
 
-// publish opens the CA behind the addresses that its certificates name: OCSP, lists and its own certificates, over HTTP.
-func (h *Hospital) publish() (err error) {
+// publish opens a CA behind the addresses that its certificates name: OCSP, lists and its own certificates, over HTTP. The
+// verifier asks there.
+func (h *Hospital) publish() (*pkitest.CA, *pki.Verifier, error) {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	h.network.servers = append(h.network.servers, server)
-	if h.CA, err = pkitest.Open(pkitest.Config{Now: h.Clock.Now, Profile: pki.ProfileConfig{Base: server.URL}}); err != nil {
-		return err
+	ca, err := pkitest.Open(pkitest.Config{Now: h.Clock.Now, Profile: pki.ProfileConfig{Base: server.URL}})
+	if err != nil {
+		return nil, nil, err
 	}
-	mux.Handle("/ocsp", h.CA.OCSPHandler())
-	mux.Handle("/ocsp/", h.CA.OCSPHandler())
-	mux.Handle("/", h.CA.PublishHandler())
+	mux.Handle("/ocsp", ca.OCSPHandler())
+	mux.Handle("/ocsp/", ca.OCSPHandler())
+	mux.Handle("/", ca.PublishHandler())
 
 	ocsp, lists, err := h.checkers()
 	if err != nil {
-		return err
+		return nil, nil, errors.Join(err, ca.Close())
 	}
-	h.network.verifier, err = pki.NewVerifier(pki.VerifierConfig{
-		Roots: h.CA.Chain()[:1], Sources: []pki.StatusSource{ocsp, lists}, Now: h.Clock.Now,
+	verifier, err := pki.NewVerifier(pki.VerifierConfig{
+		Roots: ca.Chain()[:1], Sources: []pki.StatusSource{ocsp, lists}, Now: h.Clock.Now,
 	})
-	return err
+	if err != nil {
+		return nil, nil, errors.Join(err, ca.Close())
+	}
+	return ca, verifier, nil
 }
 
 // checkers ask how certificates stand, and have asked nothing yet.

@@ -148,7 +148,7 @@ func refused(files map[string]*ast.File, visit func(token.Pos, string)) {
 			}
 		}
 	}
-	for _, file := range files {
+	for name, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CallExpr:
@@ -162,7 +162,7 @@ func refused(files map[string]*ast.File, visit func(token.Pos, string)) {
 					id(n.Elts[0])
 				}
 			case *ast.GenDecl:
-				if n.Tok == token.CONST {
+				if n.Tok == token.CONST && path.Base(name) != "audit.go" { // where stands what the rows of an audit say
 					for _, spec := range n.Specs {
 						if c, ok := spec.(*ast.ValueSpec); ok && c.Type == nil && !strings.HasPrefix(c.Names[0].Name, "Event") && len(c.Values) > 0 {
 							id(c.Values[0])

@@ -175,6 +175,23 @@ func (t *storeTest) cards() {
 		require.Equal(t, careid.Generations{Next: 1}, g)
 		require.NoError(t, tx.Cards.SetGenerations(ctx, "c1", careid.Generations{First: 1, Second: 2, Next: 3}))
 		require.ErrorIs(t, tx.Cards.SetGenerations(ctx, "c9", g), careid.ErrNotFound)
+		c.Issuer = "Elsewhere"
+		t.ok(tx.Cards.UpdateCard(ctx, c, careid.CardActive))
+		kept, err := tx.Cards.Card(ctx, "c1")
+		require.NoError(t, err)
+		require.Equal(t, c, kept)
+		imported, err := tx.Cards.ImportedSOPIN(ctx, "c1")
+		require.NoError(t, err)
+		require.Equal(t, careid.ImportedSOPIN{}, imported)
+		for _, v := range []careid.ImportedSOPIN{{Generation: 3, Sealed: []byte("sealed")}, {}} {
+			require.NoError(t, tx.Cards.SetImportedSOPIN(ctx, "c1", v))
+			imported, err = tx.Cards.ImportedSOPIN(ctx, "c1")
+			require.NoError(t, err)
+			require.Equal(t, v, imported)
+		}
+		require.ErrorIs(t, tx.Cards.SetImportedSOPIN(ctx, "c9", imported), careid.ErrNotFound)
+		_, err = tx.Cards.ImportedSOPIN(ctx, "c9")
+		require.ErrorIs(t, err, careid.ErrNotFound)
 
 		cert := careid.Certificate{Fingerprint: [32]byte{1}, Card: "c1", Act: "a1", Use: careid.Signing, State: careid.CertificatePending, NotAfter: t.at, DER: []byte{1}}
 		require.NoError(t, tx.Cards.AddCertificate(ctx, cert))

@@ -97,6 +97,11 @@ func (t *storeTest) codeTries() {
 		kept, err := tx.Authenticators.AppSecret(ctx, "app")
 		require.NoError(t, err)
 		require.Equal(t, careid.AppSecret{Sealed: []byte("sealed"), Tries: 4, WindowAt: end}, kept)
+		t.ok(tx.Authenticators.SealAgain(ctx, "app", []byte("sealed"), []byte("anew")))
+		t.not(tx.Authenticators.SealAgain(ctx, "app", []byte("sealed"), []byte("late")))
+		kept, err = tx.Authenticators.AppSecret(ctx, "app")
+		require.NoError(t, err)
+		require.Equal(t, []byte("anew"), kept.Sealed)
 		require.Equal(t, []bool{true, false, false}, []bool{try(end.Add(quarter)), try(end.Add(quarter)), try(end.Add(9 * quarter))}, "five in a row")
 
 		t.ok(tx.Authenticators.TakeStep(ctx, "app", 7, t.at))

@@ -89,6 +89,10 @@ func (a authenticators) AppSecret(ctx context.Context, id string) (careid.AppSec
 	return one(ctx, a.queries, scan, "SELECT sealed, tries, window_at FROM careid_authenticator WHERE id = $1", id)
 }
 
+func (a authenticators) SealAgain(ctx context.Context, id string, was, sealed []byte) (bool, error) {
+	return a.changed(ctx, "UPDATE careid_authenticator SET sealed = $3 WHERE id = $1 AND sealed = $2", id, was, sealed)
+}
+
 func (a authenticators) CountCodeTry(ctx context.Context, id string, limit, most int, since, now time.Time) (bool, error) {
 	return a.changed(ctx, countCodeTry, id, limit, most, unix(since), unix(now))
 }

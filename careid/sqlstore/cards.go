@@ -13,13 +13,13 @@ type cards struct{ queries }
 
 func scanCard(row scanner) (v careid.Card, err error) {
 	var issued, notAfter int64
-	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter)
+	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter, &v.Issuer)
 	v.IssuedAt, v.NotAfter = fromUnix(issued), fromUnix(notAfter)
 	return v, err
 }
 
 func (c cards) AddCard(ctx context.Context, v careid.Card) error {
-	return c.added(ctx, insertCard, v.Serial, v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter))
+	return c.added(ctx, insertCard, v.Serial, v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer)
 }
 
 func (c cards) Card(ctx context.Context, serial string) (careid.Card, error) {
@@ -31,7 +31,7 @@ func (c cards) CardsOf(ctx context.Context, profile string) ([]careid.Card, erro
 }
 
 func (c cards) UpdateCard(ctx context.Context, v careid.Card, from careid.CardState) (bool, error) {
-	return c.changed(ctx, updateCard, v.Serial, string(from), v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter))
+	return c.changed(ctx, updateCard, v.Serial, string(from), v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer)
 }
 
 func (c cards) Generations(ctx context.Context, serial string) (careid.Generations, error) {
@@ -44,6 +44,22 @@ func (c cards) Generations(ctx context.Context, serial string) (careid.Generatio
 
 func (c cards) SetGenerations(ctx context.Context, serial string, g careid.Generations) error {
 	done, err := c.changed(ctx, updateGenerations, serial, g.First, g.Second, g.Next)
+	if err == nil && !done {
+		return careid.ErrNotFound
+	}
+	return err
+}
+
+func (c cards) ImportedSOPIN(ctx context.Context, serial string) (careid.ImportedSOPIN, error) {
+	scan := func(row scanner) (v careid.ImportedSOPIN, err error) {
+		err = row.Scan(&v.Generation, &v.Sealed)
+		return v, err
+	}
+	return one(ctx, c.queries, scan, "SELECT so_imported, so_sealed FROM careid_card WHERE serial = $1", serial)
+}
+
+func (c cards) SetImportedSOPIN(ctx context.Context, serial string, v careid.ImportedSOPIN) error {
+	done, err := c.changed(ctx, "UPDATE careid_card SET so_imported = $2, so_sealed = $3 WHERE serial = $1", serial, v.Generation, orNull(v.Sealed))
 	if err == nil && !done {
 		return careid.ErrNotFound
 	}

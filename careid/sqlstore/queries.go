@@ -31,9 +31,10 @@ const (
 	selectLink = `SELECT id, card, profile, address, state, at FROM careid_link`
 	updateLink = `UPDATE careid_link SET state = $3, at = $4 WHERE id = $1 AND state = $2`
 
-	insertCard        = `INSERT INTO careid_card (serial, profile, state, issued_at, not_after) VALUES ($1, $2, $3, $4, $5)`
-	selectCard        = `SELECT serial, profile, state, issued_at, not_after FROM careid_card`
-	updateCard        = `UPDATE careid_card SET profile = $3, state = $4, issued_at = $5, not_after = $6 WHERE serial = $1 AND state = $2`
+	insertCard = `INSERT INTO careid_card (serial, profile, state, issued_at, not_after, issuer) VALUES ($1, $2, $3, $4, $5, $6)`
+	selectCard = `SELECT serial, profile, state, issued_at, not_after, issuer FROM careid_card`
+	updateCard = `UPDATE careid_card SET profile = $3, state = $4, issued_at = $5, not_after = $6, issuer = $7
+		WHERE serial = $1 AND state = $2`
 	selectGenerations = `SELECT so_first, so_second, so_next FROM careid_card WHERE serial = $1`
 	updateGenerations = `UPDATE careid_card SET so_first = $2, so_second = $3, so_next = $4 WHERE serial = $1`
 
