@@ -75,7 +75,6 @@ type Rooms struct {
 	Mail      *mailpolicy.Accounts
 	Gateway   *Gateway
 	Demo      *Demo
-	Alerts    *Alerts
 
 	dir   string
 	wall  func() time.Time
@@ -197,9 +196,8 @@ func (r *Rooms) openCare(ctx context.Context) error {
 		return err
 	}
 	r.close = append(r.close, r.Care.Drain)
-	r.Alerts = &Alerts{Service: r.Care, bySession: map[string][]careid.Alert{}}
 	r.Cards, err = cardhttp.New(cardhttp.Config{
-		Service: r.Alerts, Server: r.Addresses.Web, SignInPage: "/signin", Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+		Service: r.Care, Server: r.Addresses.Web, SignInPage: "/signin", Now: r.Clock.Now, Wall: r.wall, Log: r.log,
 	})
 	if err != nil {
 		return err

@@ -15,31 +15,32 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/clock"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
 func (s *Site) controlRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", s.serve(s.home))
-	mux.HandleFunc("GET /api/state", s.serve(s.state))
-	mux.HandleFunc("POST /clock", s.serve(s.moveClock))
-	mux.HandleFunc("POST /api/cards", s.serve(s.takeBlank))
-	mux.HandleFunc("GET /api/cards/{serial}/certificates", s.serve(s.certificates))
-	mux.HandleFunc("POST /api/readers/{n}", s.serve(s.insert))
-	mux.HandleFunc("DELETE /api/readers/{n}", s.serve(s.pull))
-	mux.HandleFunc("POST /api/readers/{n}/out", s.serve(s.pull))
-	mux.HandleFunc("POST /api/restart-agent", s.serve(s.restartAgent))
-	mux.HandleFunc("POST /api/bootstrap", s.serve(s.bootstrap))
-	mux.HandleFunc("GET /api/inbox", s.serve(s.inbox))
-	mux.HandleFunc("GET /inbox", s.serve(s.inboxPage))
-	mux.HandleFunc("GET /inbox/{id}", s.serve(s.message))
+	s.Handle(mux, "GET /{$}", s.home)
+	s.Handle(mux, "GET /api/state", s.state)
+	s.Handle(mux, "POST /clock", s.moveClock)
+	s.Handle(mux, "POST /api/cards", s.takeBlank)
+	s.Handle(mux, "GET /api/cards/{serial}/certificates", s.certificates)
+	s.Handle(mux, "POST /api/readers/{n}", s.insert)
+	s.Handle(mux, "DELETE /api/readers/{n}", s.pull)
+	s.Handle(mux, "POST /api/readers/{n}/out", s.pull)
+	s.Handle(mux, "POST /api/restart-agent", s.restartAgent)
+	s.Handle(mux, "POST /api/bootstrap", s.bootstrap)
+	s.Handle(mux, "GET /api/inbox", s.inbox)
+	s.Handle(mux, "GET /inbox", s.inboxPage)
+	s.Handle(mux, "GET /inbox/{id}", s.message)
 	mux.HandleFunc("GET /inbox/{id}/raw", s.messageFile)
 }
 
 // moveClock takes {"add":"2160h"} or {"to":"2029-01-02T15:04:05Z"}; what fell
 // due by the new time is done before it answers.
-func (s *Site) moveClock(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) moveClock(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ Add, To string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	by, err := time.ParseDuration(in.Add)
 	if in.To != "" {
@@ -48,26 +49,26 @@ func (s *Site) moveClock(w http.ResponseWriter, r *http.Request) (answer, error)
 		by = to.Sub(s.rooms.Clock.Now())
 	}
 	if err != nil || (in.Add == "") == (in.To == "") {
-		return answer{}, s.rules.Refuse("request.invalid").Because(err)
+		return pages.Answer{}, s.Refuse("request.invalid").Because(err)
 	}
 	now, err := s.rooms.Clock.Add(by)
 	switch {
 	case errors.Is(err, clock.ErrBackward):
-		return answer{}, s.rules.Refuse("clock.forward").Because(err)
+		return pages.Answer{}, s.rules.Refuse("clock.forward").Because(err)
 	case errors.Is(err, clock.ErrTooFar):
-		return answer{}, s.rules.Refuse("clock.far").Because(err)
+		return pages.Answer{}, s.rules.Refuse("clock.far").Because(err)
 	case err != nil:
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	if err := s.rooms.Due(context.WithoutCancel(r.Context())); err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
-	return answer{body: map[string]time.Time{"now": now.UTC()}}, nil
+	return pages.Answer{Body: map[string]time.Time{"now": now.UTC()}}, nil
 }
 
-func (s *Site) takeBlank(http.ResponseWriter, *http.Request) (answer, error) {
+func (s *Site) takeBlank(http.ResponseWriter, *http.Request) (pages.Answer, error) {
 	serial, err := s.rooms.Desk.Blank()
-	return answer{status: http.StatusCreated, body: map[string]string{"serial": serial}}, err
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"serial": serial}}, err
 }
 
 // reader is the number in the path.
@@ -79,30 +80,30 @@ func (s *Site) reader(r *http.Request) (int, error) {
 	return n, nil
 }
 
-func (s *Site) insert(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) insert(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	n, err := s.reader(r)
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	var in struct{ Card string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
-	return answer{}, s.moved(s.rooms.Desk.Insert(n, in.Card))
+	return pages.Answer{}, s.moved(s.rooms.Desk.Insert(n, in.Card))
 }
 
-func (s *Site) pull(_ http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) pull(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	n, err := s.reader(r)
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	if err := s.moved(s.rooms.Desk.Remove(n)); err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
-	if browser(r) {
+	if pages.Browser(r) {
 		s.awaitEnd(r)
 	}
-	return answer{}, nil
+	return pages.Answer{}, nil
 }
 
 // awaitEnd gives the agent a moment to end the session of a card that was just
@@ -113,7 +114,7 @@ func (s *Site) awaitEnd(r *http.Request) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := s.session(r); err != nil {
+		if _, err := s.Session(r); err != nil {
 			return
 		}
 		select {
@@ -137,33 +138,33 @@ func (s *Site) moved(err error) error {
 	return err
 }
 
-func (s *Site) restartAgent(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	return answer{}, s.rooms.Desk.Restart(context.WithoutCancel(r.Context()))
+func (s *Site) restartAgent(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	return pages.Answer{}, s.rooms.Desk.Restart(context.WithoutCancel(r.Context()))
 }
 
 // bootstrap makes the first RA manager: the one command that needs nobody's
 // leave, and works once.
-func (s *Site) bootstrap(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) bootstrap(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ GivenName, FamilyName, Organisation, Email, Mobile, Card string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	founded, err := s.rooms.Care.Bootstrap(r.Context(), careid.Founder{
 		Given: in.GivenName, Family: in.FamilyName, Organisation: in.Organisation,
 		Email: in.Email, Mobile: in.Mobile, Card: in.Card,
 	})
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	t := s.rooms.Cards.ActTicket(r, &founded.Act)
-	return answer{status: http.StatusCreated, body: map[string]any{"userID": founded.Profile.ID, "ticket": named(t)}}, nil
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]any{"userID": founded.Profile.ID, "ticket": pages.Named(t)}}, nil
 }
 
 // certificates are the newest confirmed pair of a card.
-func (s *Site) certificates(_ http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) certificates(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	all, err := s.rooms.Care.Certificates(r.Context(), s.rooms.Operator(), r.PathValue("serial"))
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	type certificate struct {
 		Use   string `json:"use"`
@@ -180,9 +181,9 @@ func (s *Site) certificates(_ http.ResponseWriter, r *http.Request) (answer, err
 		}
 	}
 	if len(pair) != 2 {
-		return answer{}, s.rules.Refuse("certificate.none")
+		return pages.Answer{}, s.rules.Refuse("certificate.none")
 	}
-	return answer{body: map[string]any{"certificates": pair}}, nil
+	return pages.Answer{Body: map[string]any{"certificates": pair}}, nil
 }
 
 // newest is the certificate of a use that stands longest, passing over those

@@ -12,6 +12,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
 // overview is all that the front page and /api/state tell.
@@ -64,7 +65,7 @@ func (s *Site) overview(ctx context.Context) (*overview, error) {
 }
 
 // readers are the readers with what is in them.
-func (s *Site) readers(ctx context.Context) ([]readerView, error) {
+func (s *Site) readers(ctx context.Context) ([]pages.Reader, error) {
 	o, err := s.overview(ctx)
 	if err != nil {
 		return nil, err
@@ -72,11 +73,11 @@ func (s *Site) readers(ctx context.Context) ([]readerView, error) {
 	return s.readersOf(o), nil
 }
 
-func (s *Site) readersOf(o *overview) []readerView {
-	views := make([]readerView, rooms.Readers)
+func (s *Site) readersOf(o *overview) []pages.Reader {
+	views := make([]pages.Reader, rooms.Readers)
 	for i := range views {
 		station, index := s.rooms.Desk.At(i + 1)
-		views[i] = readerView{Reader: i + 1, Agent: station.Address, Index: index, Workstation: station}
+		views[i] = pages.Reader{Number: i + 1, Agent: station.Address, Index: index, Workstation: station.Name}
 		for _, c := range o.cards {
 			if c.Reader == i+1 {
 				views[i].Card, views[i].Holder, views[i].UserID = c.Serial, c.HolderName, c.Holder
@@ -87,15 +88,15 @@ func (s *Site) readersOf(o *overview) []readerView {
 }
 
 // state is the estate as programs see it.
-func (s *Site) state(_ http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) state(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	o, err := s.overview(r.Context())
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	type object = map[string]any
 	readers, cards, people, sites := []object{}, []object{}, []object{}, []object{}
 	for _, v := range s.readersOf(o) {
-		readers = append(readers, object{"reader": v.Reader, "card": v.Card, "workstation": v.Name})
+		readers = append(readers, object{"reader": v.Number, "card": v.Card, "workstation": v.Workstation})
 	}
 	for _, c := range o.cards {
 		cards = append(cards, object{
@@ -116,12 +117,12 @@ func (s *Site) state(_ http.ResponseWriter, r *http.Request) (answer, error) {
 	}
 	mail, err := s.allSites(r.Context())
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	for _, site := range mail {
 		sites = append(sites, object{"ods": site.ODS, "accounts": len(site.Boxes), "shared": len(site.Shared)})
 	}
-	return answer{next: "/", body: object{
+	return pages.Answer{Next: "/", Body: object{
 		"now": s.rooms.Clock.Now().UTC(), "web": s.rooms.Addresses.Web, "agent": s.rooms.Addresses.Agent,
 		"agents": s.rooms.Desk.Stations(), "smtp": s.rooms.Addresses.SMTP,
 		"readers": readers, "cards": cards, "people": people, "mail": object{"sites": sites},
@@ -131,7 +132,7 @@ func (s *Site) state(_ http.ResponseWriter, r *http.Request) (answer, error) {
 
 // homePage is the front page.
 type homePage struct {
-	base
+	pages.Base
 	Readers    []liveReader
 	Drawer     []cardLine
 	People     []personLine
@@ -140,7 +141,7 @@ type homePage struct {
 	Messages   []inbox.Message
 }
 
-func (*homePage) template() string { return "home.html" }
+func (*homePage) Template() string { return "home.html" }
 
 type personLine struct {
 	Name, UserID, Organisation string
@@ -148,12 +149,12 @@ type personLine struct {
 	Cards                      []cardLine
 }
 
-func (s *Site) home(_ http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) home(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	o, err := s.overview(r.Context())
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
-	p := &homePage{base: base{Title: "The estate"}, Ahead: elapsed(s.rooms.Clock.Ahead())}
+	p := &homePage{Base: pages.Base{Title: "The estate"}, Ahead: elapsed(s.rooms.Clock.Ahead())}
 	p.Readers = s.live(r.Context(), s.readersOf(o))
 	for _, c := range o.cards {
 		if c.Reader == 0 {
@@ -179,7 +180,7 @@ func (s *Site) home(_ http.ResponseWriter, r *http.Request) (answer, error) {
 	all := s.rooms.Inbox.Messages("")
 	slices.Reverse(all)
 	p.Messages = all[:min(len(all), 6)]
-	return answer{view: p, body: map[string]string{"state": "/api/state"}}, nil
+	return pages.Answer{View: p, Body: map[string]string{"state": "/api/state"}}, nil
 }
 
 // last sorts blank cards behind those of people.
@@ -199,7 +200,7 @@ func rank(held []string) int {
 // is still to come.
 func (s *Site) nextWindow(o *overview) *time.Time {
 	now := s.rooms.Clock.Now()
-	window, err := s.sentences.Duration("cert.renewal", now)
+	window, err := s.Book.Duration("cert.renewal", now)
 	if err != nil {
 		return nil // no rule in force, no button
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"io"
 	"net/http"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // liveReader is a reader with what its agent says of the card in it.
 type liveReader struct {
-	readerView
+	pages.Reader
 	State       string
 	NotAfter    time.Time
 	DaysLeft    int
@@ -39,18 +40,18 @@ const statusPatience = 2 * time.Second
 
 // live asks the agents, over HTTP as any page does. A workstation that doesn't
 // answer shows its readers without a word on their cards.
-func (s *Site) live(ctx context.Context, readers []readerView) []liveReader {
+func (s *Site) live(ctx context.Context, readers []pages.Reader) []liveReader {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
 	asked := map[string]*agentStatus{}
 	views := make([]liveReader, len(readers))
 	for i, r := range readers {
-		views[i] = liveReader{readerView: r}
+		views[i] = liveReader{Reader: r}
 		status, known := asked[r.Agent]
 		if !known {
 			var err error
 			if status, err = s.askAgent(ctx, r.Agent); err != nil {
-				s.log.Warn("a workstation does not answer", "workstation", r.Name, "cause", err)
+				s.Log.Warn("a workstation does not answer", "workstation", r.Workstation, "cause", err)
 			}
 			asked[r.Agent] = status
 		}

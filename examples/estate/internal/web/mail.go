@@ -11,6 +11,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -18,17 +19,17 @@ import (
 var helpdesk = mailpolicy.Actor{ID: "estate mail desk", Role: mailpolicy.AdministrationService}
 
 func (s *Site) mailRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /mail", s.serve(s.mail))
-	mux.HandleFunc("POST /mail/sites", s.serve(s.openSite))
-	mux.HandleFunc("POST /mail/sites/{ods}/accounts", s.serve(s.openAccount))
-	mux.HandleFunc("POST /mail/sites/{ods}/shared", s.serve(s.openShared))
-	mux.HandleFunc("POST /mail/signin", s.serve(s.mailSignIn))
-	mux.HandleFunc("POST /mail/signout", s.serve(s.mailSignOut))
-	mux.HandleFunc("POST /mail/password", s.serve(s.mailPassword))
-	mux.HandleFunc("POST /mail/questions", s.serve(s.mailQuestions))
-	mux.HandleFunc("POST /mail/policy", s.serve(s.mailPolicy))
-	mux.HandleFunc("POST /mail/send", s.serve(s.mailSend))
-	mux.HandleFunc("POST /mail/directory", s.serve(s.mailDirectory))
+	s.Handle(mux, "GET /mail", s.mail)
+	s.Handle(mux, "POST /mail/sites", s.openSite)
+	s.Handle(mux, "POST /mail/sites/{ods}/accounts", s.openAccount)
+	s.Handle(mux, "POST /mail/sites/{ods}/shared", s.openShared)
+	s.Handle(mux, "POST /mail/signin", s.mailSignIn)
+	s.Handle(mux, "POST /mail/signout", s.mailSignOut)
+	s.Handle(mux, "POST /mail/password", s.mailPassword)
+	s.Handle(mux, "POST /mail/questions", s.mailQuestions)
+	s.Handle(mux, "POST /mail/policy", s.mailPolicy)
+	s.Handle(mux, "POST /mail/send", s.mailSend)
+	s.Handle(mux, "POST /mail/directory", s.mailDirectory)
 }
 
 const mailCookie = "estate-mail"
@@ -44,7 +45,7 @@ func mailToken(r *http.Request) string {
 
 // mailPage is the mail desk and the mail portal on one page.
 type mailPage struct {
-	base
+	pages.Base
 	Sites     []siteView
 	More      string              // the code after which the next sites come, "" for none
 	Account   *mailpolicy.Account // signed in to the portal
@@ -53,37 +54,37 @@ type mailPage struct {
 	Questions []int
 }
 
-func (*mailPage) template() string { return "mail.html" }
+func (*mailPage) Template() string { return "mail.html" }
 
-func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	p := &mailPage{base: base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
+func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	p := &mailPage{Base: pages.Base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
 	var err error
 	if p.Sites, p.More, err = s.sites(r.Context(), r.URL.Query().Get("after")); err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	if account, err := s.rooms.Mail.Session(r.Context(), mailToken(r)); err == nil {
 		p.Account, p.Gates = &account, gatesOf(account)
 	}
-	return answer{view: p, body: map[string]int{"sites": len(p.Sites)}}, nil
+	return pages.Answer{View: p, Body: map[string]int{"sites": len(p.Sites)}}, nil
 }
 
-func (s *Site) openSite(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) openSite(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ ODS, Name string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	site, err := s.rooms.Mail.OpenSite(r.Context(), helpdesk, mailpolicy.Site{ODS: in.ODS, Name: in.Name})
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: map[string]string{"ods": site.ODS}, next: "/mail"}, nil
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"ods": site.ODS}, Next: "/mail"}, nil
 }
 
 // openAccount gives the account the first free address of its holder's name.
-func (s *Site) openAccount(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) openAccount(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ GivenName, FamilyName, Mobile string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	ods := strings.ToUpper(r.PathValue("ods"))
 	local := strings.ToLower(strings.ReplaceAll(in.GivenName+"."+in.FamilyName, " ", "-"))
@@ -102,31 +103,31 @@ func (s *Site) openAccount(w http.ResponseWriter, r *http.Request) (answer, erro
 			break
 		}
 		if wardkey.RuleOf(err) != "mail.account.exists" || i == 9 {
-			return answer{}, err
+			return pages.Answer{}, err
 		}
 	}
-	return answer{status: http.StatusCreated, body: map[string]string{"address": account.Address}, next: "/mail"}, nil
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"address": account.Address}, Next: "/mail"}, nil
 }
 
 // openShared gives the shared mailbox to the account named, or else to the
 // site's first.
-func (s *Site) openShared(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) openShared(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ Owner string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	ods := strings.ToUpper(r.PathValue("ods"))
 	if in.Owner == "" {
 		var err error
 		if in.Owner, err = s.firstAccount(r.Context(), ods); err != nil {
-			return answer{}, err
+			return pages.Answer{}, err
 		}
 	}
 	shared, err := s.rooms.Mail.OpenShared(r.Context(), helpdesk, ods, in.Owner)
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: map[string]string{"address": shared.Address}, next: "/mail"}, nil
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"address": shared.Address}, Next: "/mail"}, nil
 }
 
 // gates are the three things to do at a first sign-in.
@@ -154,89 +155,89 @@ func gatesOf(a mailpolicy.Account) gates {
 	return g
 }
 
-func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct {
 		Address  string
-		Password secret
+		Password pages.Secret
 	}
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	defer clear(in.Password)
 	session, err := s.rooms.Mail.SignIn(r.Context(), in.Address, in.Password)
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	http.SetCookie(w, &http.Cookie{Name: mailCookie, Value: session.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	return answer{body: map[string]any{"gates": gatesOf(session.Account)}, next: "/mail"}, nil
+	return pages.Answer{Body: map[string]any{"gates": gatesOf(session.Account)}, Next: "/mail"}, nil
 }
 
-func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	http.SetCookie(w, &http.Cookie{Name: mailCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	err := s.rooms.Mail.SignOut(r.Context(), mailToken(r))
 	if wardkey.RuleOf(err) == "mail.session" {
 		err = nil // it was over already
 	}
-	return answer{next: "/mail"}, err
+	return pages.Answer{Next: "/mail"}, err
 }
 
-func (s *Site) mailPassword(w http.ResponseWriter, r *http.Request) (answer, error) {
-	var in struct{ Password secret }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+func (s *Site) mailPassword(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	var in struct{ Password pages.Secret }
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	defer clear(in.Password)
-	return answer{next: "/mail"}, s.rooms.Mail.ChangePassword(r.Context(), mailToken(r), in.Password)
+	return pages.Answer{Next: "/mail"}, s.rooms.Mail.ChangePassword(r.Context(), mailToken(r), in.Password)
 }
 
-func (s *Site) mailQuestions(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) mailQuestions(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ Answers []mailpolicy.Question }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
-	return answer{next: "/mail"}, s.rooms.Mail.SetQuestions(r.Context(), mailToken(r), in.Answers)
+	return pages.Answer{Next: "/mail"}, s.rooms.Mail.SetQuestions(r.Context(), mailToken(r), in.Answers)
 }
 
-func (s *Site) mailPolicy(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	return answer{next: "/mail"}, s.rooms.Mail.AcceptPolicy(r.Context(), mailToken(r), rooms.MailPolicyVersion)
+func (s *Site) mailPolicy(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	return pages.Answer{Next: "/mail"}, s.rooms.Mail.AcceptPolicy(r.Context(), mailToken(r), rooms.MailPolicyVersion)
 }
 
 // mailSend hands what the person wrote to the gateway, as their mail program
 // would; what the gateway says no to comes back to them.
-func (s *Site) mailSend(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) mailSend(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ To, Subject, Body string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	account, err := s.rooms.Mail.Session(r.Context(), mailToken(r))
 	if err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	if err := s.rooms.Mail.CanSend(r.Context(), account.Address); err != nil {
-		return answer{}, err
+		return pages.Answer{}, err
 	}
 	letter := inbox.Letter{At: s.rooms.Clock.Now(), Name: account.Name, From: account.Address, To: in.To, Subject: in.Subject, Body: in.Body}
 	to, raw, err := letter.Compose()
 	if err != nil {
-		return answer{}, s.rules.Refuse("request.invalid").Because(err)
+		return pages.Answer{}, s.Refuse("request.invalid").Because(err)
 	}
 	err = inbox.Submit(r.Context(), s.rooms.Addresses.SMTP, account.Address, to, raw)
 	var refused *inbox.Refused
 	if errors.As(err, &refused) {
-		return answer{}, s.rules.Refuse("mail.unsent", "why", refused.Text).Because(err)
+		return pages.Answer{}, s.rules.Refuse("mail.unsent", "why", refused.Text).Because(err)
 	}
-	return answer{status: http.StatusAccepted, body: map[string]int{"recipients": len(to)}, next: "/mail?told=sent"}, err
+	return pages.Answer{Status: http.StatusAccepted, Body: map[string]int{"recipients": len(to)}, Next: "/mail?told=sent"}, err
 }
 
 // mailDirectory keeps a recipient's certificate for the gateway.
-func (s *Site) mailDirectory(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) mailDirectory(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ Address, Certificate string }
-	if err := s.read(w, r, &in); err != nil {
-		return answer{}, err
+	if err := s.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
 	}
 	_, err := s.rooms.Gateway.Add(r.Context(), in.Certificate)
 	if errors.Is(err, rooms.ErrNoCertificate) {
-		return answer{}, s.rules.Refuse("mail.certificate").Because(err)
+		return pages.Answer{}, s.rules.Refuse("mail.certificate").Because(err)
 	}
-	return answer{next: "/mail?told=done"}, err
+	return pages.Answer{Next: "/mail?told=done"}, err
 }

@@ -10,48 +10,49 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
 // maxRaw bounds what a page shows of a message's wire form.
 const maxRaw = 32 << 10
 
-func (s *Site) inbox(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	return answer{body: s.rooms.Inbox.Messages(r.URL.Query().Get("to")), next: "/inbox"}, nil
+func (s *Site) inbox(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	return pages.Answer{Body: s.rooms.Inbox.Messages(r.URL.Query().Get("to")), Next: "/inbox"}, nil
 }
 
 type inboxPage struct {
-	base
+	pages.Base
 	Messages []inbox.Message
 }
 
-func (*inboxPage) template() string { return "inbox.html" }
+func (*inboxPage) Template() string { return "inbox.html" }
 
-func (s *Site) inboxPage(http.ResponseWriter, *http.Request) (answer, error) {
+func (s *Site) inboxPage(http.ResponseWriter, *http.Request) (pages.Answer, error) {
 	all := s.rooms.Inbox.Messages("")
 	slices.Reverse(all)
-	return answer{view: &inboxPage{base: base{Title: "Inbox"}, Messages: all}, body: map[string]int{"messages": len(all)}}, nil
+	return pages.Answer{View: &inboxPage{Base: pages.Base{Title: "Inbox"}, Messages: all}, Body: map[string]int{"messages": len(all)}}, nil
 }
 
 type messagePage struct {
-	base
+	pages.Base
 	Message   inbox.Message
 	Raw       string
 	Encrypted bool
 	Open      string // how its recipient reads it, where the estate has the key
 }
 
-func (*messagePage) template() string { return "message.html" }
+func (*messagePage) Template() string { return "message.html" }
 
-func (s *Site) message(_ http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Site) message(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil {
-		return answer{}, s.rules.Refuse("page.unknown")
+		return pages.Answer{}, s.Refuse("page.unknown")
 	}
 	m, ok := s.rooms.Inbox.Message(id)
 	if !ok {
-		return answer{}, s.rules.Refuse("page.unknown")
+		return pages.Answer{}, s.Refuse("page.unknown")
 	}
-	p := &messagePage{base: base{Title: "A message"}, Message: m}
+	p := &messagePage{Base: pages.Base{Title: "A message"}, Message: m}
 	p.Raw = strings.ToValidUTF8(string(m.Raw[:min(len(m.Raw), maxRaw)]), "�")
 	head, _, _ := strings.Cut(strings.ToLower(p.Raw), "\r\n\r\n")
 	p.Encrypted = strings.Contains(head, "application/pkcs7-mime") && !strings.Contains(head, "smime-type=signed-data")
@@ -59,7 +60,7 @@ func (s *Site) message(_ http.ResponseWriter, r *http.Request) (answer, error) {
 		key, certificate := s.rooms.OutsideKey()
 		p.Open = "openssl cms -decrypt -in message-" + strconv.Itoa(m.ID) + ".eml -inkey " + key + " -recip " + certificate
 	}
-	return answer{view: p, body: m}, nil
+	return pages.Answer{View: p, Body: m}, nil
 }
 
 // messageFile is an e-mail as it came over the wire, to be kept as a file.
@@ -67,7 +68,7 @@ func (s *Site) messageFile(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	m, ok := s.rooms.Inbox.Message(id)
 	if err != nil || !ok || m.Raw == nil {
-		s.refuse(w, r, s.rules.Refuse("page.unknown"))
+		s.Fail(w, r, s.Refuse("page.unknown"))
 		return
 	}
 	w.Header().Set("Content-Type", "message/rfc822")

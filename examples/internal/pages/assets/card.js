@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Hands the page's ticket to the card service of the workstation that the
+// chosen reader belongs to, waits for its end, and goes on.
+
+const form = document.getElementById("task");
+const button = document.getElementById("go");
+const progress = document.getElementById("progress");
+const refusal = document.getElementById("no");
+
+// say tells where things are, or nothing.
+function say(text) {
+  progress.textContent = text;
+  progress.hidden = text === "";
+}
+
+// refuse shows a "no" with its next steps.
+function refuse(no) {
+  say("");
+  refusal.querySelector("h2").textContent = no.title ?? no.message ?? "That did not work.";
+  refusal.querySelector("ol").replaceChildren(
+    ...(no.next ?? []).map((step) => Object.assign(document.createElement("li"), { textContent: step })),
+  );
+  refusal.querySelector("code").textContent = no.rule ?? "unknown";
+  const fixer = document.querySelector(`#fixers [data-role="${CSS.escape(no.fixer ?? "")}"]`);
+  document.getElementById("fixer").textContent = fixer?.textContent ?? "";
+  const source = no.source ?? no.problem?.source ?? {};
+  document.getElementById("source").textContent = [source.document, source.date, source.clause].filter(Boolean).join(", ");
+  refusal.hidden = false;
+  refusal.focus();
+}
+
+// run has one ticket done at the agent and returns what it earned.
+async function run(agent, ticket, reader) {
+  const task = await agent.run({ ...ticket, reader });
+  if (task.state === "refused") throw task.refusal;
+  return task.result;
+}
+
+// redeem makes the result of a sign-in the session of this browser, or of a
+// step-up the session that goes on.
+async function redeem(result) {
+  const body = form.dataset.purpose === "stepup" ? { result, purpose: "stepup" } : { result };
+  const response = await fetch("/card/v1/session", {
+    method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body),
+  });
+  if (!response.ok) throw await response.json();
+}
+
+// goOn leads to where the person was: a form that waited is sent as it was.
+function goOn() {
+  const again = document.getElementById("again");
+  if (again) again.submit();
+  else location.assign(form.dataset.then);
+}
+
+async function begin(event) {
+  event.preventDefault();
+  const chosen = form.querySelector("input[name=reader]:checked");
+  const { Agent } = await agents.get(chosen.dataset.agent);
+  const agent = new Agent(chosen.dataset.agent);
+  const reader = Number(chosen.dataset.index);
+  refusal.hidden = true;
+  button.disabled = true;
+  try {
+    if (form.dataset.presence) {
+      say("The holder shows the card at the window of the card service.");
+      await run(agent, JSON.parse(form.dataset.presence), reader);
+      delete form.dataset.presence;
+      // A window opens from a click only, so the second one needs another.
+      say("The holder is here. Now go on within a minute.");
+      button.textContent = "Go on";
+      return;
+    }
+    say("The card service has opened its own window. Go on there.");
+    const result = await run(agent, JSON.parse(form.dataset.ticket), reader);
+    if (result) await redeem(result);
+    goOn();
+  } catch (no) {
+    refuse(no);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// The modules are fetched before the click, so that the click itself may open
+// the window.
+const agents = new Map();
+
+function reach(address) {
+  if (!agents.has(address)) {
+    const module = import(address + "/v1/agent.js");
+    module.catch(() => refuse({
+      title: "The card service of the workstation does not answer.", rule: "agent.absent", fixer: "local-administrator",
+      next: ["Start the card service of this workstation, then load this page again."],
+    }));
+    agents.set(address, module);
+  }
+  return agents.get(address);
+}
+
+const states = {
+  absent: "empty", blank: "a blank card", present: "a card", finalTry: "a card with one try left", locked: "a locked card",
+};
+
+// choice is one reader of an agent, to be chosen.
+function choice(address, at, i) {
+  const input = Object.assign(document.createElement("input"), { type: "radio", id: `r${i + 1}`, name: "reader", value: String(i + 1), required: true });
+  input.dataset.agent = address;
+  input.dataset.index = String(at.reader);
+  const label = Object.assign(document.createElement("label"), {
+    htmlFor: input.id, textContent: `${at.name || `Reader ${at.reader + 1}`}: ${states[at.state] ?? at.state}${at.signedIn ? ", signed in" : ""}`,
+  });
+  const line = Object.assign(document.createElement("div"), { className: "choice" });
+  line.append(input, label);
+  return line;
+}
+
+// ask fills in the readers of this workstation. With one card there, that is it.
+async function ask(address) {
+  const { Agent } = await reach(address);
+  const { readers } = await new Agent(address).status();
+  const set = document.getElementById("readers");
+  set.append(...readers.map((at, i) => choice(address, at, i)));
+  const cards = readers.flatMap((at, i) => (at.state === "absent" ? [] : [i]));
+  if (cards.length === 1) set.querySelectorAll("input")[cards[0]].checked = true;
+}
+
+for (const { dataset } of form.querySelectorAll("input[name=reader]")) reach(dataset.agent);
+if (form.dataset.ask) ask(form.dataset.ask.split(" ")[0]).catch(refuse);
+form.addEventListener("submit", begin);
