@@ -17,33 +17,92 @@ import (
 // connection.
 const signerFailures = 3
 
-var errSignerPaused = errors.New("it failed before and is left alone for a while")
+// A call that isn't over after signerPatience, and for a list after a millisecond
+// more for each entry, is a failure. HSMs and the networks before them give up
+// within half a minute; a list of a million takes the better part of one on a busy
+// machine.
+const (
+	signerPatience = 30 * time.Second
+	entryPatience  = time.Millisecond
+)
+
+var (
+	errSignerPaused = errors.New("it failed before and is left alone for a while")
+	errSignerSilent = errors.New("it doesn't answer")
+)
 
 // breaker is a Signer that fails at once while the one behind it is away. After
 // the pause one caller tries it; the others fail until that one has its answer.
+//
+// Callers come back when their context ends, the signer is given a time of its own:
+// that somebody gave up says nothing about it. One that never answers holds the
+// calls of its first half minute, and no more.
 type breaker struct {
 	signer Signer
 	wall   func() time.Time
 
 	mu      sync.Mutex
 	failed  int // in a row
+	silent  int // calls that are counted as failed and not over
 	retryAt time.Time
 }
 
+// signing is one call of the signer.
+type signing struct {
+	done chan struct{} // closed, under the breaker's lock, when it is over
+	late bool          // under the breaker's lock: counted as failed before that
+	der  []byte
+	err  error
+}
+
 func (b *breaker) SignCertificate(ctx context.Context, template *x509.Certificate, public crypto.PublicKey) (der []byte, err error) {
-	if err := b.admit(); err != nil {
-		return nil, err
-	}
-	der, err = b.signer.SignCertificate(ctx, template, public)
-	return der, b.report(ctx, err)
+	return b.sign(ctx, signerPatience, func(ctx context.Context) ([]byte, error) {
+		return b.signer.SignCertificate(ctx, template, public)
+	})
 }
 
 func (b *breaker) SignCRL(ctx context.Context, template *x509.RevocationList) (der []byte, err error) {
-	if err := b.admit(); err != nil {
-		return nil, err
+	patience := signerPatience + time.Duration(len(template.RevokedCertificateEntries))*entryPatience
+	return b.sign(ctx, patience, func(ctx context.Context) ([]byte, error) { return b.signer.SignCRL(ctx, template) })
+}
+
+func (b *breaker) sign(ctx context.Context, patience time.Duration, do func(context.Context) ([]byte, error)) ([]byte, error) {
+	err := ctx.Err()
+	if err == nil {
+		err = b.admit()
 	}
-	der, err = b.signer.SignCRL(ctx, template)
-	return der, b.report(ctx, err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	s := &signing{done: make(chan struct{})}
+	limited, end := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	context.AfterFunc(limited, func() { b.overdue(s) })
+	go func() {
+		defer end()
+		s.der, s.err = do(limited)
+		b.report(s)
+	}()
+	if err := s.wait(ctx, limited); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
+	}
+	return s.der, nil
+}
+
+// wait returns when the call is over, the caller gives up or its time has passed.
+func (s *signing) wait(ctx, limited context.Context) error {
+	select {
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-limited.Done():
+	}
+	select {
+	case <-s.done: // that is what ended it
+		return s.err
+	default:
+		return errSignerSilent
+	}
 }
 
 // admit refuses while the signer is left alone. Who is admitted after the pause
@@ -51,30 +110,51 @@ func (b *breaker) SignCRL(ctx context.Context, template *x509.RevocationList) (d
 func (b *breaker) admit() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.silent >= signerFailures {
+		return errSignerSilent
+	}
 	if b.failed < signerFailures {
 		return nil
 	}
 	now := b.wall()
 	if now.Before(b.retryAt) {
-		return fmt.Errorf("%w: %w", ErrSignerUnavailable, errSignerPaused)
+		return errSignerPaused
 	}
 	b.retryAt = now.Add(signerPause)
 	return nil
 }
 
-// report counts a failure that isn't the caller's own giving up.
-func (b *breaker) report(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
-	}
+// overdue counts a call that took too long, when its time is over.
+func (b *breaker) overdue(s *signing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil {
-		b.failed = 0
-		return nil
+	select {
+	case <-s.done:
+	default:
+		s.late = true
+		b.silent++
+		b.fail()
 	}
+}
+
+// report ends a call.
+func (b *breaker) report(s *signing) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case s.err == nil:
+		b.failed = 0
+	case !s.late:
+		b.fail()
+	}
+	if s.late {
+		b.silent--
+	}
+	close(s.done)
+}
+
+func (b *breaker) fail() {
 	if b.failed++; b.failed == signerFailures {
 		b.retryAt = b.wall().Add(signerPause)
 	}
-	return fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 }

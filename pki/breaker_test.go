@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -103,4 +104,91 @@ func TestGivingUpIsNoFailure(t *testing.T) {
 	signer.away.Store(false)
 	_, err := h.Issue(t.Context(), "act", person(), csrs)
 	require.NoError(t, err)
+}
+
+// hung is a signer that answers when it is let go.
+type hung struct {
+	pki.Signer
+	asked atomic.Int64
+	let   chan struct{}
+}
+
+func (h *hung) SignCertificate(ctx context.Context, template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
+	h.asked.Add(1)
+	<-h.let
+	return h.Signer.SignCertificate(ctx, template, public)
+}
+
+// An HSM that doesn't answer holds nobody longer than they want to wait, no calls once
+// that is known, and works again when it is back.
+func TestSignerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := &hung{let: make(chan struct{})}
+		h := newHouse(t, func(c *pki.Config) { signer.Signer, c.Signer = c.Signer, signer })
+		csrs := requests(t)
+		ask := func(patience time.Duration) (took time.Duration, err error) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			_, err = h.Issue(ctx, "act", person(), csrs)
+			return time.Since(began), err
+		}
+		for range 3 {
+			took, err := ask(5 * time.Second)
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, 5*time.Second, took)
+		}
+		time.Sleep(time.Minute) // they are failures by now, though nobody waits for them
+		for range 20 {
+			took, err := ask(time.Hour)
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.Zero(t, took, "everybody is told at once")
+			time.Sleep(30 * time.Second)
+		}
+		require.EqualValues(t, 3, signer.asked.Load(), "no more calls than before it was known")
+
+		close(signer.let)
+		synctest.Wait()
+		_, err := ask(time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, pki.Good, h.act("act").State)
+	})
+	t.Run("and nobody gives up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			signer := &hung{let: make(chan struct{})}
+			h := newHouse(t, func(c *pki.Config) { signer.Signer, c.Signer = c.Signer, signer })
+			began := time.Now()
+			_, err := h.Issue(t.Context(), "act", person(), requests(t))
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.Equal(t, 30*time.Second, time.Since(began))
+			close(signer.let)
+		})
+	})
+}
+
+// A device that fails after those who asked have gone is a failed one.
+func TestSlowFailuresCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := &absent{}
+		h := newHouse(t, func(c *pki.Config) { signer.Signer, c.Signer = c.Signer, slowly{signer} })
+		signer.away.Store(true)
+		csrs := requests(t)
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := h.Issue(ctx, "act", person(), csrs)
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			cancel()
+			time.Sleep(2 * time.Second)
+		}
+		require.LessOrEqual(t, signer.asked.Load(), int64(5), "three failures, and one try each ten seconds")
+	})
+}
+
+// slowly fails after two seconds.
+type slowly struct{ pki.Signer }
+
+func (s slowly) SignCertificate(ctx context.Context, template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
+	time.Sleep(2 * time.Second)
+	return s.Signer.SignCertificate(ctx, template, public)
 }

@@ -21,10 +21,11 @@ import (
 
 // Config is what an authority is made of.
 type Config struct {
-	// Signer is the issuing key. One that fails three times in a row is left
-	// alone for ten seconds by Wall, in which everything that needs it fails at
-	// once with ErrSignerUnavailable; acts stay open and are finished later.
-	// Required.
+	// Signer is the issuing key. One that fails three times in a row, or doesn't
+	// answer within half a minute (and a millisecond more for each entry of a
+	// list), is left alone for ten seconds by Wall, in which everything that needs
+	// it fails at once with ErrSignerUnavailable; acts stay open and are finished
+	// later. While three calls hang, there is no other. Required.
 	Signer Signer
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.

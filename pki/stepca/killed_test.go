@@ -4,25 +4,21 @@ package stepca_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/crashtest"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/pki/stepca"
 )
 
-const childDir = "WARDKEY_TEST_CHILD_DIR" // set: this process is the one that gets killed
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
+	if dir := crashtest.Folder(); dir != "" {
 		a, err := stepca.Open(context.Background(), stepca.Config{Dir: dir, Passphrase: passphrase, Now: now})
 		if err == nil {
 			err = a.Close()
@@ -39,14 +35,14 @@ func TestMain(m *testing.M) {
 // Killed at any step of making the hierarchy, what stands under a name is whole
 // and stays what it is, and no key lies about in clear.
 func TestBootstrapKilled(t *testing.T) {
-	strace := need.Tool(t, "strace")
+	need.Tool(t, "strace")
 	made := map[int]int{} // how many files a kill left → how often
 	for _, call := range []string{"link,linkat", "fsync", "unlink,unlinkat"} {
 		// strace counts for each thread, so one run that ends isn't the end.
 		finished := 0
 		for k := 1; finished < 2 && k < 20; k++ {
 			dir := filepath.Join(t.TempDir(), "pki")
-			if !killedAt(t, strace, dir, call, k) {
+			if !crashtest.Killed(t, dir, call, k) {
 				finished++
 				continue
 			}
@@ -67,22 +63,6 @@ func TestBootstrapKilled(t *testing.T) {
 	}
 	t.Logf("files left by the kills: %v", made)
 	require.GreaterOrEqual(t, len(made), 3, "the kills left too little variety")
-}
-
-func killedAt(t *testing.T, strace, dir, call string, k int) bool {
-	t.Helper()
-	cmd := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, k), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, "GOMAXPROCS=1")
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		return false
-	}
-	var exit *exec.ExitError
-	require.True(t, errors.As(err, &exit))
-	status := exit.Sys().(syscall.WaitStatus)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v: %s", err, out)
-	return true
 }
 
 // files reads what stands under a name of its own.
