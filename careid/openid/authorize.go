@@ -252,7 +252,7 @@ func (p *Provider) readHint(c *client, form url.Values, request *Request) error 
 		return nil
 	}
 	token, err := jwt.ParseSigned(hint, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(c.algorithm)})
-	if err != nil {
+	if err != nil || token.Headers[0].ExtraHeaders[jose.HeaderType] != "JWT" { // a logout token is none
 		return no("invalid_request", "id_token_hint is no ID token of this client.").because(err)
 	}
 	var claims jwt.Claims

@@ -23,6 +23,12 @@ func (e *Error) Error() string { return e.Code + ": " + e.Description }
 // Unwrap returns the private cause, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Is reports whether target is the same answer, whatever the cause.
+func (e *Error) Is(target error) bool {
+	other, ok := target.(*Error)
+	return ok && other.Code == e.Code && other.Description == e.Description
+}
+
 // Status is the HTTP status that carries it where it is not sent by a redirect.
 func (e *Error) Status() int {
 	switch {

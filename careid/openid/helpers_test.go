@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -137,6 +137,9 @@ func (s *site) do(r *http.Request) answer {
 	defer func() { _ = got.Body.Close() }()
 	body, err := io.ReadAll(got.Body)
 	require.NoError(s, err)
+	if got.StatusCode >= 400 {
+		require.NotContains(s, string(body), "openid:", "no error of ours in an answer")
+	}
 	return answer{got.StatusCode, got.Header, body}
 }
 
@@ -240,4 +243,83 @@ func (s *site) claims(token string) (jose.Header, map[string]any) {
 	return parsed.Headers[0], all
 }
 
-var _ = x509.NewCertPool
+// tokens signs in at the client and redeems the code.
+func (s *site) tokens(session string, changes ...string) map[string]any {
+	s.Helper()
+	got := s.post(redeeming(s.code(session, changes...)))
+	require.Equal(s, http.StatusOK, got.status, string(got.body))
+	return got.members(s.T)
+}
+
+// refused says which error a client was told, and that nothing was given.
+func (s *site) refused(got answer) string {
+	s.Helper()
+	require.GreaterOrEqual(s, got.status, 400)
+	m := got.members(s.T)
+	require.NotContains(s, m, "access_token")
+	require.Equal(s, "no-store", got.header.Get("Cache-Control"))
+	return m["error"].(string)
+}
+
+// heard are the events of a name.
+func (s *site) heard(name openid.EventName) []openid.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []openid.Event
+	for _, e := range s.events {
+		if e.Name == name {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// rows are the lines of the audit, whose chain holds.
+func (s *site) rows() []string {
+	s.Helper()
+	var lines []string
+	require.NoError(s, s.store.Read(s.Context(), func(ctx context.Context, tx *openid.Tx) error {
+		if _, err := tx.Audit.Verify(ctx); err != nil {
+			return err
+		}
+		entries, err := tx.Audit.Entries(ctx, 0, 1000)
+		for _, e := range entries {
+			lines = append(lines, e.Action+" "+e.Detail)
+		}
+		return err
+	}))
+	return lines
+}
+
+// refreshing are the parameters that redeem a refresh token of the client "app".
+func refreshing(token string, changes ...string) url.Values {
+	return changed(url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {"app"}, "client_secret": {secret},
+	}, changes...)
+}
+
+// local asks a provider's token endpoint without a network, and returns the status.
+func local(t *testing.T, p *openid.Provider, form url.Values) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/access_token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, r)
+	return w.Code
+}
+
+func (s *site) discovery() map[string]any {
+	s.Helper()
+	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
+	require.NoError(s, err)
+	return s.do(r).members(s.T)
+}
+
+// wait lets time pass on the wire, with the card in its reader.
+func (s *site) wait(in *careidtest.SignedIn, d time.Duration) {
+	s.Helper()
+	for ; d > 0; d -= 20 * time.Second {
+		s.Wall.Add(min(d, 20*time.Second))
+		require.NoError(s, s.Service.Lease(s.Context(), in.Presence))
+	}
+}

@@ -139,6 +139,15 @@ func digest(secret string) []byte {
 // seconds is a time of Wall as messages carry it.
 func (p *Provider) seconds() time.Time { return p.config.Wall().UTC().Truncate(time.Second) }
 
+// isOver reports whether a refusal of careid says that a session will never live again.
+func isOver(err error) bool {
+	switch wardkey.RuleOf(err) {
+	case "session.none", "session.ended", "presence.ended":
+		return true
+	}
+	return false
+}
+
 // saidNo reports whether err is a refusal of careid, and no failure.
 func saidNo(err error) bool {
 	var one *wardkey.Refusal

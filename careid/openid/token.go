@@ -24,7 +24,11 @@ type tokens struct {
 	Scope     string `json:"scope"`
 }
 
-var errGrant = no("invalid_grant", "The code or token is not good, or not any more.")
+var (
+	errGrant = no("invalid_grant", "The code or token is not good, or not any more.")
+	// errNow is for a session that is locked, or whose outside issuer can't be asked: nothing is spent.
+	errNow = no("invalid_grant", "The session can't be used at the moment.")
+)
 
 // serveToken is the token endpoint. RFC 6749 §3.2.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +95,7 @@ func (p *Provider) redeem(ctx context.Context, c *client, form url.Values) (*tok
 	bad := badRedemption(c, g, form)
 	var issue *issued
 	if bad == nil {
-		if issue, bad = p.prepare(ctx, c, g, code, g.Sealed); bad != nil && !isProtocol(bad) {
+		if issue, bad = p.prepare(ctx, c, g, code, g.Sealed); bad != nil && !errors.Is(bad, errGrant) {
 			return nil, bad
 		}
 	}
@@ -145,7 +149,7 @@ func (p *Provider) refresh(ctx context.Context, c *client, form url.Values) (*to
 	var issue *issued
 	if g.Client != c.ID {
 		bad = errGrant.because(errors.New("the token of another client"))
-	} else if issue, bad = p.prepare(ctx, c, g, token, kept.Sealed); bad != nil && !isProtocol(bad) {
+	} else if issue, bad = p.prepare(ctx, c, g, token, kept.Sealed); bad != nil && !errors.Is(bad, errGrant) {
 		return nil, bad
 	}
 	return p.spend(ctx, spending{client: c, grant: g, action: "refresh", bad: bad, issue: issue, use: useToken(token)})
@@ -188,10 +192,12 @@ func (p *Provider) prepare(ctx context.Context, c *client, g GrantRow, secret st
 		return nil, err
 	}
 	session, err := p.config.Service.Session(ctx, token)
-	if err != nil && saidNo(err) {
+	switch {
+	case isOver(err):
 		return nil, errGrant.because(err)
-	}
-	if err != nil {
+	case saidNo(err):
+		return nil, errNow.because(err)
+	case err != nil:
 		return nil, err
 	}
 	if session.ID != g.Session || session.Profile != g.Granted.Profile {
