@@ -48,11 +48,16 @@ func TestSignerAnswersWithAnothers(t *testing.T) {
 			}
 			return before
 		},
-		"with a byte behind":        func(own []byte) []byte { return append(own, 0) },
-		"cut short":                 func(own []byte) []byte { return own[:len(own)-1] },
-		"nothing":                   func([]byte) []byte { return nil },
-		"with another's signature":  func(own []byte) []byte { return append(own[:len(own)-8], other[0].Raw[len(other[0].Raw)-8:]...) },
-		"with a serial number of 8": func(own []byte) []byte { return bytes.Replace(own, []byte{2, 16}, []byte{2, 8}, 1) },
+		"with a byte behind":       func(own []byte) []byte { return append(own, 0) },
+		"cut short":                func(own []byte) []byte { return own[:len(own)-1] },
+		"nothing":                  func([]byte) []byte { return nil },
+		"with another's signature": func(own []byte) []byte { return append(own[:len(own)-8], other[0].Raw[len(other[0].Raw)-8:]...) },
+		"with a serial number of 8": func(own []byte) []byte {
+			version3 := []byte{0xa0, 3, 2, 1, 2} // comes before the serial number, of 16 octets or 17
+			own = bytes.Clone(own)
+			own[bytes.Index(own, version3)+len(version3)+1] = 8
+			return own
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			last = nil
