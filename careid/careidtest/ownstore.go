@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,27 +14,21 @@ import (
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
-// StoreConfig says where a Store keeps its file, and its clocks.
+// StoreConfig says where a Store is kept, and its clocks.
 type StoreConfig struct {
-	Dir       string // default a temporary one, which Close removes
+	Dir       string // where set, holds the database as the file care.db; default: in memory
 	Now, Wall func() time.Time
 }
 
-// Store is an empty careid.Store for the test of a Service of your own. It is not kept in memory: it is careid/sqlstore
-// on an SQLite file that goes with the test, so that what a test sees is what a server does. A contract of this width
-// told a second time, in maps, would be one more thing to trust.
+// Store is an empty careid.Store for the test of a Service of your own: careid/sqlstore on SQLite in memory.
 type Store struct {
 	*sqlstore.Store
-	db        *sql.DB
-	temporary string
+	db *sql.DB
 }
 
 // NewStore is OpenStore for a test that fails if it can't.
 func NewStore(t testing.TB, c StoreConfig) *Store {
 	t.Helper()
-	if c.Dir == "" {
-		c.Dir = t.TempDir()
-	}
 	s, err := OpenStore(c)
 	if err != nil {
 		t.Fatal(err)
@@ -50,39 +43,24 @@ func NewStore(t testing.TB, c StoreConfig) *Store {
 
 // OpenStore opens a Store, for Examples and programs.
 func OpenStore(c StoreConfig) (*Store, error) {
-	s := new(Store)
-	err := s.open(context.Background(), c)
+	db, err := openDB(c.Dir)
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, err
+	}
+	s := &Store{db: db}
+	if s.Store, err = sqlstore.Open(context.Background(), sqlstore.Config{DB: db, Now: c.Now, Wall: c.Wall}); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, c StoreConfig) (err error) {
-	if c.Dir == "" {
-		if c.Dir, err = os.MkdirTemp("", "careidtest"); err != nil {
-			return err
-		}
-		s.temporary = c.Dir
+// openDB opens a database in a folder, or in memory.
+func openDB(dir string) (*sql.DB, error) {
+	if dir == "" {
+		return sqlkit.OpenMemory()
 	}
-	if s.db, err = sqlkit.OpenSQLite(filepath.Join(c.Dir, "care.db")); err != nil {
-		return err
-	}
-	s.Store, err = sqlstore.Open(ctx, sqlstore.Config{DB: s.db, Now: c.Now, Wall: c.Wall})
-	return err
+	return sqlkit.OpenSQLite(filepath.Join(dir, "care.db"))
 }
 
-// Close ends what OpenStore began.
-func (s *Store) Close() error {
-	var failed []error
-	if s.Store != nil {
-		failed = append(failed, s.Store.Close())
-	}
-	if s.db != nil {
-		failed = append(failed, s.db.Close())
-	}
-	if s.temporary != "" {
-		failed = append(failed, os.RemoveAll(s.temporary))
-	}
-	return errors.Join(failed...)
-}
+// Close ends what OpenStore began. What was in memory is gone.
+func (s *Store) Close() error { return errors.Join(s.Store.Close(), s.db.Close()) }

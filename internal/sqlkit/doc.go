@@ -21,7 +21,7 @@
 // Several stores, and the application, may share one database. Each store on
 // SQLite keeps one connection of the pool for writing from Open to Close, so a
 // pool needs one connection for each store and at least one more for readers;
-// Open refuses a pool that has none left.
+// Open refuses a pool that has none left. [OpenMemory] makes a database for tests.
 //
 // # What Write promises
 //

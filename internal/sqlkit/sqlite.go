@@ -66,6 +66,9 @@ func setPragmas(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return fmt.Errorf("sqlkit: journal_mode: %w", err)
 	}
+	if mode == "memory" {
+		return sharedMemory(ctx, conn)
+	}
 	if mode != "wal" {
 		return fmt.Errorf("sqlkit: the database has journal mode %q and not WAL: it must be a file on a local disk", mode)
 	}
@@ -73,6 +76,21 @@ func setPragmas(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("sqlkit: synchronous and foreign_keys: %w", err)
 	}
 	return nil
+}
+
+// sharedMemory accepts a database in memory that all connections see, as
+// OpenMemory makes it: its name begins with a slash.
+func sharedMemory(ctx context.Context, conn *sql.Conn) error {
+	var seq int
+	var schema, file string
+	if err := conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&seq, &schema, &file); err != nil {
+		return fmt.Errorf("sqlkit: database_list: %w", err)
+	}
+	if !strings.HasPrefix(file, "/") {
+		return errors.New("sqlkit: each connection has a database of its own in memory, and no WAL: name a file, or use OpenMemory")
+	}
+	_, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = ON")
+	return err
 }
 
 // attempts bounds how often a step of Open is run.

@@ -58,8 +58,8 @@ type Store struct {
 }
 
 // Open migrates the database and, on SQLite, takes the connection that the
-// store will write on. It refuses an SQLite database in memory, and a pool
-// without a connection left for readers.
+// store will write on. It refuses an SQLite database in memory that its
+// connections don't share, and a pool without a connection left for readers.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	switch {
 	case c.DB == nil:
