@@ -5,6 +5,7 @@ package careid_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,12 +22,14 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
 	"github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
 // redeemer says to a process of its own which code to redeem, how often, and by how many at once.
 type redeemer struct {
-	Dir           string
+	Dir           string // of an SQLite database, or
+	Postgres      string // how to reach a PostgreSQL
 	Now, Wall     time.Time
 	Request, Card string
 	Code          string
@@ -51,12 +54,23 @@ func TestMain(m *testing.M) {
 // noCA is one that an unlock never asks.
 type noCA struct{ careid.CA }
 
+func (r redeemer) open() (*sql.DB, error) {
+	if r.Postgres == "" {
+		return sqlkit.OpenSQLite(r.Dir + "/care.db")
+	}
+	db, err := sql.Open("pgx", r.Postgres)
+	if err == nil {
+		db.SetMaxOpenConns(15) // of the hundred that a cluster has by default
+	}
+	return db, err
+}
+
 func redeemAsTold(order string) error {
 	var r redeemer
 	if err := json.Unmarshal([]byte(order), &r); err != nil {
 		return err
 	}
-	db, err := sqlkit.OpenSQLite(r.Dir + "/care.db")
+	db, err := r.open()
 	if err != nil {
 		return err
 	}
@@ -141,6 +155,33 @@ func (r redeemer) run(t *testing.T) (line func() (good, refusals int), kill func
 	}, kill
 }
 
+// spread has three processes redeem at once, so many times together.
+func (r redeemer) spread(t *testing.T, times int) (good, refusals int) {
+	t.Helper()
+	var lines []func() (int, int)
+	for i := range 3 {
+		r.Tries = (times + i) / 3
+		r.AtOnce = r.Tries
+		line, _ := r.run(t)
+		lines = append(lines, line)
+	}
+	for _, line := range lines {
+		g, n := line()
+		good, refusals = good+g, refusals+n
+	}
+	return good, refusals
+}
+
+// detailed counts the rows whose detail begins so.
+func detailed(rows []careid.AuditEntry, detail string) (n int) {
+	for _, row := range rows {
+		if strings.HasPrefix(row.Detail, detail) {
+			n++
+		}
+	}
+	return n
+}
+
 func order(h *careidtest.Hospital, dir string, u *careidtest.Unlocking, code string) redeemer {
 	return redeemer{Dir: dir, Now: h.Clock.Now(), Wall: h.Wall.Now(), Request: u.Request, Card: h.Nurse.Card.Serial, Code: code, Tries: 1, AtOnce: 1}
 }
@@ -173,29 +214,51 @@ func TestProcesses(t *testing.T) {
 		h := careidtest.New(t, careidtest.Config{Dir: dir})
 		u := start(t, h, h.Nurse)
 		before := len(audit(t, h))
-		var lines []func() (int, int)
-		for _, tries := range []int{34, 33, 33} {
-			o := order(h, dir, u, u.Code)
-			o.Tries, o.AtOnce = tries, tries
-			line, _ := o.run(t)
-			lines = append(lines, line)
-		}
-		good, refusals := 0, 0
-		for _, line := range lines {
-			g, r := line()
-			good, refusals = good+g, refusals+r
-		}
+		good, refusals := order(h, dir, u, u.Code).spread(t, 100)
 		require.Equal(t, []int{1, 99}, []int{good, refusals})
 		require.Equal(t, 1, count(t, h, "reset"))
-		opened := 0
-		for _, row := range audit(t, h)[before:] {
-			if strings.HasPrefix(row.Detail, "reset opened") {
-				opened++
-			}
-		}
-		require.Equal(t, 1, opened)
+		require.Equal(t, 1, detailed(audit(t, h)[before:], "reset opened"))
 		require.Len(t, audit(t, h)[before:], 100)
 		_, err := h.Service.VerifyAudit(ctx)
 		require.NoError(t, err, "three writers, one chain")
+	})
+}
+
+// The same over a PostgreSQL that three servers share.
+func TestProcessesOnPostgreSQL(t *testing.T) {
+	db := postgrestest.Open(t)
+	var socket string
+	require.NoError(t, db.QueryRow("SHOW unix_socket_directories").Scan(&socket))
+	h := careidtest.New(t, careidtest.Config{DB: db})
+	ordered := func(u *careidtest.Unlocking, code string) redeemer {
+		o := order(h, "", u, code)
+		o.Postgres = "host=" + socket + " user=wardkey dbname=postgres sslmode=disable"
+		return o
+	}
+	t.Run("threat003", func(t *testing.T) {
+		u := start(t, h, h.Nurse)
+		rows := audited(t, h, func() {
+			good, refusals := ordered(u, wrong(u.Code)).spread(t, 200)
+			require.Equal(t, []int{0, 200}, []int{good, refusals})
+		})
+		require.Len(t, rows, 200)
+		require.Equal(t, 5, detailed(rows, "refused unlock.code: wrong"), "so many were looked at")
+		require.Equal(t, 195, detailed(rows, "refused unlock.code: too many tries of the code"))
+		require.Equal(t, 5, count(t, h, "try"))
+		refused(t, redeem(h, h.Nurse.Card.Serial, u, u.Code), "unlock.code")
+	})
+	t.Run("threat004", func(t *testing.T) {
+		u := start(t, h, h.Sponsor)
+		o := ordered(u, u.Code)
+		o.Card = h.Sponsor.Card.Serial
+		rows := audited(t, h, func() {
+			good, refusals := o.spread(t, 100)
+			require.Equal(t, []int{1, 99}, []int{good, refusals})
+		})
+		require.Len(t, rows, 100)
+		require.Equal(t, 1, detailed(rows, "reset opened"))
+		require.Equal(t, 1, count(t, h, "reset"))
+		_, err := h.Service.VerifyAudit(t.Context())
+		require.NoError(t, err, "three servers, one chain")
 	})
 }
