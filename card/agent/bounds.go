@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"slices"
 
 	"github.com/wardkey-sdk/wardkey/card"
@@ -38,10 +37,7 @@ func (v *actView) sound() bool {
 }
 
 // isNonce keeps what a server may put into a proof to 128 bits.
-func isNonce(text string) bool {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	return err == nil && len(raw) == 16
-}
+func isNonce(text string) bool { return encodes(text, 16) }
 
 // ours says whether a key that an act's id finds was made for that act: it bears
 // no certificate, or the act's own.

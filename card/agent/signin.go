@@ -35,6 +35,10 @@ func (a *Agent) proveCard(ctx context.Context, t *task, f form) error {
 	if err != nil {
 		return err
 	}
+	if t.request.Kind == Presence {
+		t.serial = c.Serial()
+		return nil // it earns no session, whatever a server says
+	}
 	if got.Presence != "" { // also of a step-up: its session is a new one
 		if err := a.hold(c.Serial(), pulled, t, got); err != nil {
 			return err
