@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
 // Reader is one snapshot of a database: a *sqlkit.Tx, or a *sql.Tx where
@@ -31,6 +33,11 @@ type Anchor struct {
 func Head(ctx context.Context, tx Reader, room string) (Anchor, error) {
 	if err := validRoom(room); err != nil {
 		return Anchor{}, err
+	}
+	if tx, ok := tx.(*sqlkit.Tx); ok {
+		if kept, ok := tx.Kept(keptAs(room)).(Anchor); ok {
+			return kept, nil
+		}
 	}
 	var a Anchor
 	err := tx.QueryRowContext(ctx, "SELECT seq, hash FROM "+room+"_audit_head WHERE id = 1").Scan(&a.Seq, &a.Hash)

@@ -66,7 +66,8 @@ func (e *BrokenError) Error() string {
 }
 
 // Append adds an entry to a room's chain and returns it as written. It locks
-// the chain's head until the transaction ends, so it comes last in it.
+// the chain's head until the transaction ends, so it comes last in it. The head's
+// row is written at that end, and [Head] knows what it will be.
 func Append(ctx context.Context, tx *sqlkit.Tx, room string, e Entry) (Entry, error) {
 	if err := validRoom(room); err != nil {
 		return Entry{}, err
@@ -75,35 +76,50 @@ func Append(ctx context.Context, tx *sqlkit.Tx, room string, e Entry) (Entry, er
 		e.At = tx.Now
 	}
 	e.At = e.At.UTC().Truncate(time.Second)
-	// The first row's head holds the hash that its row follows, and is made by
-	// the same statement: on PostgreSQL a plain INSERT that loses a race is an
-	// error for good, and this one is run again.
-	err := tx.QueryRowContext(ctx, "INSERT INTO "+room+"_audit_head (id, seq, hash) VALUES (1, 1, $1)"+
-		" ON CONFLICT (id) DO UPDATE SET seq = "+room+"_audit_head.seq + 1 RETURNING seq, hash", make([]byte, sha256.Size)).
-		Scan(&e.Seq, &e.Prev)
+	head, err := lock(ctx, tx, room)
 	if err != nil {
 		return Entry{}, fmt.Errorf("chain: %s head: %w", room, err)
 	}
+	e.Seq, e.Prev = head.Seq+1, head.Hash
 	e.Hash = e.sum(room)
 	_, err = tx.ExecContext(ctx, "INSERT INTO "+room+"_audit (seq, at, actor, action, subject, detail, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 		e.Seq, e.At.Unix(), e.Actor, e.Action, e.Subject, e.Detail, e.Prev, e.Hash)
 	if err != nil {
 		return Entry{}, fmt.Errorf("chain: %s row %d: %w", room, e.Seq, err)
 	}
-	if _, err = tx.ExecContext(ctx, "UPDATE "+room+"_audit_head SET hash = $1 WHERE id = 1", e.Hash); err != nil {
-		return Entry{}, fmt.Errorf("chain: %s head: %w", room, err)
-	}
+	tx.Keep(keptAs(room), Anchor{Seq: e.Seq, Hash: e.Hash}, func(ctx context.Context, tx *sqlkit.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE "+room+"_audit_head SET seq = $1, hash = $2 WHERE id = 1", e.Seq, e.Hash)
+		return err
+	})
 	return e, nil
 }
+
+// lock returns the chain's newest point, which no other transaction can move on
+// any more. The first Append of a transaction reads it; it is kept from then on,
+// and written by the end. Before the first row there is none, and it is made by
+// the same statement: on PostgreSQL a plain INSERT that loses a race is an error
+// for good, and this one is run again.
+func lock(ctx context.Context, tx *sqlkit.Tx, room string) (head Anchor, err error) {
+	if kept, ok := tx.Kept(keptAs(room)).(Anchor); ok {
+		return kept, nil
+	}
+	err = tx.QueryRowContext(ctx, "INSERT INTO "+room+"_audit_head (id, seq, hash) VALUES (1, 0, $1)"+
+		" ON CONFLICT (id) DO UPDATE SET seq = "+room+"_audit_head.seq RETURNING seq, hash", make([]byte, sha256.Size)).
+		Scan(&head.Seq, &head.Hash)
+	return head, err
+}
+
+// keptAs is the key of the head in a transaction.
+func keptAs(room string) string { return "chain " + room }
 
 // sum hashes an entry. Every text is preceded by its length, so that no two
 // entries share an encoding.
 func (e Entry) sum(room string) []byte {
-	h := sha256.New()
-	number := func(n int64) { _ = binary.Write(h, binary.BigEndian, n) } // a hash never fails
+	var b []byte
+	number := func(n int64) { b = binary.BigEndian.AppendUint64(b, uint64(n)) } // #nosec G115 -- the same bits
 	text := func(s string) {
 		number(int64(len(s)))
-		h.Write([]byte(s))
+		b = append(b, s...)
 	}
 	text("wardkey/audit/v1")
 	text(room)
@@ -112,7 +128,8 @@ func (e Entry) sum(room string) []byte {
 	for _, s := range []string{e.Actor, e.Action, e.Subject, e.Detail, string(e.Prev)} {
 		text(s)
 	}
-	return h.Sum(nil)
+	sum := sha256.Sum256(b)
+	return sum[:]
 }
 
 // Verify reads a room's whole chain and returns how many rows it has. A chain

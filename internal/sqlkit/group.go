@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -36,6 +37,7 @@ var errAborted = errors.New("sqlkit: the job panicked or left its goroutine")
 // test's) then ends the caller and not the writer.
 type writer struct {
 	conn    *writeConn
+	kept    kept      // of the group under way
 	spent   *sql.Conn // closed: what a Tx is left with after its function
 	queue   chan *job
 	closing <-chan struct{}
@@ -74,7 +76,7 @@ func openWriter(ctx context.Context, db *sql.DB, closing <-chan struct{}) (*writ
 		return nil, errors.Join(err, conn.Close())
 	}
 	w := &writer{
-		conn: &writeConn{Conn: conn, prepared: map[string]*sql.Stmt{}}, spent: spent,
+		conn: &writeConn{Conn: conn, prepared: map[string]*sql.Stmt{}}, kept: kept{}, spent: spent,
 		queue: make(chan *job), closing: closing, stopped: make(chan struct{}),
 	}
 	if err := w.inTransaction(); errors.Is(err, errDriver) {
@@ -129,10 +131,10 @@ func (w *writer) write(ctx context.Context, s *Store, fn func(context.Context, *
 // runJob runs fn and tells the writer how it ended, whichever way it does.
 func (w *writer) runJob(j *job, s *Store, fn func(context.Context, *Tx) error) {
 	tx := s.tx(w.conn)
-	tx.whole = true
+	tx.whole, tx.kept = true, w.kept
 	ended := errAborted
 	defer func() {
-		tx.q = w.spent
+		tx.q, tx.kept = w.spent, nil
 		j.ran <- outcome{ended, tx.wrote}
 	}()
 	ctx := context.WithValue(context.WithoutCancel(j.ctx), writing{s.db}, true)
@@ -160,6 +162,9 @@ func (w *writer) group(first *job) {
 		return
 	}
 	jobs, ends, broken := w.together(first)
+	if broken == nil {
+		broken = w.kept.write(context.Background(), &Tx{q: w.conn, whole: true})
+	}
 	if broken == nil {
 		broken = w.exec("COMMIT")
 	}
@@ -222,7 +227,9 @@ func (w *writer) apart(jobs []*job, ends []outcome) error {
 		if err := w.exec("SAVEPOINT job"); err != nil {
 			return err
 		}
+		before := maps.Clone(w.kept)
 		if ends[i] = w.turn(j); ends[i].err != nil {
+			w.kept = before
 			if err := w.exec("ROLLBACK TO job"); err != nil {
 				return err
 			}
@@ -255,6 +262,7 @@ func (w *writer) inTransaction() error {
 // waiting is polling: on a machine without a free core a writer asks a few
 // times a second, and each time another may have the file. So it waits again.
 func (w *writer) begin(ctx context.Context) error {
+	clear(w.kept)
 	var err error
 	for range beginTries {
 		if _, err = w.conn.run(ctx, "BEGIN IMMEDIATE"); err == nil {

@@ -66,7 +66,12 @@ func (s *Store) tryPostgres(ctx context.Context, fn func(context.Context, *Tx) e
 		return fmt.Errorf("sqlkit: beginning to write: %w", err)
 	}
 	defer func() { _ = t.Rollback() }() // after a commit it does nothing
-	if err := fn(ctx, s.tx(t)); err != nil {
+	tx := s.tx(t)
+	tx.kept = kept{}
+	if err := fn(ctx, tx); err != nil {
+		return err
+	}
+	if err := tx.kept.write(ctx, tx); err != nil {
 		return err
 	}
 	if err := t.Commit(); err != nil {

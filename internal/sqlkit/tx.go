@@ -20,6 +20,7 @@ type Tx struct {
 	rewrite bool // $n to ?n, where q doesn't
 	wrote   bool // a statement ran that may have changed rows
 	whole   bool // a shared commit: a statement must not be interrupted
+	kept    kept // of a Write; nil when its function has ended
 }
 
 // querier is what *sql.Conn and *sql.Tx have in common.
