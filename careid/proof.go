@@ -3,22 +3,13 @@
 package careid
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Limits of what a card's answer may be.
@@ -42,6 +33,9 @@ type claims struct {
 // proof is a card's answer whose form and signature hold. Nothing is yet proven about the certificate but that its
 // key signed.
 type proof struct {
+	algorithm   algorithm
+	input       string // what was signed: header and claims as they were sent. RFC 7515 §5.2
+	signature   []byte
 	claims      claims
 	bind        []byte // 32 bytes, or nil when empty
 	certificate *x509.Certificate
@@ -55,15 +49,11 @@ func (s *Service) verifyProof(text string) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.ES384, jose.RS256, jose.PS256})
-	if err != nil {
-		return nil, s.no("proof.form").Because(err)
-	}
-	if !fits(jws.Signatures[0].Protected.Algorithm, p.certificate.PublicKey) {
+	if !p.algorithm.fits(p.certificate.PublicKey) {
 		return nil, s.no("proof.signature").Because(reason("algorithm does not fit the key"))
 	}
-	if _, err := jws.Verify(p.certificate.PublicKey); err != nil {
-		return nil, s.no("proof.signature").Because(err)
+	if !p.algorithm.verify(p.certificate.PublicKey, p.input, p.signature) {
+		return nil, s.no("proof.signature")
 	}
 	cert := p.certificate
 	if cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 || cert.KeyUsage&x509.KeyUsageContentCommitment != 0 ||
@@ -95,21 +85,24 @@ func (s *Service) parseProof(text string) (*proof, error) {
 		return nil, bad("not a compact JWS")
 	}
 	var header struct {
-		Algorithm string   `json:"alg"`
-		Type      string   `json:"typ"`
-		Chain     []string `json:"x5c"`
+		Algorithm algorithm `json:"alg"`
+		Type      string    `json:"typ"`
+		Chain     []string  `json:"x5c"`
 	}
 	if err := readPart(parts[0], &header, "alg", "typ", "x5c"); err != nil {
 		return nil, bad("header")
 	}
-	if header.Type != proofType || len(header.Chain) != 1 {
-		return nil, bad("type or certificate")
+	if !header.Algorithm.known() || header.Type != proofType || len(header.Chain) != 1 {
+		return nil, bad("algorithm, type or certificate")
 	}
 	der, err := base64.StdEncoding.Strict().DecodeString(header.Chain[0])
 	if err != nil || base64.StdEncoding.EncodeToString(der) != header.Chain[0] {
 		return nil, bad("certificate encoding")
 	}
-	p := &proof{fingerprint: sha256.Sum256(der)}
+	p := &proof{algorithm: header.Algorithm, input: text[:strings.LastIndexByte(text, '.')], fingerprint: sha256.Sum256(der)}
+	if p.signature, err = base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil {
+		return nil, bad("signature encoding")
+	}
 	if p.certificate, err = x509.ParseCertificate(der); err != nil {
 		return nil, bad("certificate")
 	}
@@ -126,52 +119,6 @@ func (s *Service) parseProof(text string) (*proof, error) {
 		}
 	}
 	return p, nil
-}
-
-// readPart decodes one part of a JWS: an object with exactly these members, none twice.
-func readPart(part string, into any, members ...string) error {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(part)
-	if err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return errors.New("no object")
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		text, _ := name.(string)
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return err
-		}
-		if seen[text] || !slices.Contains(members, text) || string(value) == "null" {
-			return errors.New("a member twice, unknown or null")
-		}
-		seen[text] = true
-	}
-	if _, err := dec.Token(); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) || len(seen) != len(members) {
-		return errors.New("something missing or besides")
-	}
-	return json.Unmarshal(raw, into)
-}
-
-// fits says whether the algorithm is the one for the key. RFC 7518 §3.
-func fits(alg string, public any) bool {
-	switch key := public.(type) {
-	case *ecdsa.PublicKey:
-		return alg == string(jose.ES256) && key.Curve == elliptic.P256() || alg == string(jose.ES384) && key.Curve == elliptic.P384()
-	case *rsa.PublicKey:
-		return (alg == string(jose.RS256) || alg == string(jose.PS256)) && key.N.BitLen() >= minRSA
-	}
-	return false
 }
 
 // known says whether a proof can be for this.
