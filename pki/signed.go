@@ -42,7 +42,7 @@ func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) 
 	if err != nil {
 		return nil, err
 	}
-	want, err := ca.certificateTBS(algorithm, act.Subject, r, cert.Extensions)
+	want, err := ca.certificateTBS(len(cert.RawTBSCertificate), algorithm, act.Subject, r, cert.Extensions)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +53,9 @@ func (ca *CA) checkSigned(der []byte, act Act, r Record, exts []pkix.Extension) 
 }
 
 // certificateTBS encodes what was to be signed, with the algorithm and the order
-// of extensions of what came back.
-func (ca *CA) certificateTBS(algorithm asn1.RawValue, subject []byte, r Record, exts []pkix.Extension) ([]byte, error) {
-	var b cryptobyte.Builder
+// of extensions of what came back, which is size bytes long.
+func (ca *CA) certificateTBS(size int, algorithm asn1.RawValue, subject []byte, r Record, exts []pkix.Extension) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, size))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) }) // version 3
 		b.AddASN1BigInt(r.Serial)
