@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 .PHONY: demo test rows bench lint fmt fuzz cover notice
 
 # The tools that tests use: each one's absence is a failure (internal/need).
-REQUIRED := cc softhsm openssl pkcs11-tool strace browser postgres nss opencryptoki p11-kit opensc gnutls pkits
+REQUIRED := cc softhsm openssl pkcs11-tool strace browser postgres nss opencryptoki p11-kit opensc gnutls pkits node python3-authlib
 TIMEOUT  := 20m
 FUZZTIME ?= 10s
 

@@ -6,6 +6,7 @@
 # names the packages and stops. Where nothing is missing it does nothing and
 # needs no network.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -23,11 +24,25 @@ has_program() { has "$1" || [ -x "/usr/sbin/$1" ]; }
 has_nss() { [ -n "${NSS_MODULE:-}" ] || has_library libsoftokn3.so || has_library nss/libsoftokn3.so; }
 has_pkits() { [ -n "${PKITS:-}" ] || [ -d /usr/lib/python3/dist-packages/cryptography_vectors/x509/PKITS_data ]; }
 has_browser() { has chromium || has chromium-browser || has google-chrome || has google-chrome-stable; }
+has_authlib() { has python3 && python3 -c 'import authlib, requests' 2>/dev/null || /usr/bin/python3 -c 'import authlib, requests' 2>/dev/null; }
 has_postgres() { has initdb || has_file '/usr/lib/postgresql/*/bin/initdb'; }
 
 # Ubuntu's package has another name than Debian's.
 chromium_package() {
 	if grep -qs '^ID=ubuntu' /etc/os-release; then echo chromium-browser; else echo chromium; fi
+}
+
+# What tests use from npm stands in .build/npm, by the lock file in scripts/npm.
+npm_packages=.build/npm
+has_npm_packages() { cmp -s scripts/npm/package-lock.json "$npm_packages/package-lock.json"; }
+
+# The folder gets its name when it is whole.
+install_npm_packages() {
+	rm -rf "$npm_packages" "$npm_packages.new"
+	mkdir -p "$npm_packages.new"
+	cp scripts/npm/package.json scripts/npm/package-lock.json "$npm_packages.new"
+	npm ci --prefix "$npm_packages.new" --no-audit --no-fund --ignore-scripts >&2
+	mv "$npm_packages.new" "$npm_packages"
 }
 
 # missing SET prints the packages that stand for what a set lacks.
@@ -56,6 +71,8 @@ missing() {
 		has strace || echo strace
 		has_browser || chromium_package
 		has_postgres || echo postgresql
+		has_authlib || echo python3-authlib python3-requests
+		has_npm_packages || has npm || echo npm
 		;;
 	lint)
 		has_compiler || echo gcc libc6-dev
@@ -75,29 +92,34 @@ demo | test | lint) ;;
 esac
 has go || stop 'Go 1.26 or newer is needed: https://go.dev/doc/install'
 
-read -ra packages <<<"$(missing "$1" | tr '\n' ' ')"
-[ ${#packages[@]} -gt 0 ] || exit 0
-
-has apt-get || stop "missing here: what Debian calls ${packages[*]}"
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-	as_root=(sudo)
-	[ -t 0 ] || as_root=(sudo -n)
-	if ! has sudo || ! "${as_root[@]}" true; then
-		stop "as root, please run: apt-get install ${packages[*]}"
+# install PACKAGE... installs what Debian calls so.
+install() {
+	has apt-get || stop "missing here: what Debian calls $*"
+	as_root=()
+	if [ "$(id -u)" -ne 0 ]; then
+		as_root=(sudo)
+		[ -t 0 ] || as_root=(sudo -n)
+		if ! has sudo || ! "${as_root[@]}" true; then
+			stop "as root, please run: apt-get install $*"
+		fi
 	fi
-fi
-echo "setup: installing ${packages[*]}" >&2
-# Tests start the daemons that they need, apart from the machine's: none starts
-# because it was installed, unless this machine has a policy of its own.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	trap '"${as_root[@]}" rm -f "$policy"' EXIT
-	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-	"${as_root[@]}" chmod 755 "$policy"
-fi
-"${as_root[@]}" apt-get update -q >&2
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
+	echo "setup: installing $*" >&2
+	# Tests start the daemons that they need, apart from the machine's: none starts
+	# because it was installed, unless this machine has a policy of its own.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		trap '"${as_root[@]}" rm -f "$policy"' EXIT
+		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+		"${as_root[@]}" chmod 755 "$policy"
+	fi
+	"${as_root[@]}" apt-get update -q >&2
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2
+}
 
-left=$(missing "$1" | tr '\n' ' ')
-[ -z "$left" ] || stop "still missing after the installation: $left"
+read -ra packages <<<"$(missing "$1" | tr '\n' ' ')"
+if [ ${#packages[@]} -gt 0 ]; then
+	install "${packages[@]}"
+	left=$(missing "$1" | tr '\n' ' ')
+	[ -z "$left" ] || stop "still missing after the installation: $left"
+fi
+if [ "$1" = test ] && ! has_npm_packages; then install_npm_packages; fi

@@ -28,7 +28,9 @@ var errUnknown = errors.New("need: not a tool that tests know")
 // Tool returns the path of a program, PKCS#11 module or folder, and skips the
 // test where there is none. The names are cc, softhsm, p11-kit, pkcs11-tool,
 // nss, opencryptoki, opensc, openssl, gnutls, postgres (the folder of initdb),
-// strace, node, python3-authlib, pkits (the folder of NIST's path validation
+// strace, node (the folder node_modules of scripts/npm, with a Node in .bin:
+// NODE_MODULES, or where setup.sh puts it), python3-authlib (a Python that
+// imports authlib and requests), pkits (the folder of NIST's path validation
 // suite: PKITS, or the one of Debian's python3-cryptography-vectors) and browser.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
@@ -90,7 +92,7 @@ func required(name string) bool {
 // Find is where a tool stands, or an error that says what was looked for.
 func Find(name string) (string, error) {
 	switch name {
-	case "cc", "pkcs11-tool", "openssl", "strace", "node", "p11-kit":
+	case "cc", "pkcs11-tool", "openssl", "strace", "p11-kit":
 		return program(name, name)
 	case "gnutls":
 		return program(name, "certtool")
@@ -106,6 +108,8 @@ func Find(name string) (string, error) {
 		return library(name, "OPENSC_MODULE", "opensc-pkcs11.so", "pkcs11/opensc-pkcs11.so")
 	case "postgres":
 		return postgres()
+	case "node":
+		return node()
 	case "python3-authlib":
 		return authlib()
 	case "pkits":
@@ -156,15 +160,35 @@ func postgres() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
+// node's folder is looked for in each folder above the test's own.
+func node() (string, error) {
+	folder := os.Getenv("NODE_MODULES")
+	if folder == "" {
+		root, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		for ; filepath.Dir(root) != root; root = filepath.Dir(root) {
+			folder = filepath.Join(root, ".build", "npm", "node_modules")
+			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+				break
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(folder, ".bin", "node")); err != nil {
+		return "", fmt.Errorf("need: no node (scripts/setup.sh test installs it; NODE_MODULES may name its folder): %w", err)
+	}
+	return folder, nil
+}
+
+// A Python from elsewhere than the system doesn't see Debian's packages.
 func authlib() (string, error) {
-	python, err := program("python3-authlib", "python3")
-	if err != nil {
-		return "", err
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if path, err := exec.LookPath(python); err == nil && exec.Command(path, "-c", "import authlib, requests").Run() == nil {
+			return path, nil
+		}
 	}
-	if err := exec.Command(python, "-c", "import authlib").Run(); err != nil {
-		return "", fmt.Errorf("need: no python3-authlib (python3 can't import authlib)")
-	}
-	return python, nil
+	return "", errors.New("need: no python3-authlib (no python3 here imports authlib and requests)")
 }
 
 // pkits is NIST's test suite for path validation, which is not ours to ship.

@@ -90,6 +90,16 @@ func TestPKITSIsWhereTheVariableSays(t *testing.T) {
 	require.Equal(t, folder, need.Tool(t, "pkits"))
 }
 
+func TestNodeIsWhereTheVariableSays(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("NODE_MODULES", folder)
+	_, err := need.Find("node")
+	require.ErrorContains(t, err, folder)
+	require.NoError(t, os.Mkdir(filepath.Join(folder, ".bin"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ".bin", "node"), nil, 0o700))
+	require.Equal(t, folder, need.Tool(t, "node"))
+}
+
 func TestNames(t *testing.T) {
 	for _, name := range strings.Fields("cc softhsm p11-kit pkcs11-tool nss opencryptoki opensc openssl gnutls postgres strace node python3-authlib pkits browser") {
 		path, err := need.Find(name)
