@@ -23,6 +23,10 @@
 // readable by whoever has the file: treat it as exposed, make a new hierarchy and
 // revoke what it issued.
 //
+// A token that was away signs again when it is back, without a restart: its
+// sessions are opened anew when a signature fails. A PIN that it refuses then isn't
+// tried twice.
+//
 // PKCS#11 needs cgo; without it, Open fails for such a key and everything else
 // works.
 package stepca

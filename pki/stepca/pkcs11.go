@@ -5,10 +5,8 @@ package stepca
 import (
 	"context"
 	"crypto"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 
 	kmsapi "go.step.sm/crypto/kms/apiv1"
@@ -21,19 +19,11 @@ import (
 type PKCS11 struct {
 	Module string // absolute path of the module. Required
 	Token  string // the token's label. Required
-	// PIN is called once when the key is opened. The library below takes it as
-	// a string, which can't be cleared.
+	// PIN is called once when the key is opened. What it returns is kept, and
+	// cleared when the key is closed: a token that was away wants it again. The
+	// library below takes it as a string, which can't be cleared.
 	PIN func() ([]byte, error)
 }
-
-// tokenKey closes the token's sessions with the key.
-type tokenKey struct {
-	crypto.Signer
-	kms *pkcs11.PKCS11
-}
-
-// Close ends the sessions.
-func (k tokenKey) Close() error { return k.kms.Close() }
 
 // Key implements KeySource.
 func (p PKCS11) Key(ctx context.Context, name string) (crypto.Signer, error) {
@@ -47,30 +37,28 @@ func (p PKCS11) Key(ctx context.Context, name string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stepca: PIN: %w", err)
 	}
-	defer clear(pin)
 	if len(pin) == 0 {
 		return nil, errors.New("stepca: the PIN is empty") // the library below would go on without logging in
 	}
-	// The library reads the URI as a query: & and + have a meaning there.
-	uri := "pkcs11:module-path=" + url.QueryEscape(p.Module) + ";token=" + url.QueryEscape(p.Token)
-	kms, err := pkcs11.New(ctx, kmsapi.Options{URI: uri, Pin: string(pin)})
-	if err != nil {
-		return nil, fmt.Errorf("stepca: token %q of %s: %w", p.Token, p.Module, err)
+	key := &tokenKey{source: p, name: name, pin: pin}
+	if key.session, err = key.open(ctx, findOrMake); err != nil {
+		clear(pin)
+		return nil, err
 	}
-	signer, err := findOrMake(kms, "wardkey-"+name)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("stepca: key %q in token %q of %s: %w", name, p.Token, p.Module, err), kms.Close())
-	}
-	return tokenKey{signer, kms}, nil
+	key.public = key.session.signer.Public()
+	return key, nil
 }
 
 // findOrMake makes the key first, since only that tells "there is one" from other
 // failures.
-func findOrMake(kms *pkcs11.PKCS11, label string) (crypto.Signer, error) {
-	object := "pkcs11:id=" + hex.EncodeToString([]byte(label)) + ";object=" + label
+func findOrMake(kms *pkcs11.PKCS11, object string) (crypto.Signer, error) {
 	_, err := kms.CreateKey(&kmsapi.CreateKeyRequest{Name: object, SignatureAlgorithm: kmsapi.ECDSAWithSHA256})
 	if err != nil && !errors.Is(err, kmsapi.AlreadyExistsError{}) {
 		return nil, err
 	}
+	return find(kms, object)
+}
+
+func find(kms *pkcs11.PKCS11, object string) (crypto.Signer, error) {
 	return kms.CreateSigner(&kmsapi.CreateSignerRequest{SigningKey: object})
 }
