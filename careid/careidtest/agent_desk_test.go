@@ -103,7 +103,7 @@ func TestAgentDesk(t *testing.T) {
 
 	t.Run("row065", func(t *testing.T) {
 		require.NoError(t, d.tray.Remove(0))
-		require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && !s.Readers[0].SignedIn }, 2*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && !s.Readers[0].SignedIn }, patience, 20*time.Millisecond)
 		time.Sleep(200 * time.Millisecond)
 		require.Equal(t, "cert.expired", rule(run(d.browser().ticket("/signin"), typed(bens))))
 		locked := run(d.browser().ticket("/unlock"), map[string]string{"channel": "text"})

@@ -76,7 +76,7 @@ func TestAgentResetCutShort(t *testing.T) {
 				d.kill()
 				return false
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			_, err := d.Type(ctx, opened, with(chosen(lost), "code", code))
 			require.NoError(t, err)
@@ -249,7 +249,7 @@ func TestAgentRenewalPulled(t *testing.T) {
 				_, err = d.Run(t.Context(), ticket, typed(passcode))
 				require.NoError(t, err)
 				require.NoError(t, d.tray.Insert(0, serial))
-				require.Eventually(t, func() bool { return !b.in() }, 2*time.Second, 20*time.Millisecond)
+				require.Eventually(t, func() bool { return !b.in() }, patience, 20*time.Millisecond)
 
 				b = d.browser()
 				b.signIn(passcode) // and finishes what was left

@@ -57,7 +57,7 @@ func TestAgentLogs(t *testing.T) {
 	require.NoError(t, err)
 	b.redeem(task.Result, "stepup")
 	require.NoError(t, d.tray.Remove(0))
-	require.Eventually(t, func() bool { return !b.in() }, 2*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return !b.in() }, patience, 20*time.Millisecond)
 
 	secrets := append(d.soPINs(serial, 4), passcode, "86420975", "000000", code, signin.Bind, opened.ID, d.cards.Token(b.request()))
 	ids := map[string]bool{} // an act's id names it in the audit and opens nothing

@@ -55,7 +55,7 @@ func TestAgentStory(t *testing.T) {
 	})
 	t.Run("row046", func(t *testing.T) {
 		require.NoError(t, d.tray.Remove(0))
-		require.Eventually(t, func() bool { return !b.in() }, 2*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return !b.in() }, patience, 20*time.Millisecond)
 		require.NoError(t, d.tray.Insert(0, serial))
 		time.Sleep(300 * time.Millisecond)
 		require.False(t, b.in(), "putting the card back revives nothing")
@@ -238,7 +238,7 @@ func TestAgentRemoval(t *testing.T) {
 			require.Empty(t, task.Result)
 			back()
 			require.False(t, b.in())
-			require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && s.Readers[0].State == agent.CardPresent }, time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && s.Readers[0].State == agent.CardPresent }, patience, 10*time.Millisecond)
 		}
 		t.Run("between result and session", func(t *testing.T) {
 			b := d.browser()
@@ -256,8 +256,8 @@ func TestAgentRemoval(t *testing.T) {
 			pull()
 			select {
 			case <-heard:
-			case <-time.After(2 * time.Second):
-				t.Error("the server did not hear of a removal within two seconds")
+			case <-time.After(patience):
+				t.Error("the server did not hear of a removal")
 			}
 			status, _ := b.redeem(task.Result, "")
 			back()
@@ -273,7 +273,7 @@ func TestAgentRemoval(t *testing.T) {
 				back()
 				time.Sleep(40 * time.Millisecond)
 			}
-			require.Eventually(t, func() bool { return !b.in() }, 2*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return !b.in() }, patience, 20*time.Millisecond)
 		})
 		t.Run("the workstation ends", func(t *testing.T) {
 			b := d.browser()
