@@ -88,7 +88,8 @@
 //
 // Every "no" is a *wardkey.Refusal of the rulebook ([Rules]), reached by errors.As through any wrapping; every number
 // is a dated, cited value in it ([PolicyAt]). Each change appends one line to a hash chain in its own transaction, and
-// each refused change one line that names the rule ([Service.VerifyAudit]); a proof whose form, signature or audience
+// each refused change one line that names the rule ([Service.VerifyAudit]; [Service.AuditAnchor] exports
+// an anchor to keep elsewhere, which [Service.VerifyAuditAgainst] and the offline verifier examples/auditcheck look for); a proof whose form, signature or audience
 // does not hold is logged alone, since nothing it says of itself is known. No passcode, code, key or token is kept in
 // clear anywhere, nor written to the log or the audit. Messages leave after the commit and live in memory only: a
 // code that a crash loses is asked for again.

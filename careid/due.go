@@ -217,28 +217,3 @@ func (s *Service) purge(ctx context.Context, tx *Tx) error {
 	}
 	return tx.Proofs.Purge(ctx, tx.Wall)
 }
-
-// VerifyAudit reads the whole chain of this room and returns how many rows it has; its error names the first bad one.
-func (s *Service) VerifyAudit(ctx context.Context) (int64, error) {
-	var rows int64
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		var err error
-		rows, err = tx.Audit.Verify(ctx)
-		return err
-	})
-	return rows, err
-}
-
-// Audit reads up to limit rows after a sequence number: for the operator only.
-func (s *Service) Audit(ctx context.Context, a Actor, after int64, limit int) ([]AuditEntry, error) {
-	if a.operator == "" {
-		return nil, s.no("role.action", "role", string(a.role), "action", "read the audit", "who", "the operator")
-	}
-	var rows []AuditEntry
-	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
-		var err error
-		rows, err = tx.Audit.Entries(ctx, after, limit)
-		return err
-	})
-	return rows, err
-}

@@ -155,9 +155,36 @@ func TestNew(t *testing.T) {
 		rows, err := h.Service.VerifyAudit(t.Context())
 		require.NoError(t, err)
 		require.Greater(t, rows, int64(10))
+		anchor, err := h.Service.AuditAnchor(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, rows, anchor.Seq)
+		line, err := json.Marshal(anchor)
+		require.NoError(t, err)
+		require.Regexp(t, `^{"room":"careid","seq":[0-9]+,"hash":"[A-Za-z0-9+/]{43}="}$`, string(line), "as the offline verifier reads it")
+		var kept careid.Anchor
+		require.NoError(t, json.Unmarshal(line, &kept))
+		signIn(t, h, h.Nurse.Card)
+		newest, err := h.Service.VerifyAuditAgainst(t.Context(), []careid.Anchor{kept})
+		require.NoError(t, err)
+		require.Greater(t, newest.Seq, kept.Seq)
+		// The tail is cut by somebody who sets the head, too: the chain is whole, and the anchor shows it.
+		for _, cut := range []string{
+			"DELETE FROM careid_audit WHERE seq > 9",
+			"UPDATE careid_audit_head SET seq = 9, hash = (SELECT hash FROM careid_audit WHERE seq = 9)",
+		} {
+			_, err = h.DB.Exec(cut)
+			require.NoError(t, err)
+		}
+		_, err = h.Service.VerifyAudit(t.Context())
+		require.NoError(t, err)
+		_, err = h.Service.VerifyAuditAgainst(t.Context(), []careid.Anchor{kept})
+		var broken *careid.BrokenAuditError
+		require.ErrorAs(t, err, &broken)
+		require.Equal(t, int64(10), broken.Seq)
 		_, err = h.DB.Exec("UPDATE careid_audit SET actor = 'somebody else' WHERE seq = 7")
 		require.NoError(t, err)
 		_, err = h.Service.VerifyAudit(t.Context())
-		require.ErrorContains(t, err, "row 7")
+		require.ErrorAs(t, err, &broken)
+		require.Equal(t, int64(7), broken.Seq)
 	})
 }

@@ -338,6 +338,9 @@ type AuditLog interface {
 	Entries(ctx context.Context, after int64, limit int) ([]AuditEntry, error)
 	// About are the rows with one subject, newest first.
 	About(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
-	// Verify reads the whole chain; its error names the first bad row.
+	// Verify reads the whole chain and counts its rows; a *BrokenAuditError names the first bad one. VerifyAgainst also
+	// finds the anchors, and returns Head, the newest point.
 	Verify(ctx context.Context) (int64, error)
+	VerifyAgainst(ctx context.Context, anchors []Anchor) (Anchor, error)
+	Head(ctx context.Context) (Anchor, error)
 }

@@ -288,6 +288,40 @@ func (t *storeTest) links() {
 	})
 }
 
+// anchors takes one of three rows and looks for it, and for some that are not there.
+func (t *storeTest) anchors() {
+	read := func(fn func(ctx context.Context, log careid.AuditLog)) {
+		require.NoError(t, t.store.Read(context.Background(), func(ctx context.Context, tx *careid.Tx) error { fn(ctx, tx.Audit); return nil }))
+	}
+	var taken careid.Anchor
+	read(func(ctx context.Context, log careid.AuditLog) {
+		var err error
+		taken, err = log.Head(ctx)
+		require.NoError(t, err)
+		require.Equal(t, int64(3), taken.Seq)
+		require.Len(t, taken.Hash, 32)
+	})
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		require.NoError(t, tx.Audit.Append(ctx, careid.AuditEntry{At: tx.Now, Actor: "a"}))
+	})
+	read(func(ctx context.Context, log careid.AuditLog) {
+		newest, err := log.VerifyAgainst(ctx, []careid.Anchor{taken})
+		require.NoError(t, err)
+		require.Equal(t, int64(4), newest.Seq)
+		for seq, a := range map[int64]careid.Anchor{
+			2: {Room: taken.Room, Seq: 2, Hash: taken.Hash},
+			5: {Room: taken.Room, Seq: 9, Hash: taken.Hash},
+		} {
+			_, err := log.VerifyAgainst(ctx, []careid.Anchor{taken, a})
+			var broken *careid.BrokenAuditError
+			require.ErrorAs(t, err, &broken)
+			require.Equal(t, seq, broken.Seq)
+		}
+		_, err = log.VerifyAgainst(ctx, []careid.Anchor{{Room: "pki", Seq: 3, Hash: taken.Hash}})
+		require.Error(t, err)
+	})
+}
+
 func (t *storeTest) audit() {
 	for range 3 {
 		t.write(func(ctx context.Context, tx *careid.Tx) {
@@ -314,4 +348,5 @@ func (t *storeTest) audit() {
 		require.Equal(t, int64(3), n)
 		return err
 	}))
+	t.anchors()
 }

@@ -163,12 +163,46 @@ func fromUnix(seconds int64) time.Time {
 
 type audit struct{ queries }
 
+// room names the chain.
+const room = "careid"
+
 func (a audit) Append(ctx context.Context, e careid.AuditEntry) error {
-	_, err := chain.Append(ctx, a.tx, "careid", chain.Entry{At: e.At, Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail})
+	_, err := chain.Append(ctx, a.tx, room, chain.Entry{At: e.At, Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail})
 	return err
 }
 
-func (a audit) Verify(ctx context.Context) (int64, error) { return chain.Verify(ctx, a.tx, "careid") }
+func (a audit) Verify(ctx context.Context) (int64, error) {
+	rows, err := chain.Verify(ctx, a.tx, room)
+	return rows, broken(err)
+}
+
+func (a audit) VerifyAgainst(ctx context.Context, anchors []careid.Anchor) (careid.Anchor, error) {
+	var points []chain.Anchor
+	for _, one := range anchors {
+		if one.Room != room {
+			return careid.Anchor{}, fmt.Errorf("sqlstore: an anchor of %q is not of this audit", one.Room)
+		}
+		points = append(points, chain.Anchor{Seq: one.Seq, Hash: one.Hash})
+	}
+	newest, err := chain.VerifyAgainst(ctx, a.tx, room, points)
+	if err != nil {
+		return careid.Anchor{}, broken(err)
+	}
+	return careid.Anchor{Room: room, Seq: newest.Seq, Hash: newest.Hash}, nil
+}
+
+func (a audit) Head(ctx context.Context) (careid.Anchor, error) {
+	head, err := chain.Head(ctx, a.tx, room)
+	return careid.Anchor{Room: room, Seq: head.Seq, Hash: head.Hash}, err
+}
+
+// broken gives a chain's bad row the domain's type.
+func broken(err error) error {
+	if bad, is := errors.AsType[*chain.BrokenError](err); is {
+		return &careid.BrokenAuditError{Seq: bad.Seq, Why: bad.Why}
+	}
+	return err
+}
 
 func (a audit) Entries(ctx context.Context, after int64, limit int) ([]careid.AuditEntry, error) {
 	return all(ctx, a.queries, scanAudit, selectAudit, after, limit)
