@@ -174,6 +174,8 @@ func (c Config) check() error {
 		return errors.New("openid: a duration is negative")
 	case c.CodeFor > 10*time.Minute:
 		return errors.New("openid: CodeFor is longer than 10 minutes")
+	case c.RefreshFor < c.AccessFor:
+		return errors.New("openid: RefreshFor is shorter than AccessFor")
 	}
 	if _, err := url.Parse(c.SignIn); err != nil {
 		return fmt.Errorf("openid: Config.SignIn: %w", err)

@@ -257,7 +257,7 @@ func (p *Provider) grant(ctx context.Context, g grantOf) (string, error) {
 		}
 		row := GrantRow{
 			ID: newID(), Client: g.client.ID, Session: g.session.ID, Granted: p.granted(g), Code: digest(code), Sealed: sealed,
-			CodeUntil: tx.Wall.Add(p.config.CodeFor), Until: tx.Wall.Add(p.config.CodeFor + max(p.config.AccessFor, p.config.RefreshFor)),
+			CodeUntil: tx.Wall.Add(p.config.CodeFor), Until: tx.Wall.Add(p.config.CodeFor + p.config.RefreshFor),
 		}
 		if err := tx.Grants.AddGrant(ctx, row); err != nil {
 			return err
