@@ -48,11 +48,12 @@ type Config struct {
 
 	// Remind is called by Due when a pair that wasn't renewed has 90, 30, 7 and 1
 	// times 24 hours left, once for each pair and threshold, whatever restarts
-	// and however many servers there are. An error is returned by Due, and the
-	// reminder is sent by a later call. Where nobody knows how a call ended,
-	// since the process or the ledger died during it, it comes again after ten
-	// minutes by the calendar, and so it does when a call takes longer. Held pairs wait until they are released. nil reminds nobody; what
-	// came due meanwhile is sent once it is set, the last threshold alone.
+	// and however many servers there are. An error is returned by Due. After one,
+	// and where nobody knows how a call ended, since the process or the ledger died
+	// during it, the reminder comes again after ten minutes by the calendar, and so
+	// it does when a call takes longer. Held pairs wait until they are released.
+	// nil reminds nobody; what came due meanwhile is sent once it is set, the last
+	// threshold alone.
 	Remind func(context.Context, Reminder) error
 
 	Now     func() time.Time             // the calendar; default time.Now

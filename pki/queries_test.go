@@ -5,6 +5,7 @@ package pki_test
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"iter"
@@ -279,12 +280,40 @@ func TestReminders(t *testing.T) {
 		for range 2 {
 			_, err := h.Due(t.Context())
 			require.ErrorIs(t, err, out.fail)
+			h.clock.Add(10 * time.Minute)
 		}
 		out.fail = nil
 		for range 2 {
 			_, err := h.Due(t.Context())
 			require.NoError(t, err)
+			h.clock.Add(10 * time.Minute)
 		}
 		require.Equal(t, []string{"555000000017 30"}, out.sent)
+	})
+	t.Run("those who can't be reached hold up nobody", func(t *testing.T) {
+		out = reminded{}
+		unreachable := errors.New("no such mailbox")
+		asked := 0
+		h := newHouse(t, func(c *pki.Config) {
+			c.Remind = func(ctx context.Context, m pki.Reminder) error {
+				if asked++; m.UserID == person().SerialNumber {
+					return unreachable
+				}
+				return out.send(ctx, m)
+			}
+		})
+		for i := range 110 { // more than one call of Due takes
+			h.issue(fmt.Sprint("unreachable-", i))
+		}
+		h.clock.Add(time.Hour)
+		certs, err := h.Issue(t.Context(), "other", pkix.Name{CommonName: "Ben Ho", SerialNumber: "555000000033"}, requests(t))
+		require.NoError(t, err)
+		h.clock.Set(certs[0].NotAfter.Add(-30 * 24 * time.Hour))
+		for range 3 {
+			_, _ = h.Due(t.Context())
+			h.clock.Add(time.Second)
+		}
+		require.Equal(t, []string{"555000000033 30"}, out.sent)
+		require.Equal(t, 111, asked)
 	})
 }

@@ -22,8 +22,8 @@ type Reminder struct {
 // by default (features.md row 63), the largest first.
 var reminderDays = [...]int{90, 30, 7, 1}
 
-// reminding is how long, by the calendar, a reminder that is being sent is left
-// alone. Mail systems give up within it.
+// reminding is how long, by the calendar, a reminder that is being sent, or failed,
+// is left alone. Mail systems give up within it.
 const reminding = 10 * time.Minute
 
 // remindersAtOnce bounds one call of Due, which has other work.
@@ -58,9 +58,9 @@ func reminderAt(now, notAfter time.Time) (days int, next time.Time) {
 
 // remind sends what is due and returns when the next is. A reminder is put off in
 // the ledger before it is sent, so that no other server sends it meanwhile, and
-// done with afterwards, or given back when sending fails. If nobody says how it
-// ended, it comes again: somebody who is told twice is better off than one whose
-// card ends unannounced. Of several thresholds that passed unseen only the last
+// done with afterwards. If sending fails, or nobody says how it ended, it comes
+// again: somebody who is told twice is better off than one whose card ends
+// unannounced, and people who can't be reached don't stand before all others. Of several thresholds that passed unseen only the last
 // is sent.
 func (ca *CA) remind(ctx context.Context, now time.Time) (next time.Time, err error) {
 	if ca.reminder == nil {
@@ -98,10 +98,9 @@ func (ca *CA) remindOne(ctx context.Context, r Record, now time.Time) error {
 	}
 	err = ca.reminder(ctx, Reminder{UserID: r.UserID, Serial: r.Serial, NotAfter: r.NotAfter, Days: days})
 	if err != nil {
-		next = r.RemindAt
+		return err // it comes again, behind what others wait for meanwhile
 	}
-	_, moved := ca.ledger.MoveReminder(context.WithoutCancel(ctx), r.Serial, again, next)
-	if err = errors.Join(err, moved); err != nil {
+	if _, err := ca.ledger.MoveReminder(context.WithoutCancel(ctx), r.Serial, again, next); err != nil {
 		return err
 	}
 	ca.observe(ctx, Event{Name: EventReminded, Serial: r.Serial})
