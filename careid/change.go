@@ -54,7 +54,7 @@ func (s *Service) change(ctx context.Context, actor, action, subject string, fn 
 		if isRefusal(err) {
 			s.refuse(ctx, rec.Actor, rec.Action, rec.Subject, err)
 		}
-		return err
+		return s.reachFrom(ctx, rec.Actor, err)
 	}
 	if refused != nil {
 		rec.events, rec.messages = []Event{{Name: EventRefused, Rule: wardkey.RuleOf(refused)}}, nil
@@ -65,7 +65,7 @@ func (s *Service) change(ctx context.Context, actor, action, subject string, fn 
 	for _, m := range rec.messages {
 		s.send(m)
 	}
-	return refused
+	return s.reachFrom(ctx, rec.Actor, refused)
 }
 
 // refuse records a refusal that changed nothing else. The person gets the refusal even when this fails.

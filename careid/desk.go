@@ -97,8 +97,12 @@ func (d Desks) Escalation(book *wardkey.Rulebook, no *wardkey.Refusal, organisat
 	return nil, nil
 }
 
-// Resolve fills in whom a refusal's fixer resolves to, in order; a refusal that nobody can be found for stays as it is.
+// Resolve fills in whom a refusal's fixer resolves to, in order; a refusal that nobody can be found for, or
+// that names somebody already, stays as it is.
 func (d Desks) Resolve(book *wardkey.Rulebook, no *wardkey.Refusal, organisation string, w Workstation, t time.Time) *wardkey.Refusal {
+	if no.Contact != "" {
+		return no
+	}
 	desks, err := d.Escalation(book, no, organisation, w, t)
 	if err != nil || len(desks) == 0 {
 		return no

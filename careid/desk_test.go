@@ -131,3 +131,51 @@ func ExampleDesks_Resolve() {
 	// local-administrator
 	// IT desk of RBA: 020 7946 0155; then NHSmail Helpdesk, the National Administration Service: 0333 200 1133 or careadmin@nhs.net
 }
+
+// What the Service refuses says who can be reached about it: the desks of the organisation that the person is of.
+func TestRefusalsLeadToDesks(t *testing.T) {
+	ctx := t.Context()
+	h := careidtest.New(t, careidtest.Config{})
+	c := h.Config
+	c.Desks = desksOfRBA()
+	service, err := careid.New(c)
+	require.NoError(t, err)
+	h.Service = service
+	const desks = "HR of RBA: 020 7946 0100; then Smartcard team of RBA: smartcards@rba.example"
+
+	t.Run("to a person whose card speaks", func(t *testing.T) {
+		manager := actor(t, h, h.RAManager, careid.RAManager)
+		require.NoError(t, service.CancelCard(ctx, manager, h.Nurse.Card.Serial))
+		_, err := h.SignIn(ctx, h.Nurse.Card)
+		require.Equal(t, desks, refused(t, err, "card.cancelled").Contact)
+	})
+	t.Run("to staff, in a change and in a look", func(t *testing.T) {
+		agent := actor(t, h, h.RAAgent, careid.RAAgent)
+		_, err := service.OpenAct(ctx, agent, careid.ActRequest{
+			Kind: careid.Issue, Card: h.Sponsor.Card.Serial, Profile: h.Nurse.Profile.ID, Evidence: careid.Evidence{Kind: careid.Attested, Document: "passport"},
+		})
+		require.Equal(t, desks, refused(t, err, "card.taken").Contact)
+		_, err = service.Profile(ctx, agent, "000000000000")
+		require.Equal(t, desks, refused(t, err, "org.scope").Contact)
+	})
+	t.Run("in a preflight", func(t *testing.T) {
+		missing, err := service.LinkPreflight(ctx, actor(t, h, h.Sponsor, careid.Holder), careid.LinkRequest{Address: "maya@nhs.net", Workstation: careid.Workstation{}})
+		require.NoError(t, err)
+		for _, no := range missing {
+			if no.Fixer == "ra-agent" {
+				require.Equal(t, desks, no.Contact, no.Rule)
+			}
+		}
+		require.NotEmpty(t, missing)
+	})
+	t.Run("to nobody whom it doesn't know", func(t *testing.T) {
+		handle, err := service.OpenUnlock(ctx, []byte("cookie"))
+		require.NoError(t, err)
+		_, err = service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: h.Nurse.Card.Serial, Channel: careid.ByEmail})
+		require.Empty(t, refused(t, err, "card.cancelled").Contact)
+	})
+	t.Run("what the holder mends alone", func(t *testing.T) {
+		_, err := service.Session(ctx, "nobody's")
+		require.Empty(t, refused(t, err, "session.none").Contact)
+	})
+}

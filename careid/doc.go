@@ -102,7 +102,8 @@
 // [FindService] a service by any of its names. [Compat] is the two matrices of systems and browsers, [Methods] what a
 // program can sign in with, [ShowSignInButton] why a button is not there, [Reach] the network that a service needs, and
 // [Doctor] looks at all of it on a declared [Workstation]. [Factors] and [SecondFactorAfter] tell what an authenticator
-// shows. [Desks] leads from a refusal to somebody who can be reached. What is unknown is refused, unless a rule says
+// shows. [Desks] leads from a refusal to somebody who can be reached, and what a Service with
+// [Config.Desks] refuses to somebody whom it knows has that as its Contact. What is unknown is refused, unless a rule says
 // that it passes. The page docs/refusals.md lists every refusal of this package.
 //
 // # Clocks

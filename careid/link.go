@@ -65,7 +65,11 @@ func (s *Service) preflight(ctx context.Context, a Actor, r LinkRequest, instead
 	if err != nil {
 		return nil, err
 	}
-	return append(missing, s.deviceMissing(r.Workstation, s.now())...), nil
+	missing = append(missing, s.deviceMissing(r.Workstation, s.now())...)
+	for i, no := range missing {
+		missing[i] = s.desks.Resolve(s.book, no, s.organisationOf(ctx, a.profile), r.Workstation, s.now())
+	}
+	return missing, nil
 }
 
 // mailAddress is the one form in which an account is linked, however it is written: small letters. What can't be an

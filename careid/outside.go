@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 )
@@ -41,7 +40,7 @@ func SubjectUserID(subject pkix.Name) (string, error) {
 			found++
 		}
 	}
-	if found != 1 || len(subject.SerialNumber) != 12 || strings.Trim(subject.SerialNumber, "0123456789") != "" {
+	if found != 1 || !isUserID(subject.SerialNumber) {
 		return "", errors.New("careid: the subject has no serialNumber of 12 digits, or several")
 	}
 	return subject.SerialNumber, nil

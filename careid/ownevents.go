@@ -151,7 +151,7 @@ func ownEvent(row AuditEntry, profile string) OwnEvent {
 	switch {
 	case by == "anonymous":
 		e.Text += " Whoever asked had not signed in."
-	case by != profile && len(by) == 12 && strings.Trim(by, "0123456789") == "":
+	case by != profile && isUserID(by):
 		e.Text += " Another member of staff did it."
 	}
 	return e

@@ -126,6 +126,11 @@ func (s *Service) permission(a Actor, action Action, term Term) (Permission, err
 // in that term, and that the person concerned is in the organisation's care and not the actor. For a Holder the person
 // must be the actor. The operator of the program may view, and nothing else.
 func (s *Service) authorize(ctx context.Context, tx *Tx, a Actor, action Action, term Term, person Profile) (Permission, error) {
+	row, err := s.authorized(ctx, tx, a, action, term, person)
+	return row, s.reach(err, a.organisation)
+}
+
+func (s *Service) authorized(ctx context.Context, tx *Tx, a Actor, action Action, term Term, person Profile) (Permission, error) {
 	if a.operator != "" && action == ActionView {
 		return Permission{}, nil
 	}
@@ -228,7 +233,7 @@ func (s *Service) absent(ctx context.Context, tx *Tx, a Actor) error {
 			return err
 		}
 	}
-	return s.no("org.scope")
+	return s.reach(s.no("org.scope"), a.organisation)
 }
 
 // cardOf reads a card and its holder, refused alike.

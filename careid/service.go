@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -65,6 +66,9 @@ type Config struct {
 
 	// Outside are the issuers of other cards that may be bound to profiles. Default: none.
 	Outside []OutsideIssuer
+
+	// Desks are whom refusals lead to, by organisation: a Refusal's Contact. Without one, to the published desks alone.
+	Desks Desks
 
 	// Rules defaults to the built-in book. An organisation's is an Overlay of it.
 	Rules *wardkey.Rulebook
@@ -146,6 +150,7 @@ type Service struct {
 	servers   []string
 	origins   []string
 	outside   []OutsideIssuer
+	desks     Desks
 	book      *wardkey.Rulebook
 	binding   Binding
 	terms     Terms
@@ -190,7 +195,8 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster, sealer: sealer,
 		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins), outside: outside,
-		book: book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
+		desks: maps.Clone(c.Desks),
+		book:  book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
 		slots:   make(chan struct{}, c.Queue),
 		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
