@@ -20,7 +20,8 @@ import (
 )
 
 // KeySource is where a CA's key lives. Key returns the key of that name ("root"
-// or "issuing") and makes it when there is none; it never replaces one. If the
+// or "issuing") and makes it when there is none; it never replaces one. Open calls
+// it for a key whose certificate exists, too, where Files and PKCS11 make none. If the
 // signer is an io.Closer, Authority.Close closes it. Memory, Files, PKCS11 and
 // Held are the ones here.
 type KeySource interface {
@@ -62,8 +63,25 @@ const minPassphrase = 12
 // encryptedKey is the label of an EncryptedPrivateKeyInfo. RFC 7468 §11.
 const encryptedKey = "ENCRYPTED PRIVATE KEY"
 
+// keyFinder is a KeySource that can also look for a key and make none: where its
+// certificate exists, a new key would be in the way of the right one.
+type keyFinder interface {
+	find(ctx context.Context, name string) (crypto.Signer, error)
+}
+
 // Key implements KeySource.
 func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
+	return f.key(name, makeKeyFile)
+}
+
+func (f Files) find(_ context.Context, name string) (crypto.Signer, error) {
+	return f.key(name, func(path string, _ []byte) error {
+		return fmt.Errorf("stepca: %s is missing, and its certificate is not", path)
+	})
+}
+
+// key opens a key, which absent makes, or doesn't, when there is none.
+func (f Files) key(name string, absent func(path string, passphrase []byte) error) (crypto.Signer, error) {
 	if f.Passphrase == nil {
 		return nil, errors.New("stepca: Files needs a Passphrase")
 	}
@@ -81,7 +99,7 @@ func (f Files) Key(_ context.Context, name string) (crypto.Signer, error) {
 	path := filepath.Join(f.Dir, name+".key")
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKeyFile(path, passphrase); err != nil {
+		if err := absent(path, passphrase); err != nil {
 			return nil, err
 		}
 		data, err = os.ReadFile(path)

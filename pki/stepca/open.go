@@ -78,7 +78,8 @@ func (c Config) withDefaults() Config {
 // Open takes up the hierarchy of a Config and makes what is missing of it: the
 // root's key, the root, the issuing key, the issuing certificate, each durable
 // before the next. Certificates that exist are checked against each other and
-// the issuing key, and never replaced. One process at a time should make a
+// the issuing key, and never replaced; where one exists whose key is gone, that is
+// an error, and no other is made. One process at a time should make a
 // hierarchy; of two that race, both end with the certificates of one of them, or
 // with an error.
 func Open(ctx context.Context, c Config) (*Authority, error) {
@@ -143,7 +144,7 @@ func (b *bootstrap) run(ctx context.Context) (*Authority, error) {
 			return nil, err
 		}
 	}
-	key, err := b.key(ctx, b.IssuingKey, "issuing")
+	key, err := b.key(ctx, b.IssuingKey, "issuing", issuing)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func (b *bootstrap) run(ctx context.Context) (*Authority, error) {
 
 // root returns the root and its key, and makes what is missing of them.
 func (b *bootstrap) root(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, crypto.Signer, error) {
-	key, err := b.key(ctx, b.RootKey, "root")
+	key, err := b.key(ctx, b.RootKey, "root", cert)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,9 +230,14 @@ func sign(ctx context.Context, template, parent *x509.Certificate, public crypto
 	return cert, nil
 }
 
-// key opens a key and remembers to close it.
-func (b *bootstrap) key(ctx context.Context, source KeySource, name string) (crypto.Signer, error) {
-	key, err := source.Key(ctx, name)
+// key opens the key of a certificate, nil when there is none yet, and remembers to
+// close it.
+func (b *bootstrap) key(ctx context.Context, source KeySource, name string, cert *x509.Certificate) (crypto.Signer, error) {
+	open := source.Key
+	if finder, ok := source.(keyFinder); ok && cert != nil {
+		open = finder.find
+	}
+	key, err := open(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,14 @@ type PKCS11 struct {
 
 // Key implements KeySource.
 func (p PKCS11) Key(ctx context.Context, name string) (crypto.Signer, error) {
+	return p.key(ctx, name, findOrMake)
+}
+
+func (p PKCS11) find(ctx context.Context, name string) (crypto.Signer, error) {
+	return p.key(ctx, name, findObject)
+}
+
+func (p PKCS11) key(ctx context.Context, name string, in keyObject) (crypto.Signer, error) {
 	if p.Module == "" || p.Token == "" || p.PIN == nil {
 		return nil, errors.New("stepca: PKCS11 needs Module, Token and PIN")
 	}
@@ -41,13 +49,16 @@ func (p PKCS11) Key(ctx context.Context, name string) (crypto.Signer, error) {
 		return nil, errors.New("stepca: the PIN is empty") // the library below would go on without logging in
 	}
 	key := &tokenKey{source: p, name: name, pin: pin}
-	if key.session, err = key.open(ctx, findOrMake); err != nil {
+	if key.session, err = key.open(ctx, in); err != nil {
 		clear(pin)
 		return nil, err
 	}
 	key.public = key.session.signer.Public()
 	return key, nil
 }
+
+// keyObject takes a key out of a token.
+type keyObject func(kms *pkcs11.PKCS11, object string) (crypto.Signer, error)
 
 // findOrMake makes the key first, since only that tells "there is one" from other
 // failures.
@@ -56,9 +67,9 @@ func findOrMake(kms *pkcs11.PKCS11, object string) (crypto.Signer, error) {
 	if err != nil && !errors.Is(err, kmsapi.AlreadyExistsError{}) {
 		return nil, err
 	}
-	return find(kms, object)
+	return findObject(kms, object)
 }
 
-func find(kms *pkcs11.PKCS11, object string) (crypto.Signer, error) {
+func findObject(kms *pkcs11.PKCS11, object string) (crypto.Signer, error) {
 	return kms.CreateSigner(&kmsapi.CreateSignerRequest{SigningKey: object})
 }

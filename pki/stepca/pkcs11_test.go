@@ -58,6 +58,20 @@ func TestPKCS11(t *testing.T) {
 		require.Equal(t, first.Chain()[0].PublicKey, resumed.Chain()[0].PublicKey)
 		require.NoError(t, resumed.Close())
 	})
+	t.Run("in another token no key is made", func(t *testing.T) {
+		tool := need.Tool(t, "pkcs11-tool")
+		out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "other", "--so-pin", "87654321", "--pin", "123456").CombinedOutput()
+		require.NoError(t, err, string(out))
+		wrong := config
+		other := key
+		other.Token = "other"
+		wrong.IssuingKey = other
+		_, err = stepca.Open(t.Context(), wrong)
+		require.ErrorContains(t, err, `"other"`)
+		out, err = exec.Command(tool, "--module", key.Module, "--token-label", "other", "--login", "--pin", "123456", "--list-objects").CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.NotContains(t, string(out), "wardkey-issuing")
+	})
 	t.Run("wrong PIN", func(t *testing.T) {
 		wrong := config
 		other := key

@@ -158,6 +158,20 @@ func TestFiles(t *testing.T) {
 		_, err = stepca.Open(t.Context(), wrong)
 		require.Error(t, err)
 	})
+	t.Run("a key that is gone is not made again", func(t *testing.T) {
+		for gone, alone := range map[string][]string{"issuing.key": nil, "root.key": {"issuing.crt", "issuing.key"}} {
+			dir := t.TempDir()
+			made, err := stepca.Open(t.Context(), stepca.Config{Dir: dir, Passphrase: passphrase, Now: now})
+			require.NoError(t, err)
+			require.NoError(t, made.Close())
+			for _, name := range append(alone, gone) {
+				require.NoError(t, os.Remove(filepath.Join(dir, name)))
+			}
+			_, err = stepca.Open(t.Context(), stepca.Config{Dir: dir, Passphrase: passphrase, Now: now})
+			require.ErrorContains(t, err, gone)
+			require.NoFileExists(t, filepath.Join(dir, gone), "one that a backup would stumble over")
+		}
+	})
 	t.Run("the root's key may be gone", func(t *testing.T) {
 		require.NoError(t, os.Rename(filepath.Join(dir, "root.key"), filepath.Join(dir, "elsewhere")))
 		offline, err := stepca.Open(t.Context(), config)

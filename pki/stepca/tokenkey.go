@@ -81,7 +81,7 @@ func (k *tokenKey) reopen(failed *tokenSession) error {
 		_ = failed.kms.Close() // it is dead
 		k.session = nil
 	}
-	session, err := k.open(context.Background(), find)
+	session, err := k.open(context.Background(), findObject)
 	switch {
 	case err != nil && strings.Contains(err.Error(), "CKR_PIN_"):
 		k.refused = err
@@ -96,7 +96,7 @@ func (k *tokenKey) reopen(failed *tokenSession) error {
 }
 
 // open opens the token and the key in it.
-func (k *tokenKey) open(ctx context.Context, key func(kms *pkcs11.PKCS11, object string) (crypto.Signer, error)) (*tokenSession, error) {
+func (k *tokenKey) open(ctx context.Context, key keyObject) (*tokenSession, error) {
 	// The library below reads the URI as a query: & and + have a meaning there.
 	uri := "pkcs11:module-path=" + url.QueryEscape(k.source.Module) + ";token=" + url.QueryEscape(k.source.Token)
 	kms, err := pkcs11.New(ctx, kmsapi.Options{URI: uri, Pin: string(k.pin)})
