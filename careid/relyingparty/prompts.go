@@ -29,10 +29,10 @@ type AgentStatus struct {
 // AgentReader is one reader and the card in it; package card/agent says what its
 // members mean.
 type AgentReader struct {
-	State    string     `json:"state"`
-	SignedIn bool       `json:"signedIn"`
-	NotAfter *time.Time `json:"notAfter"`
-	Mend     string     `json:"mend"`
+	State       string     `json:"state"`
+	SignedIn    bool       `json:"signedIn"`
+	NotAfter    *time.Time `json:"notAfter"`
+	RenewalOpen bool       `json:"renewalOpen"`
 }
 
 // Situation is what is known of a signed-in person's card: Alerts of the sign-in's
@@ -98,7 +98,7 @@ func Prompts(s Situation, pages Pages) PromptList {
 		case r.State == "finalTry":
 			add(Prompt{Kind: PromptFinalTry, Text: "One passcode try is left. If you don't know the passcode, unlock the smartcard now and choose a new one.", URL: pages.Unlock})
 		}
-		if r.Mend == "renew" && r.NotAfter != nil && !s.Now.After(*r.NotAfter) {
+		if r.RenewalOpen && r.NotAfter != nil && !s.Now.After(*r.NotAfter) {
 			add(renewSoon(*r.NotAfter, s.Now, pages))
 		}
 	}

@@ -33,7 +33,7 @@ const (
 	SignInName      = "signin"             // GET ?return=/path begins a sign-in
 	SignOutName     = "signout"            // POST ends this application's session
 	BackChannelName = "backchannel-logout" // POST, the provider's: backchannel_logout_uri
-	JWKSName        = "jwks"          // GET, public: jwks_uri
+	JWKSName        = "jwks"               // GET, public: jwks_uri
 )
 
 func ownNames() []string { return []string{SignInName, SignOutName, BackChannelName, JWKSName} }
