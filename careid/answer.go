@@ -113,7 +113,8 @@ func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card)
 		if err != nil {
 			return Answered{}, err
 		}
-		if row.Card != card.Serial {
+		// A session by another authenticator of the same person goes on as one by their card.
+		if row.Card != card.Serial && (row.Card != "" || row.Profile != card.Profile) {
 			return Answered{}, s.no("proof.purpose")
 		}
 	}
