@@ -23,6 +23,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
+	"github.com/wardkey-sdk/wardkey/careid/webauthn"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -41,7 +42,7 @@ func rooms(t *testing.T) []room {
 	}
 	server, workstation := book(careid.Rules()), book(agent.Rulebook())
 	return []room{
-		{"careid", []*wardkey.Rulebook{server, book(cardhttp.Rulebook()), book(openid.Rulebook()), book(relyingparty.Rulebook())}},
+		{"careid", []*wardkey.Rulebook{server, book(cardhttp.Rulebook()), book(webauthn.Rulebook()), book(openid.Rulebook()), book(relyingparty.Rulebook())}},
 		{"pki", []*wardkey.Rulebook{server}},       // reaches a person through careid
 		{"card", []*wardkey.Rulebook{workstation}}, // through the agent
 		{"mailpolicy", []*wardkey.Rulebook{mailpolicy.Rules()}},
