@@ -323,3 +323,11 @@ func (s *site) wait(in *careidtest.SignedIn, d time.Duration) {
 		require.NoError(s, s.Service.Lease(s.Context(), in.Presence))
 	}
 }
+
+// manager is the RA manager at work.
+func (s *site) manager() careid.Actor {
+	s.Helper()
+	a, err := s.Actor(s.Context(), s.RAManager, careid.RAManager)
+	require.NoError(s, err)
+	return a
+}
