@@ -69,7 +69,7 @@ func (rp *RelyingParty) backChannel(w http.ResponseWriter, r *http.Request) {
 	}
 	ended := 0
 	for _, group := range token.groups() {
-		records, err := rp.config.Store.Remove(r.Context(), group)
+		records, err := rp.end(r.Context(), group)
 		if err != nil {
 			rp.config.Log.ErrorContext(r.Context(), "logout failed", "cause", err)
 			// What this token was to end still stands: the next try may carry it.
@@ -77,10 +77,45 @@ func (rp *RelyingParty) backChannel(w http.ResponseWriter, r *http.Request) {
 			answer(http.StatusInternalServerError, `{"error":"server_error"}`)
 			return
 		}
-		ended += len(records)
+		ended += records
 	}
 	rp.config.Log.InfoContext(r.Context(), "logged out by the provider", "sessions", ended)
 	answer(http.StatusOK, `{}`)
+}
+
+// overFor is how long an end is remembered for sign-ins that were under way: longer
+// than the requests to the provider of one may take together.
+const overFor = time.Minute
+
+// end ends the sessions of a group, also one that is just being opened: the end is
+// written down before the sessions are looked for, and open looks for it after it
+// has written its session.
+func (rp *RelyingParty) end(ctx context.Context, group string) (int, error) {
+	now, key := rp.config.Wall(), digest("over", group)
+	if _, err := rp.config.Store.Remove(ctx, key); err != nil { // of an end before
+		return 0, err
+	}
+	err := rp.config.Store.Add(ctx, Record{Key: key, Until: now.Add(overFor), Used: now}, now)
+	if err != nil && !errors.Is(err, ErrTaken) { // another has just written it
+		return 0, err
+	}
+	records, err := rp.config.Store.Remove(ctx, group)
+	return len(records), err
+}
+
+// overSince says whether one of the groups was ended after a sign-in began.
+func (rp *RelyingParty) overSince(ctx context.Context, groups []string, began time.Time) (bool, error) {
+	for _, group := range groups {
+		record, err := rp.config.Store.Load(ctx, digest("over", group))
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return false, err
+		case !record.Used.Before(began) && rp.config.Wall().Before(record.Until):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // verifyLogout checks a logout token and spends its jti. OpenID Connect

@@ -108,6 +108,29 @@ func TestTokensServeOnePurpose(t *testing.T) {
 	})
 }
 
+// A session that the provider ends while the application is opening it is not
+// opened: the logout token arrives between userinfo and the session.
+func TestALogoutDuringTheSignIn(t *testing.T) {
+	t.Run("threat034", func(t *testing.T) {
+		for name, without := range map[string]string{"sid and sub": "", "sid": "sub", "sub": "sid"} {
+			f, app := open(t, nil)
+			newPerson(t, app).signIn() // discovery and keys are read
+			claims := f.logoutClaims()
+			delete(claims, without)
+			f.set(func(f *fake) {
+				f.info = func(object) { require.Equal(t, http.StatusOK, f.logout(app, claims)) }
+			})
+			p := newPerson(t, app)
+			require.Equal(t, "rp.session", p.signIn().rule(), name)
+			require.False(t, p.in(), name)
+
+			f.set(func(f *fake) { f.info = nil })
+			require.Equal(t, http.StatusSeeOther, p.signIn().status, "a sign-in that began afterwards")
+			require.True(t, p.in())
+		}
+	})
+}
+
 func TestLogoutOverHTTP(t *testing.T) {
 	f, app := open(t, nil)
 	claims := f.logoutClaims()

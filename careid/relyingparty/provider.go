@@ -79,7 +79,7 @@ func (rp *RelyingParty) discover(ctx context.Context, now time.Time) (*provider,
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), rp.client)
 	found, err := oidc.NewProvider(ctx, rp.config.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
+		return nil, fmt.Errorf("discovery: %.300s", err) // which may hold the whole answer
 	}
 	var told struct {
 		Keys        string `json:"jwks_uri"`

@@ -110,7 +110,8 @@ func (rp *RelyingParty) handle(pattern string, serve func(http.ResponseWriter, *
 }
 
 // Path is where the RelyingParty itself is to be mounted: the folder of
-// Config.RedirectURL.
+// Config.RedirectURL. Where that is the root, which the application needs for
+// itself, mount each of its addresses.
 func (rp *RelyingParty) Path() string { return rp.folder }
 
 // ServeHTTP serves the callback and what stands beside it under Path.

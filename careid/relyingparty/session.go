@@ -19,9 +19,10 @@ type kept struct {
 	Renewal renewal
 }
 
-// open begins a session. Its id is new, and one that the browser still had ends.
+// open begins a session of a sign-in that began at a time by Wall. Its id is new, and one that the
+// browser still had ends. One that the provider has ended meanwhile is not begun.
 // OWASP ASVS 5.0, 7.2.4.
-func (rp *RelyingParty) open(w http.ResponseWriter, r *http.Request, c Claims, again renewal) error {
+func (rp *RelyingParty) open(w http.ResponseWriter, r *http.Request, c Claims, again renewal, began time.Time) error {
 	if old := rp.cookieOf(r, sessionCookie); old != "" {
 		if _, err := rp.config.Store.Remove(r.Context(), digest("session", old)); err != nil {
 			return err
@@ -39,6 +40,14 @@ func (rp *RelyingParty) open(w http.ResponseWriter, r *http.Request, c Claims, a
 			return rp.book.Refuse("rp.busy").Because(err).RetryAfter(wall.Add(time.Minute))
 		}
 		return err
+	}
+	over, err := rp.overSince(r.Context(), record.Groups, began)
+	if err == nil && over {
+		err = rp.book.Refuse("rp.session").Because(errors.New("it was ended by the provider while it was opened"))
+	}
+	if err != nil {
+		_, removed := rp.config.Store.Remove(r.Context(), key)
+		return errors.Join(err, removed)
 	}
 	http.SetCookie(w, rp.cookie(sessionCookie, secret))
 	return nil

@@ -61,8 +61,7 @@ func TestHowLongASessionLasts(t *testing.T) {
 // A session's id is new at each sign-in, and the one before it ends.
 func TestSessionsAreNotFixed(t *testing.T) {
 	_, app := open(t, nil)
-	at, err := url.Parse(app.URL)
-	require.NoError(t, err)
+	at := must(t, app.URL)
 	t.Run("threat059", func(t *testing.T) {
 		p := newPerson(t, app)
 		planted := &http.Cookie{Name: "wardkey-rp-session", Value: strings.Repeat("A", 43), Path: "/"}
@@ -172,8 +171,7 @@ func TestTheStoreTellsNothing(t *testing.T) {
 	p := newPerson(t, app)
 	q := p.get("/ward").query(t)
 	require.Equal(t, http.StatusSeeOther, p.arrive(q).status)
-	at, err := url.Parse(app.URL)
-	require.NoError(t, err)
+	at := must(t, app.URL)
 	require.Len(t, s.seen, 2)
 	for _, r := range s.seen {
 		all := r.Key + strings.Join(r.Groups, " ") + string(r.Value)
@@ -190,4 +188,11 @@ func TestTheStoreTellsNothing(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, p.ask("/ward").status)
 		require.Equal(t, "rp.internal", p.get("/ward").rule())
 	})
+}
+
+func must(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	return u
 }

@@ -119,7 +119,7 @@ func (rp *RelyingParty) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &again{err, u.Return}
 	}
-	if err := rp.open(w, r, claims, kept); err != nil {
+	if err := rp.open(w, r, claims, kept, u.Began); err != nil {
 		return err
 	}
 	http.Redirect(w, r, u.Return, http.StatusSeeOther)

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +57,20 @@ func TestAttacksOnTheResponse(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, p.arrive(q).status)
 		require.True(t, p.in())
 		require.Equal(t, "rp.state", p.arrive(q).rule(), "the same response again")
+
+		many := newPerson(t, app)
+		q = many.get("/ward").query(t)
+		var opened atomic.Int32
+		var all sync.WaitGroup
+		for range 30 {
+			all.Go(func() {
+				if many.arrive(q).status == http.StatusSeeOther {
+					opened.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, opened.Load(), "of thirty at once")
 
 		late := newPerson(t, app)
 		q = late.get("/ward").query(t)

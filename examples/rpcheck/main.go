@@ -11,7 +11,8 @@
 // is to be configured with, and waits until its login address leads here.
 //
 // The client's secret comes from the environment, RPCHECK_SECRET: arguments can be
-// seen by all users. Instead of a secret, -jwks is where the application publishes
+// seen by all users. -ca names the certificate of an application on https that the
+// system doesn't trust. Instead of a secret, -jwks is where the application publishes
 // its keys, for private_key_jwt. With neither, the way in which the application
 // authenticates itself is not checked.
 //
@@ -26,10 +27,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -77,7 +81,7 @@ type question struct {
 // asked reads it from arguments and environment.
 func asked(args []string, stderr io.Writer) (question, error) {
 	var q question
-	var activities string
+	var activities, ca string
 	flags := flag.NewFlagSet("rpcheck", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&q.app.Login, "login", "", "`address` of the application that begins a sign-in")
@@ -96,6 +100,7 @@ func asked(args []string, stderr io.Writer) (question, error) {
 	flags.StringVar(&q.config.Person.Role, "role", "", "the person's role `code`, such as S8000:G8000:R8001")
 	flags.StringVar(&activities, "activity", "", "the role's activity `codes`, with commas between")
 	flags.StringVar(&q.config.Person.Organisation, "org", "", "the role's ODS `code`")
+	flags.StringVar(&ca, "ca", "", "`file` of certificates (PEM) to trust besides the system's, for an application with one of its own")
 	flags.DurationVar(&q.wait, "wait", 2*time.Minute, "how long to wait for the application")
 	if err := flags.Parse(args); err != nil {
 		return q, err
@@ -112,7 +117,27 @@ func asked(args []string, stderr io.Writer) (question, error) {
 	if activities != "" {
 		q.config.Person.Activities = strings.Split(activities, ",")
 	}
-	return q, nil
+	var err error
+	if ca != "" {
+		q.config.Transport, err = trusting(ca)
+	}
+	return q, err
+}
+
+// trusting reaches applications whose certificates are signed by those of a file.
+func trusting(file string) (http.RoundTripper, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a system without any
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots}}, nil
 }
 
 // check shows what to configure, waits, plays, and prints.

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,9 +30,9 @@ type later struct {
 	handler http.Handler
 }
 
-func newLater(t *testing.T) *later {
+func newLater(t *testing.T, serve func(http.Handler) *httptest.Server) *later {
 	l := &later{handler: http.NotFoundHandler()}
-	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l.Server = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()
 		h := l.handler
 		l.mu.Unlock()
@@ -100,7 +103,7 @@ func TestTheCommand(t *testing.T) {
 	withSecret := func(c *relyingparty.Config) { c.Secret = []byte("a secret of the tests") }
 
 	t.Run("a right application", func(t *testing.T) {
-		status, stdout, stderr := run(t, newLater(t), func(c *relyingparty.Config) {
+		status, stdout, stderr := run(t, newLater(t, httptest.NewServer), func(c *relyingparty.Config) {
 			withSecret(c)
 			c.MaxAge = 5 * time.Minute
 			c.Role = relyingparty.RoleNeeded{Activities: []string{"B0401"}, Organisations: []string{"RBB"}}
@@ -110,7 +113,7 @@ func TestTheCommand(t *testing.T) {
 		require.NotContains(t, stderr, "a secret of the tests")
 	})
 	t.Run("an application that takes any level", func(t *testing.T) {
-		status, stdout, _ := run(t, newLater(t), func(c *relyingparty.Config) {
+		status, stdout, _ := run(t, newLater(t, httptest.NewServer), func(c *relyingparty.Config) {
 			withSecret(c)
 			c.MinAuthentication = relyingparty.Any
 		})
@@ -120,15 +123,22 @@ func TestTheCommand(t *testing.T) {
 		require.Contains(t, stdout, "\nnot played: auth-time-stale: the request has neither max_age nor prompt=login")
 	})
 	t.Run("an application that signs nobody in", func(t *testing.T) {
-		status, stdout, _ := run(t, newLater(t), func(c *relyingparty.Config) { c.Secret = []byte("another secret") })
+		status, stdout, _ := run(t, newLater(t, httptest.NewServer), func(c *relyingparty.Config) { c.Secret = []byte("another secret") })
 		require.Equal(t, 1, status)
 		require.Contains(t, stdout, "WRONGLY REFUSED: good")
 		require.Contains(t, stdout, "the token endpoint said invalid_client: the client_secret is missing or wrong")
 		require.Contains(t, stdout, "rpcheck: 1 played, 1 wrong", "refusing the rest would prove nothing")
 	})
+	t.Run("an application on https", func(t *testing.T) {
+		app := newLater(t, httptest.NewTLSServer)
+		file := filepath.Join(t.TempDir(), "ca.pem")
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: app.Certificate().Raw}), 0o600))
+		status, stdout, stderr := run(t, app, withSecret, "-ca", file)
+		require.Zero(t, status, stdout+stderr)
+	})
 	t.Run("an application with keys", func(t *testing.T) {
 		t.Setenv("RPCHECK_SECRET", "")
-		app := newLater(t)
+		app := newLater(t, httptest.NewServer)
 		status, stdout, stderr := run(t, app, func(c *relyingparty.Config) { c.Keys = clientKeys(t) }, "-jwks", app.URL+"/auth/jwks", "-int-levels")
 		require.Zero(t, status, stdout+stderr)
 		require.Contains(t, stderr, "private_key_jwt")
@@ -145,6 +155,7 @@ func TestTheCommandCanNotAsk(t *testing.T) {
 		"an argument":            {"-login", open.URL, "-no-backchannel", "secret"},
 		"nobody answers":         {"-login", "http://127.0.0.1:1/", "-no-backchannel", "-wait", "10ms"},
 		"it leads nowhere":       {"-login", open.URL, "-no-backchannel", "-wait", "10ms"},
+		"no certificates":        {"-login", open.URL, "-no-backchannel", "-ca", os.DevNull},
 		"an issuer that is none": {"-login", open.URL, "-no-backchannel", "-issuer", "care"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,6 @@ type application struct {
 	issuer   string
 	provider *oidc.Provider
 	oauth    oauth2.Config
-	plain    bool // without PKCE and max_age, as some are
 
 	mu       sync.Mutex
 	begun    map[string]pending // by the browser's cookie
@@ -117,7 +116,7 @@ func (a *application) ward(w http.ResponseWriter, r *http.Request) {
 		setCookie(w, "session", before)
 	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(p.nonce)}
-	if !a.plain && !a.is("code-injected") {
+	if !a.is("code-injected") {
 		options = append(options, oauth2.S256ChallengeOption(p.verifier), oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(maxAge.Seconds()))))
 	}
 	http.Redirect(w, r, a.oauth.AuthCodeURL(p.state, options...), http.StatusFound)
@@ -157,7 +156,7 @@ func (a *application) signIn(r *http.Request, p pending) (person, error) {
 		return person{}, errRefused
 	}
 	var options []oauth2.AuthCodeOption
-	if !a.plain && !a.is("code-injected") {
+	if !a.is("code-injected") {
 		options = append(options, oauth2.VerifierOption(p.verifier))
 	}
 	tokens, err := a.oauth.Exchange(r.Context(), q.Get("code"), options...)
@@ -269,7 +268,7 @@ func (a *application) checkToken(token *oidc.IDToken, p pending) (person, error)
 	case token.IssuedAt.After(soon) && !a.is("iat-future"):
 	case a.is("expired") && token.Expiry.IsZero():
 	case a.is("exp-missing") && !token.Expiry.IsZero() && token.Expiry.Before(time.Now()):
-	case !a.plain && time.Since(time.Unix(claims.AuthTime, 0)) > maxAge && !a.is("auth-time-stale"):
+	case time.Since(time.Unix(claims.AuthTime, 0)) > maxAge && !a.is("auth-time-stale"):
 	case !strings.HasPrefix(claims.Acr, "AAL3_") && !a.is("acr-too-low"):
 	case claims.Identity < "3" && !a.is("identity-too-low"):
 	default:

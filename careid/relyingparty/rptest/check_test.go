@@ -3,6 +3,10 @@
 package rptest_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -63,5 +67,40 @@ func TestEachPlayFindsItsApplication(t *testing.T) {
 				require.Equal(t, []string{name}, report.Accepted())
 			}
 		})
+	}
+}
+
+// A check that would prove nothing is no report but an error.
+func TestWhatCanNotBeChecked(t *testing.T) {
+	checker := open(t)
+	everybody := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "Welcome") }))
+	t.Cleanup(everybody.Close)
+	asking := func(change func(url.Values)) string {
+		q := url.Values{"response_type": {"code"}, "client_id": {"ward-app"}, "redirect_uri": {"https://ward.example/callback"}, "scope": {"openid"}}
+		change(q)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, checker.Issuer()+"/authorize?"+q.Encode(), http.StatusFound)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	for want, app := range map[string]rptest.Application{
+		"BackChannel is missing":             {Login: everybody.URL},
+		"that is not signed in":              {Login: everybody.URL, NoBackChannel: true},
+		"is the application configured":      {Login: everybody.URL, Expect: "Amina", NoBackChannel: true},
+		"connection refused":                 {Login: "http://127.0.0.1:1/", NoBackChannel: true},
+		"gives code alone":                   {Login: asking(func(q url.Values) { q.Set("response_type", "code id_token") }), NoBackChannel: true},
+		"client_id is \"other\"":             {Login: asking(func(q url.Values) { q.Set("client_id", "other") }), NoBackChannel: true},
+		"is no absolute URL":                 {Login: asking(func(q url.Values) { q.Set("redirect_uri", "/callback") }), NoBackChannel: true},
+		"has no openid":                      {Login: asking(func(q url.Values) { q.Set("scope", "profile") }), NoBackChannel: true},
+		"code_challenge_method is \"plain\"": {Login: asking(func(q url.Values) { q.Set("code_challenge", "x"); q.Set("code_challenge_method", "plain") }), NoBackChannel: true},
+	} {
+		report, err := checker.Play(t.Context(), app)
+		require.ErrorContains(t, err, want)
+		require.False(t, report.Passed())
+	}
+	for _, c := range []rptest.Config{{}, {ClientID: "a", Secret: []byte("b"), JWKS: "c"}, {ClientID: "a", Issuer: "care"}, {ClientID: "a", Listen: "nowhere"}} {
+		_, err := rptest.Open(c)
+		require.Error(t, err)
 	}
 }
