@@ -16,7 +16,7 @@ func words() template.FuncMap {
 	return template.FuncMap{
 		"long": long, "short": short, "day": day, "stamp": stamp,
 		"fixer": fixer, "fixers": func() map[string]string { return fixerNames }, "roleName": RoleName, "stateWord": stateWord,
-		"first": firstLine, "lines": pieces,
+		"first": firstLine, "capital": capital, "lines": pieces,
 	}
 }
 
@@ -32,7 +32,7 @@ func told(r *http.Request) string {
 		"issued":     "The card is issued.",
 		"done":       "Done.",
 		"sent":       "The message is on its way: see the inbox for what arrived.",
-		"invited":    "The invitation is sent: see the inbox.",
+		"invited":    "The invitation is sent.",
 		"submitted":  "Thank you. Your application is with the Registration Authority.",
 		"renamed":    "The name is changed, and a card in it is ordered: see the desk.",
 		"released":   "Another organisation may take the person over now, or no longer.",
@@ -103,8 +103,19 @@ func toText(v any) string {
 		return v
 	case careid.CardState:
 		return string(v)
+	case careid.Action:
+		return string(v)
 	}
 	return ""
+}
+
+// capital begins a line of its own.
+func capital(text any) string {
+	words := toText(text)
+	if words == "" {
+		return ""
+	}
+	return strings.ToUpper(words[:1]) + words[1:]
 }
 
 func firstLine(text string) string {

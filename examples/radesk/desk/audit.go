@@ -54,8 +54,8 @@ func (d *Desk) audit(_ http.ResponseWriter, r *http.Request) (pages.Answer, erro
 	return pages.Answer{View: p, Body: map[string]any{"rows": p.Rows, "shown": len(p.Events)}}, nil
 }
 
-// ours are what an organisation has: people, cards, positions and workgroups, by
-// their ids.
+// ours are what an organisation has: people with their cards and authenticators,
+// applications, positions and workgroups, by their ids.
 func (d *Desk) ours(ctx context.Context, a careid.Actor) (map[string]bool, error) {
 	people, err := d.Care.Profiles(ctx, a)
 	if err != nil {
@@ -71,6 +71,13 @@ func (d *Desk) ours(ctx context.Context, a careid.Actor) (map[string]bool, error
 		for _, c := range cards {
 			ours[c.Serial] = true
 		}
+		authenticators, err := d.Care.Authenticators(ctx, a, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range authenticators {
+			ours[v.ID] = true
+		}
 	}
 	positions, err := d.Care.Positions(ctx, a)
 	if err != nil {
@@ -78,6 +85,13 @@ func (d *Desk) ours(ctx context.Context, a careid.Actor) (map[string]bool, error
 	}
 	for _, p := range positions {
 		ours[p.ID] = true
+	}
+	applications, err := d.Care.Applications(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range applications {
+		ours[v.ID] = true
 	}
 	workgroups, err := d.Care.Workgroups(ctx, a)
 	for _, w := range workgroups {

@@ -77,7 +77,7 @@ func (d *Desk) openAct(w http.ResponseWriter, r *http.Request) (pages.Answer, er
 		Heading: deskHeading(act.Kind), Button: "Begin", Then: "/desk/people/" + act.Profile + "?told=done",
 		Lead: "The holder types the passcode, at the window that the card service opens.",
 	}
-	if in.Presence.Card {
+	if in.Presence.Card && act.Kind != careid.Passcode {
 		p.Presence = witness.JSON()
 		p.Lead = "The holder’s card shows first that the holder is here, then the work is done: the passcode is asked for twice."
 	}
@@ -85,13 +85,22 @@ func (d *Desk) openAct(w http.ResponseWriter, r *http.Request) (pages.Answer, er
 	return pages.Answer{View: page}, err
 }
 
-// ticket is what the agent gets for an act. A change of passcode is between the
-// card and its holder; the server has heard what it needs by the presence.
+// ticket is what the agent gets for an act. That it names the act tells help at
+// the desk from what a holder does alone. Of a change of passcode the server
+// hears nothing but the card's word that its holder was here.
 func (d *Desk) ticket(r *http.Request, act *careid.Act) cardhttp.Ticket {
-	if act.Kind == careid.Passcode {
-		return cardhttp.Ticket{Kind: careid.Passcode}
+	switch act.Kind {
+	case careid.Passcode:
+		t := d.Cards.PresenceTicket(r, act)
+		t.Kind = careid.Passcode
+		return t
+	case careid.Unlock:
+		t := d.Cards.ActTicket(r, act)
+		t.Act = act.ID
+		return t
+	default:
+		return d.Cards.ActTicket(r, act)
 	}
-	return d.Cards.ActTicket(r, act)
 }
 
 // abandon gives up work that will not be finished.

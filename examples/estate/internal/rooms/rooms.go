@@ -28,6 +28,7 @@ import (
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/clock"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+	"github.com/wardkey-sdk/wardkey/examples/internal/remind"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
@@ -151,9 +152,15 @@ func (r *Rooms) openPKI(ctx context.Context) error {
 	}
 	r.CA, err = pki.New(pki.Config{
 		Signer: authority, Chain: authority.Chain(), Ledger: ledger, Profile: profile,
-		Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+		Now: r.Clock.Now, Wall: r.wall, Log: r.log, Remind: r.remind,
 	})
 	return err
+}
+
+// remind tells a holder that the certificates on a card end soon. The authority
+// reminds when something falls due, which is after all rooms are open.
+func (r *Rooms) remind(ctx context.Context, due pki.Reminder) error {
+	return remind.Holder(ctx, r.Care, r.Inbox.Sender(r.Addresses.Inbox), r.Addresses.Web+"/my", due)
 }
 
 func (r *Rooms) openMail(ctx context.Context) error {
@@ -183,13 +190,19 @@ func (r *Rooms) openCare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	authenticators, err := secretBytes(r.path("secrets"), "authenticators", 32)
+	if err != nil {
+		return err
+	}
+	defer clear(authenticators)
 	if r.care, err = careidstore.Open(ctx, careidstore.Config{DB: r.db, Now: r.Clock.Now, Wall: r.wall}); err != nil {
 		return err
 	}
 	r.closes(r.care.Close)
 	r.Care, err = careid.New(careid.Config{
 		Store: r.care, CA: r.CA, Mail: r.Mail, Sender: r.Inbox.Sender(r.Addresses.Inbox), CardMaster: master,
-		Servers: []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web}, ApplyURL: r.Addresses.Web + "/apply/",
+		AuthenticatorKey: authenticators,
+		Servers:          []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web}, ApplyURL: r.Addresses.Web + "/apply/",
 		Now: r.Clock.Now, Wall: r.wall, Log: r.log,
 	})
 	if err != nil {
@@ -209,7 +222,8 @@ func (r *Rooms) openDesk(context.Context) error {
 	var err error
 	r.Desk, err = openDesk(r.path("tray"), agent.Config{
 		Servers: []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web},
-		Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+		Pages: agent.Pages{Unlock: r.Addresses.Web + "/unlock", Renew: r.Addresses.Web + "/my", Help: r.Addresses.Web + "/unlock/help"},
+		Now:   r.Clock.Now, Wall: r.wall, Log: r.log,
 	}, []Workstation{
 		{Name: DeskStation, Address: r.Addresses.Agent, Readers: []int{1, 2}},
 		{Name: WardStation, Address: r.Addresses.Ward, Readers: []int{3}},

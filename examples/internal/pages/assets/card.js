@@ -121,6 +121,7 @@ async function ask(address) {
   const { Agent } = await reach(address);
   const { readers } = await new Agent(address).status();
   const set = document.getElementById("readers");
+  document.getElementById("asking").remove();
   set.append(...readers.map((at, i) => choice(address, at, i)));
   const cards = readers.flatMap((at, i) => (at.state === "absent" ? [] : [i]));
   if (cards.length === 1) set.querySelectorAll("input")[cards[0]].checked = true;

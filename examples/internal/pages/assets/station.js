@@ -19,9 +19,9 @@ for (const field of form.querySelectorAll("select")) {
 const address = (document.body.dataset.agents ?? "").split(" ")[0];
 try {
   const { Agent } = await import(address + "/v1/agent.js");
-  const { workstation = {} } = await new Agent(address).status();
+  const { system } = await new Agent(address).status();
   fill("credentialManagement", "yes");
-  for (const name of ["system", "browser", "network"]) fill(name, workstation[name]);
+  fill("system", system);
 } catch {
   fill("credentialManagement", "no");
 }

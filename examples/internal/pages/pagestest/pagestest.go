@@ -10,6 +10,7 @@ package pagestest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,7 +41,8 @@ type Config struct {
 // Site is a hospital with pages.
 type Site struct {
 	*careidtest.Hospital
-	URL string
+	URL  string
+	Care *careid.Service // the one behind the pages
 
 	t testing.TB
 }
@@ -53,15 +55,17 @@ func Open(t testing.TB, c Config) *Site {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	var err error
-	if handler, err = handle(h, c, server.URL); err != nil {
+	s := &Site{Hospital: h, URL: server.URL, t: t}
+	if handler, err = s.handler(c); err != nil {
 		t.Fatal(err)
 	}
-	return &Site{Hospital: h, URL: server.URL, t: t}
+	return s
 }
 
-// handle makes a second service on the hospital's store, at home at the address
+// handler makes a second service on the hospital's store, at home at the address
 // that the pages are served at.
-func handle(h *careidtest.Hospital, c Config, base string) (http.Handler, error) {
+func (s *Site) handler(c Config) (http.Handler, error) {
+	h, base := s.Hospital, s.URL
 	book, err := careid.Rules()
 	if err != nil {
 		return nil, err
@@ -73,16 +77,15 @@ func handle(h *careidtest.Hospital, c Config, base string) (http.Handler, error)
 	}
 	config := h.Config
 	config.Servers, config.Origins, config.Rules = append(config.Servers, base), append(config.Origins, base), book
-	care, err := careid.New(config)
-	if err != nil {
+	if s.Care, err = careid.New(config); err != nil {
 		return nil, err
 	}
-	cards, err := cardhttp.New(cardhttp.Config{Service: care, Server: base, SignInPage: "/signin", Now: h.Clock.Now, Wall: h.Wall.Now})
+	cards, err := cardhttp.New(cardhttp.Config{Service: s.Care, Server: base, SignInPage: "/signin", Now: h.Clock.Now, Wall: h.Wall.Now})
 	if err != nil {
 		return nil, err
 	}
 	site, err := pages.New(pages.Config{
-		Name: "Pages under test", Care: care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now,
+		Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -159,6 +162,24 @@ func (b *Browser) Post(page, action string, fields url.Values) Page {
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Referer", b.s.URL+page)
 	return b.send(r)
+}
+
+// JSON asks as a program does and decodes the answer into out.
+func (b *Browser) JSON(method, path string, out any) {
+	b.s.t.Helper()
+	r := b.request(method, path, nil)
+	r.Header.Set("Accept", "application/json")
+	resp, err := b.http.Do(r)
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read by the decoder
+	if resp.StatusCode >= http.StatusBadRequest {
+		b.s.t.Fatalf("%s %s: %s", method, path, resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		b.s.t.Fatal(err)
+	}
 }
 
 // Refused asks as a program does and returns the rule of the refusal, "" for none.
@@ -263,7 +284,9 @@ func controls(form *html.Node, action string) (url.Values, bool) {
 		case kind == "hidden":
 			values[name] = []string{"", value}
 		case n.Data == "button", kind == "checkbox" || kind == "radio":
-			if _, there := values[name]; !there {
+			if _, there := values[name]; has(n, "checked") {
+				values.Set(name, value)
+			} else if !there {
 				values.Set(name, unchecked)
 			}
 		case n.Data == "select":

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package alone_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
+	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
+	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
+	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
+)
+
+// program has the pages of all three examples.
+func program() alone.Program {
+	return alone.Program{
+		Name: "trial", Listen: "127.0.0.1:0", Title: "Trial", After: "/my", Lead: "All of it.",
+		Places: []pages.Place{{Path: "/desk", Name: "Desk"}, {Path: "/my", Name: "My identity"}, {Path: "/unlock", Name: "Unlock"}},
+		Mount: func(site *pages.Site, mux *http.ServeMux) error {
+			d, err := desk.New(site)
+			if err != nil {
+				return err
+			}
+			d.Routes(mux)
+			k, err := kiosk.New(site)
+			if err != nil {
+				return err
+			}
+			k.Routes(mux)
+			h, err := holder.New(holder.Config{Site: site})
+			if err != nil {
+				return err
+			}
+			h.Routes(mux)
+			return nil
+		},
+	}
+}
+
+// running is a program that runs.
+type running struct {
+	URL   string
+	First string // the address of the first RA manager, "" where there is one
+	stop  func() int
+	errs  *safeBuffer
+}
+
+// start runs a program until the test ends.
+func start(t *testing.T, p alone.Program, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var out, errs safeBuffer
+	status := make(chan int, 1)
+	go func() { status <- p.Run(ctx, args, &out, &errs) }()
+	r := &running{errs: &errs, stop: sync.OnceValue(func() int { cancel(); return <-status })}
+	t.Cleanup(func() { require.Zero(t, r.stop(), errs.String()) })
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready ") || errs.String() != "" }, time.Minute, 20*time.Millisecond)
+	ready := regexp.MustCompile(`(?m)^ready (\S+)$`).FindStringSubmatch(out.String())
+	require.NotNil(t, ready, errs.String())
+	r.URL = ready[1]
+	if first := regexp.MustCompile(`(?m)^first (\S+)$`).FindStringSubmatch(out.String()); first != nil {
+		r.First = first[1]
+	}
+	return r
+}
+
+// safeBuffer takes writes from many goroutines.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// call sends JSON and returns the status and the answer.
+func call(t *testing.T, method, address, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+	require.NoError(t, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(text)
+}
+
+func TestFirst(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, program(), "-dir", dir)
+	const founder = `"givenName":"Margaret","familyName":"Okafor","organisation":"RWK01","email":"margaret.okafor@nhs.net","card":"8000000000000001"`
+	key := r.First[strings.Index(r.First, "=")+1:]
+	t.Run("only whoever reads the terminal makes the first RA manager", func(t *testing.T) {
+		status, body := call(t, "POST", r.URL+"/first", `{"key":"guess",`+founder+`}`)
+		require.Equal(t, http.StatusForbidden, status)
+		require.Contains(t, body, "first.key")
+		status, _ = call(t, "GET", r.URL+"/first?key=guess", "")
+		require.Equal(t, http.StatusForbidden, status)
+		status, body = call(t, "POST", r.URL+"/first", `{"key":"`+key+`",`+founder+`}`)
+		require.Equal(t, http.StatusCreated, status, body)
+		var made struct {
+			Ticket struct{ Kind, Server, Handle string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &made))
+		require.Equal(t, "issue", made.Ticket.Kind)
+		require.Equal(t, r.URL, made.Ticket.Server)
+		require.NotEmpty(t, made.Ticket.Handle)
+	})
+	t.Run("it is ready, and says what certificates point at", func(t *testing.T) {
+		for path, want := range map[string]int{"/livez": 204, "/readyz": 204, "/aia/issuing.cer": 200, "/crl/0.crl": 200, "/": 200, "/messages": 200, "/nowhere": 404} {
+			status, body := call(t, "GET", r.URL+path, "")
+			require.Equal(t, want, status, "%s %s", path, body)
+		}
+	})
+	t.Run("secrets are their owner's alone", func(t *testing.T) {
+		for _, name := range []string{"card-master", "authenticators", "ca.passphrase"} {
+			about, err := os.Stat(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o600), about.Mode().Perm())
+		}
+	})
+	t.Run("a second start takes it up, and asks again while nobody has a card", func(t *testing.T) {
+		require.Zero(t, r.stop(), r.errs.String())
+		again := start(t, program(), "-dir", dir)
+		require.NotEmpty(t, again.First)
+		require.NotEqual(t, key, again.First[strings.Index(again.First, "=")+1:])
+	})
+}
+
+func TestPostgres(t *testing.T) {
+	var folder string // of its socket
+	require.NoError(t, postgrestest.Open(t).QueryRowContext(t.Context(), "SHOW unix_socket_directories").Scan(&folder))
+	server := "postgres://wardkey@/postgres?sslmode=disable&host=" + url.QueryEscape(folder)
+	dir := t.TempDir()
+	r := start(t, program(), "-dir", dir, "-db", server)
+	status, body := call(t, "GET", r.URL+"/readyz", "")
+	require.Equal(t, 204, status, body)
+	beside := start(t, program(), "-dir", dir, "-db", server)
+	status, body = call(t, "GET", beside.URL+"/readyz", "")
+	require.Equal(t, 204, status, body)
+	require.NoFileExists(t, filepath.Join(dir, "hospital.db"))
+}
+
+func TestConfiguration(t *testing.T) {
+	tell := func(args ...string) (int, string) {
+		var out, errs bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		return program().Run(ctx, args, &out, &errs), errs.String()
+	}
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"all addresses":          {[]string{"-listen", ":8480"}, "on this machine alone"},
+		"another machine's":      {[]string{"-listen", "192.0.2.1:80"}, "on this machine alone"},
+		"no address":             {[]string{"-listen", "here"}, "not an address"},
+		"an agent elsewhere":     {[]string{"-agent", "http://192.0.2.1:9443"}, "the card service is on this machine"},
+		"any agent":              {[]string{"-agent", "*"}, "the card service is on this machine"},
+		"no agent":               {[]string{"-agent", ""}, "the card service is on this machine"},
+		"a password for all":     {[]string{"-db", "postgres://ward:herons@127.0.0.1/ward"}, "the password has no place there"},
+		"a looser rule":          {[]string{"-idle", "9h"}, "would loosen"},
+		"half a minute":          {[]string{"-idle", "30s"}, "whole minutes"},
+		"an address that is not": {[]string{"-listen", "127.0.0.1:99999"}, "-listen"},
+	} {
+		t.Run("threat065/"+name, func(t *testing.T) {
+			status, told := tell(append([]string{"-dir", t.TempDir()}, c.args...)...)
+			require.Equal(t, 1, status)
+			require.Contains(t, told, c.says)
+			require.NotContains(t, told, "herons")
+		})
+	}
+	status, told := tell("desk")
+	require.Equal(t, 2, status)
+	require.Contains(t, told, "-help")
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package alone
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
+	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/examples/internal/remind"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/pki"
+	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
+	"github.com/wardkey-sdk/wardkey/pki/stepca"
+)
+
+// Config says where a hospital lives. Dir, Base and Agent are needed.
+type Config struct {
+	Dir   string        // of the keys
+	DB    string        // a file, or a postgres:// URL; default hospital.db in Dir
+	Base  string        // the address of the pages
+	Agent string        // of the card service
+	Idle  time.Duration // after which a session that is left locks; 0 is never
+	Now   func() time.Time
+	Log   *slog.Logger // nil is silent
+}
+
+func (c Config) withDefaults() Config {
+	c.DB = cmp.Or(c.DB, filepath.Join(c.Dir, "hospital.db"))
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Hospital is an open one.
+type Hospital struct {
+	Care   *careid.Service
+	Cards  *cardhttp.Handler
+	CA     *pki.CA
+	Book   *wardkey.Rulebook
+	Outbox *Outbox
+
+	config  Config
+	closers []func(context.Context) error // in the order in which things were opened
+	stopDue context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open takes a hospital up, or makes it. What a stop left unfinished is finished
+// first.
+func Open(ctx context.Context, c Config) (*Hospital, error) {
+	h := &Hospital{config: c.withDefaults()}
+	h.Outbox = &Outbox{now: h.config.Now}
+	if err := h.open(ctx); err != nil {
+		return nil, errors.Join(err, h.Close(ctx))
+	}
+	return h, nil
+}
+
+func (h *Hospital) open(ctx context.Context) error {
+	if err := os.MkdirAll(h.config.Dir, 0o700); err != nil {
+		return err
+	}
+	var err error
+	if h.Book, err = book(h.config.Idle); err != nil {
+		return err
+	}
+	db, err := openDB(h.config.DB)
+	if err != nil {
+		return err
+	}
+	h.closes(db.Close)
+	if err := h.openCA(ctx, db); err != nil {
+		return err
+	}
+	return h.openCare(ctx, db)
+}
+
+func (h *Hospital) closes(last func() error) {
+	h.closers = append(h.closers, func(context.Context) error { return last() })
+}
+
+// book is the published rulebook, or the hospital's tighter one.
+func book(idle time.Duration) (*wardkey.Rulebook, error) {
+	published, err := careid.Rules()
+	if err != nil || idle == 0 {
+		return published, err
+	}
+	overlay, err := json.Marshal(map[string]any{
+		"sources": map[string]any{"hospital": map[string]string{"document": "This hospital's own rule", "date": "2026-11-22"}},
+		"rules": []any{map[string]any{
+			"id": "session.idle", "value": int(idle.Minutes()), "unit": "minutes", "from": "2022-11-19", "zone": "Europe/London", "source": "hospital", "tighter": "lower",
+		}},
+		"refusals": []any{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	tighter, err := published.Overlay(overlay)
+	if err != nil {
+		return nil, fmt.Errorf("-idle: %w", err)
+	}
+	return tighter, nil
+}
+
+// openDB opens a file, or a server by URL.
+func openDB(name string) (*sql.DB, error) {
+	if !strings.HasPrefix(name, "postgres://") && !strings.HasPrefix(name, "postgresql://") {
+		return sqlkit.OpenSQLite(name)
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, errors.New("-db is not a URL") // the error would repeat it, with what may be a password
+	}
+	if _, found := u.User.Password(); found || u.Query().Has("password") {
+		return nil, errors.New("-db: arguments can be seen by every user, so the password has no place there; PGPASSWORD or a .pgpass file does")
+	}
+	return sql.Open("pgx", name)
+}
+
+// shards is how many lists the CA publishes; it can't change.
+const shards = 4
+
+func (h *Hospital) openCA(ctx context.Context, db *sql.DB) error {
+	ca := filepath.Join(h.config.Dir, "ca")
+	if err := os.MkdirAll(ca, 0o700); err != nil {
+		return err
+	}
+	const organization = "Wardkey demonstration"
+	signer, err := stepca.Open(ctx, stepca.Config{
+		Dir: ca, Passphrase: func() ([]byte, error) { return h.secret("ca.passphrase") }, Now: h.config.Now,
+		Organization: organization, RootName: organization + " Root CA", IssuingName: organization + " Issuing CA",
+	})
+	if err != nil {
+		return err
+	}
+	h.closes(signer.Close)
+	ledger, err := pkistore.Open(ctx, pkistore.Config{DB: db})
+	if err != nil {
+		return err
+	}
+	h.closes(ledger.Close)
+	base, err := h.settled("base", h.config.Base)
+	if err != nil {
+		return err
+	}
+	profile, err := pki.NewProfile(pki.ProfileConfig{Base: base, UPNSuffix: "hospital.example", Organization: organization, Shards: shards})
+	if err != nil {
+		return err
+	}
+	h.CA, err = pki.New(pki.Config{
+		Signer: signer, Chain: signer.Chain(), Ledger: ledger, Profile: profile, Now: h.config.Now, Log: h.config.Log,
+		Remind: func(ctx context.Context, r pki.Reminder) error {
+			return remind.Holder(ctx, h.Care, h.Outbox, h.config.Base+"/my", r)
+		},
+	})
+	return err
+}
+
+func (h *Hospital) openCare(ctx context.Context, db *sql.DB) error {
+	secret, err := h.secret("card-master")
+	if err != nil {
+		return err
+	}
+	defer clear(secret)
+	master, err := careid.NewSoftwareMaster(secret)
+	if err != nil {
+		return err
+	}
+	text, err := h.secret("authenticators")
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	key := make([]byte, hex.DecodedLen(len(text)))
+	defer clear(key)
+	if _, err := hex.Decode(key, text); err != nil {
+		return fmt.Errorf("%s is damaged", filepath.Join(h.config.Dir, "authenticators"))
+	}
+	store, err := careidstore.Open(ctx, careidstore.Config{DB: db, Now: h.config.Now})
+	if err != nil {
+		return err
+	}
+	h.closes(store.Close)
+	h.Care, err = careid.New(careid.Config{
+		Store: store, CA: h.CA, Sender: h.Outbox, CardMaster: master, AuthenticatorKey: key, Rules: h.Book,
+		Servers: []string{h.config.Base}, Origins: []string{h.config.Base}, ApplyURL: h.config.Base + "/apply/",
+		Now: h.config.Now, Log: h.config.Log,
+	})
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, h.Care.Drain)
+	h.Cards, err = cardhttp.New(cardhttp.Config{Service: h.Care, Server: h.config.Base, SignInPage: "/signin", Now: h.config.Now, Log: h.config.Log})
+	if err != nil {
+		return err
+	}
+	return h.Care.Resume(ctx)
+}
+
+// secret is a secret of the hospital's, 32 random bytes in hexadecimal, made by
+// the first start. A deployment keeps its own in a vault or an HSM.
+func (h *Hospital) secret(name string) ([]byte, error) {
+	raw := make([]byte, 32)
+	defer clear(raw)
+	_, _ = rand.Read(raw) // crypto/rand.Read never fails
+	fresh := hex.AppendEncode(nil, raw)
+	defer clear(fresh)
+	return h.keep(name, fresh)
+}
+
+// settled is what the first start has said of something that can't change.
+func (h *Hospital) settled(name, now string) (string, error) {
+	text, err := h.keep(name, []byte(now))
+	return string(text), err
+}
+
+// keep writes a file of the folder unless it is there, and returns what is in it.
+// Of several programs that start at once, the first one's counts.
+func (h *Hospital) keep(name string, fresh []byte) ([]byte, error) {
+	path := filepath.Join(h.config.Dir, name)
+	if text, err := os.ReadFile(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return text, err
+	}
+	f, err := os.CreateTemp(h.config.Dir, ".new-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it has its real name by then, or is no use
+	_, err = f.Write(fresh)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// keepDue does every second what the calendar asks for.
+func (h *Hospital) keepDue() {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stopDue = stop
+	h.running.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			_, pkiErr := h.CA.Due(ctx)
+			_, careErr := h.Care.Due(ctx)
+			if err := errors.Join(pkiErr, careErr); err != nil && ctx.Err() == nil {
+				h.config.Log.Error("what fell due could not be done; it is tried again", "cause", err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// Close lets messages leave and gives everything back, the last first.
+func (h *Hospital) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if h.stopDue != nil {
+		h.stopDue()
+	}
+	h.running.Wait()
+	var errs []error
+	for _, end := range slices.Backward(h.closers) {
+		errs = append(errs, end(ctx))
+	}
+	h.closers = nil
+	return errors.Join(errs...)
+}
