@@ -5,6 +5,7 @@ package agent_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 
@@ -69,4 +70,28 @@ func ExampleClient_Status() {
 	// reader 0 present
 	// reader 1 absent
 	// origin.refused: This page may not use the card service.
+}
+
+// A support person's look at a workstation whose module can't be loaded.
+func ExampleDoctor() {
+	care := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"nonce":"AAAAAAAAAAAAAAAAAAAAAA"}`)) // a server, or as much as is asked of one
+	}))
+	defer care.Close()
+	module, err := card.Open(card.Config{Module: "relative/path.so"})
+	report := agent.Doctor(context.Background(), agent.Config{
+		Module:  module,
+		Servers: []string{care.URL},
+		Origins: []string{"https://portal.example"},
+		OneUser: true,
+		SetUpOn: "the build before",
+	}, err)
+	for _, check := range report.Checks {
+		if no := check.Refusal; no != nil {
+			fmt.Println(check.Name, "is wrong:", no.Rule+", for the", no.Fixer)
+		}
+	}
+	// Output:
+	// module is wrong: module.untrusted, for the local-administrator
+	// set-up is wrong: device.changed, for the local-administrator
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
-	"syscall"
 )
 
 // Listen opens a port on 127.0.0.1, and on ::1 where the machine has it, so that a
@@ -15,14 +15,11 @@ import (
 // caller serves each with Agent.Handler, and closes them. An error: the port is
 // taken, on one of the two.
 func Listen(port uint16) ([]net.Listener, error) {
-	for range 10 {
-		all, err := listen(port)
-		if port == 0 && errors.Is(err, syscall.EADDRINUSE) {
-			continue // what is free on one address may be taken on the other
-		}
-		return all, err
+	all, err := listen(port)
+	for try := 0; port == 0 && err != nil && try < 10; try++ {
+		all, err = listen(port) // what was free on one address was taken on the other
 	}
-	return nil, errors.New("agent: no port is free on both loopback addresses")
+	return all, err
 }
 
 func listen(port uint16) ([]net.Listener, error) {
@@ -34,12 +31,24 @@ func listen(port uint16) ([]net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, four.Close())
 	}
-	six, err := net.Listen("tcp", net.JoinHostPort("::1", number))
-	switch {
-	case err == nil:
-		return []net.Listener{four, six}, nil
-	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+	if !hasIPv6() {
 		return []net.Listener{four}, nil
 	}
-	return nil, errors.Join(fmt.Errorf("agent: %w", err), four.Close())
+	six, err := net.Listen("tcp", net.JoinHostPort("::1", number))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), four.Close())
+	}
+	return []net.Listener{four, six}, nil
+}
+
+// hasIPv6 says whether this machine has ::1.
+func hasIPv6() bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		network, ok := a.(*net.IPNet)
+		return ok && network.IP.Equal(net.IPv6loopback)
+	})
 }

@@ -193,7 +193,7 @@ func serve(ctx context.Context, a asked, stdout, stderr io.Writer) error {
 	stop()
 	closing := server.Close() // not Shutdown: events have no end of their own
 	for range listeners {
-		<-ended
+		_ = <-ended // the first said why
 	}
 	if errors.Is(err, context.Canceled) {
 		err = nil
