@@ -213,3 +213,42 @@ func TestEnrolment(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// Under a new key the earlier one's secrets open, and are sealed again as they are used.
+func TestAppUnderChangedKey(t *testing.T) {
+	ctx := t.Context()
+	h := careidtest.New(t, careidtest.Config{})
+	mail := register(t, h, h.Nurse, careid.KindMailAccount, "asha.patel@nhs.net")
+	app := registerApp(t, h, h.Nurse)
+	next := h.Config
+	next.AuthenticatorKey, next.EarlierAuthenticatorKeys = []byte("the key that comes after, 32 b.."), [][]byte{h.Config.AuthenticatorKey}
+	alone := next
+	alone.EarlierAuthenticatorKeys = nil
+	both, err := careid.New(next)
+	require.NoError(t, err)
+	later, err := careid.New(alone)
+	require.NoError(t, err)
+	as := func(s *careid.Service) error {
+		h.Clock.Add(30 * time.Second)
+		_, err := s.SignInWith(ctx, careid.Use{Authenticator: mail}, app.Use())
+		return err
+	}
+	require.ErrorContains(t, as(later), "does not open")
+	require.NoError(t, as(both), "sealed under the earlier one")
+	require.NoError(t, as(later), "and sealed again by that")
+	require.ErrorContains(t, as(h.Service), "does not open", "the key before opens it no more")
+	back := h.Config
+	back.EarlierAuthenticatorKeys = [][]byte{next.AuthenticatorKey}
+	restored, err := careid.New(back)
+	require.NoError(t, err)
+	require.NoError(t, as(restored))
+	for name, c := range map[string]func(*careid.Config){
+		"need an AuthenticatorKey": func(c *careid.Config) { c.AuthenticatorKey = nil },
+		"32 bytes":                 func(c *careid.Config) { c.EarlierAuthenticatorKeys = [][]byte{nil} },
+	} {
+		bad := next
+		c(&bad)
+		_, err := careid.New(bad)
+		require.ErrorContains(t, err, name)
+	}
+}

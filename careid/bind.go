@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey"
 )
@@ -137,7 +138,7 @@ func (s *Service) bind(ctx context.Context, tx *Tx, rec *record, act Act, p *pro
 	}
 	from := card.State
 	if from != CardActive {
-		card.IssuedAt = tx.Now
+		card.IssuedAt, card.RetiredAt = tx.Now, time.Time{}
 	}
 	card.State, card.Issuer, card.NotAfter = CardActive, v.issuer, p.certificate.NotAfter
 	if done, err := tx.Cards.UpdateCard(ctx, card, from); err != nil || !done {

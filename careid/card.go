@@ -34,6 +34,8 @@ type Card struct {
 	NotAfter time.Time // inclusive end of its newest confirmed certificates; zero before the first
 	OpenAct  string    // id of the act that is open on it, or ""
 	Issuer   string    // the OutsideIssuer whose card it is, or "" for this service's own
+	// UnlockedAt is its last confirmed unlock, at a desk too, and RetiredAt when it was taken out of use; zero before.
+	UnlockedAt, RetiredAt time.Time
 }
 
 // CertificateState is what careid makes of a certificate. Revocation itself is the CA's word; Revoking and Revoked
@@ -226,7 +228,7 @@ func (s *Service) takeOut(ctx context.Context, tx *Tx, rec *record, c Card, to C
 	if from != CardOrdered && from != CardActive && from != CardLocked {
 		return s.no("card.notlive", "state", string(from))
 	}
-	c.State = to
+	c.State, c.RetiredAt = to, tx.Now
 	if done, err := tx.Cards.UpdateCard(ctx, c, from); err != nil || !done {
 		return orConflict(err)
 	}

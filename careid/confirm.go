@@ -67,7 +67,9 @@ func (s *Service) confirmClear(ctx context.Context, tx *Tx, act Act, jws string)
 		return err
 	}
 	from := c.State
-	if done, err := tx.Cards.UpdateCard(ctx, Card{Serial: c.Serial, Profile: c.Profile, State: CardCleared, IssuedAt: c.IssuedAt}, from); err != nil || !done {
+	if done, err := tx.Cards.UpdateCard(ctx, Card{
+		Serial: c.Serial, Profile: c.Profile, State: CardCleared, IssuedAt: c.IssuedAt, RetiredAt: c.RetiredAt,
+	}, from); err != nil || !done {
 		return orConflict(err)
 	}
 	act.State = ActConfirmed

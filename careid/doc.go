@@ -82,7 +82,7 @@
 // [Service.ResetOpened] and [Service.ResetConfirm] move the card from one security officer PIN to the next. PINs
 // derive from a [CardMaster] and leave only sealed to the agent's key. The workstation that does a reset holds that
 // one card's PIN in memory during the act. A code has five tries, a card ten in 24 hours and a hundred in a row; then
-// the Registration Authority clears the card and issues it again.
+// the Registration Authority unlocks it at the desk, which ends the row, or clears it and issues it again.
 //
 // # Refusals, rules, audit
 //

@@ -73,7 +73,7 @@ func ownEvents() map[string]string {
 }
 
 // OwnEvents lists what happened to the actor, newest first: to their profile, to each card of theirs since it was
-// issued to them, and to the mail accounts that they linked. before is the Seq of the last one of the page before, or 0;
+// issued to them and until it was taken out of use, and to the mail accounts that they linked. before is the Seq of the last one of the page before, or 0;
 // limit is 1 to 200. A sentence holds no name, number, address or code, and nothing of other people's; another
 // member of staff is not named. Refusals: session.none, and those of the session and the role.
 func (s *Service) OwnEvents(ctx context.Context, a Actor, before int64, limit int) ([]OwnEvent, error) {
@@ -120,9 +120,7 @@ func ownSubjects(ctx context.Context, tx *Tx, profile string) ([]AuditQuery, err
 		return nil, err
 	}
 	for _, c := range cards {
-		if !c.IssuedAt.IsZero() { // before, the card may have been somebody else's
-			own = append(own, AuditQuery{Subject: c.Serial, Since: c.IssuedAt})
-		}
+		own = append(own, ofCard(c, profile)...)
 	}
 	links, err := tx.Links.LinksOf(ctx, profile)
 	if err != nil {
@@ -137,6 +135,30 @@ func ownSubjects(ctx context.Context, tx *Tx, profile string) ([]AuditQuery, err
 		own = append(own, AuditQuery{Subject: address, Actor: profile})
 	}
 	return own, nil
+}
+
+// ofCard are the rows about a card that its holder may read: those since it was issued to them, for before it may have been
+// somebody else's, and until it was taken out of use; then what they did themselves, and what the service still did to take
+// their certificates off it. What others do with a card that was handed back is no longer theirs to know.
+func ofCard(c Card, profile string) []AuditQuery {
+	if c.IssuedAt.IsZero() {
+		return nil
+	}
+	while := AuditQuery{Subject: c.Serial, Since: c.IssuedAt}
+	if c.State == CardActive || c.State == CardLocked {
+		return []AuditQuery{while}
+	}
+	after := AuditQuery{Subject: c.Serial, Since: c.IssuedAt, Actor: profile}
+	if c.RetiredAt.IsZero() { // taken out before this was kept
+		return []AuditQuery{after}
+	}
+	while.Until, after.Since = c.RetiredAt, c.RetiredAt.Add(time.Second)
+	queries := []AuditQuery{while, after}
+	if c.State != CardCleared {
+		after.Actor = "system"
+		queries = append(queries, after)
+	}
+	return queries
 }
 
 // ownEvent puts a row into words.

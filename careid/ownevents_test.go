@@ -99,3 +99,52 @@ func TestOwnEvents(t *testing.T) {
 		refused(t, err, "session.ended")
 	})
 }
+
+// Who has handed a card in reads what happened until then, and what the service did to take it out of use; not what others
+// do with it afterwards.
+func TestOwnEventsOfReturnedCard(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	key := register(t, h, h.Nurse, careid.KindSecurityKey, "a key")
+	h.Clock.Add(time.Minute)
+	agent := actor(t, h, h.RAAgent, careid.RAAgent)
+	require.NoError(t, h.Service.ReturnCard(ctx, agent, h.Nurse.Card.Serial))
+	h.Clock.Add(time.Minute)
+	handle, err := h.Service.OpenUnlock(ctx, []byte("cookie"))
+	require.NoError(t, err)
+	_, err = h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: h.Nurse.Card.Serial, Channel: careid.ByEmail})
+	refused(t, err, "card.returned")
+	_, err = h.SignIn(ctx, h.Nurse.Card) // by the former holder
+	refused(t, err, "card.returned")
+	h.Clock.Add(time.Minute)
+	act, err := h.Service.OpenAct(ctx, agent, careid.ActRequest{Kind: careid.Clear, Card: h.Nurse.Card.Serial})
+	require.NoError(t, err)
+	texts := func() (all []string) {
+		in, err := h.Service.SignInWith(ctx, careid.Use{Authenticator: key, Verified: careid.Yes})
+		require.NoError(t, err)
+		events, err := h.Service.OwnEvents(ctx, holder(t, h, in.Token), 0, 200)
+		require.NoError(t, err)
+		for _, e := range events {
+			all = append(all, e.Text)
+		}
+		return all
+	}
+	seen := texts()
+	require.Contains(t, seen, "Your card taken back. Another member of staff did it.")
+	require.Contains(t, seen, "Your card's word to sign in: refused.", "what they did themselves")
+	require.Contains(t, seen, "A certificate of your card revoked.")
+	require.Contains(t, seen, "Work on your card finished.", "of the time when it was theirs")
+	for _, text := range seen {
+		require.NotContains(t, text, "Clearing")
+		require.NotContains(t, text, "security code")
+	}
+
+	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
+	require.NoError(t, err)
+	require.NoError(t, h.Service.Confirm(ctx, act.Handle, ""))
+	after := texts()
+	require.Contains(t, after, "Your card taken back. Another member of staff did it.")
+	for _, text := range after {
+		require.NotContains(t, text, "Clearing")
+	}
+}

@@ -193,7 +193,7 @@ func (s *Service) ResetConfirm(ctx context.Context, token string) error {
 		if err != nil {
 			return err
 		}
-		card.State = CardActive
+		card.State, card.UnlockedAt = CardActive, tx.Now
 		if done, err := tx.Cards.UpdateCard(ctx, card, CardLocked); err != nil || !done {
 			return orConflict(err)
 		}

@@ -219,8 +219,8 @@ type Unlocks interface {
 	Reset(ctx context.Context, token []byte) (ResetAct, error)
 	UpdateReset(ctx context.Context, r ResetAct, from ResetState) (bool, error)
 	// Stale says whether Drop has anything to do. Drop drops the codes that ended at or before day; of their cards the
-	// tries at or before it that CardTries counts no more, for its holder has used a code since or the card was issued
-	// since; and resets opened at or before reset (Wall).
+	// tries at or before it that CardTries counts no more, for its holder has used a code since or the card was issued or
+	// unlocked since; and resets opened at or before reset (Wall).
 	Stale(ctx context.Context, day, reset time.Time) (bool, error)
 	Drop(ctx context.Context, day, reset time.Time) error
 }
@@ -327,7 +327,7 @@ type AuditEntry struct {
 // AuditQuery asks for rows of the audit with one subject. Zero values of the other fields but Limit ask for nothing.
 type AuditQuery struct {
 	Subject, Actor string
-	Since          time.Time // inclusive
+	Since, Until   time.Time // both inclusive
 	Before         int64     // a Seq, exclusive
 	Limit          int
 }

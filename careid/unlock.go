@@ -203,10 +203,15 @@ func (s *Service) openable(ctx context.Context, tx *Tx, serial string) (Card, Pr
 	return card, holder, nil
 }
 
-// exhausted says whether so many codes were tried on a card, since its issue or its last unlock, that only the
-// Registration Authority may go on.
+// exhausted says whether so many codes were tried on a card in a row that no code opens it any more. A row ends with the
+// issue of the card, a good code, or an unlock at a desk, where somebody saw the holder: NIST SP 800-63B §3.2.2 counts
+// consecutive failures and has a success end them.
 func exhausted(ctx context.Context, tx *Tx, p Policy, c Card) (bool, error) {
-	n, err := tx.Unlocks.CardTries(ctx, c.Serial, c.Profile, c.IssuedAt)
+	since := c.IssuedAt
+	if c.UnlockedAt.After(since) {
+		since = c.UnlockedAt
+	}
+	n, err := tx.Unlocks.CardTries(ctx, c.Serial, c.Profile, since)
 	return n >= p.CardCap, err
 }
 

@@ -175,7 +175,7 @@ func (t *storeTest) cards() {
 		require.Equal(t, careid.Generations{Next: 1}, g)
 		require.NoError(t, tx.Cards.SetGenerations(ctx, "c1", careid.Generations{First: 1, Second: 2, Next: 3}))
 		require.ErrorIs(t, tx.Cards.SetGenerations(ctx, "c9", g), careid.ErrNotFound)
-		c.Issuer = "Elsewhere"
+		c.Issuer, c.UnlockedAt, c.RetiredAt = "Elsewhere", t.at, t.at.Add(time.Minute)
 		t.ok(tx.Cards.UpdateCard(ctx, c, careid.CardActive))
 		kept, err := tx.Cards.Card(ctx, "c1")
 		require.NoError(t, err)
@@ -332,13 +332,13 @@ func (t *storeTest) audit() {
 		rows, err := tx.Audit.Entries(ctx, 1, 1)
 		require.NoError(t, err)
 		require.Equal(t, []careid.AuditEntry{{Seq: 2, At: t.at, Actor: "a", Action: "b", Subject: "c", Detail: "d"}}, rows)
-		for _, q := range []careid.AuditQuery{{Subject: "c"}, {Subject: "c", Actor: "a", Since: t.at}} {
+		for _, q := range []careid.AuditQuery{{Subject: "c"}, {Subject: "c", Actor: "a", Since: t.at, Until: t.at}} {
 			q.Limit, q.Before = 1, 3
 			about, err := tx.Audit.About(ctx, q)
 			require.NoError(t, err)
 			require.Equal(t, rows, about, "newest first, before the third")
 		}
-		for _, q := range []careid.AuditQuery{{Subject: "d"}, {Subject: "c", Actor: "b"}, {Subject: "c", Since: t.at.Add(time.Second)}} {
+		for _, q := range []careid.AuditQuery{{Subject: "d"}, {Subject: "c", Actor: "b"}, {Subject: "c", Since: t.at.Add(time.Second)}, {Subject: "c", Until: t.at.Add(-time.Second)}} {
 			q.Limit = 9
 			about, err := tx.Audit.About(ctx, q)
 			require.NoError(t, err)

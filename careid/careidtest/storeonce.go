@@ -123,6 +123,12 @@ func (t *storeTest) drops() {
 		require.ErrorIs(t, err, careid.ErrNotFound)
 		require.False(t, stale(t.at.Add(-day), t.wall))
 
+		issued.UnlockedAt = t.at.Add(-4 * day) // at a desk: what was tried before it goes with the next code that ends
+		t.ok(tx.Cards.UpdateCard(ctx, issued, careid.CardActive))
+		code("later", t.at.Add(-2*day))
+		require.NoError(t, tx.Unlocks.Drop(ctx, t.at.Add(-day), t.wall))
+		require.Equal(t, 1, tries(t.at.Add(-20*day)))
+
 		for i, ended := range []string{"why", "", "why", "why"} {
 			row := careid.SessionRow{Hash: []byte{byte(i)}, Profile: "1", Card: "c1", Presence: []byte("p"), Binding: careid.BindingEnd, ExpiresAt: t.at.Add(time.Duration(i) * time.Second), Ended: ended}
 			require.NoError(t, tx.Sessions.AddSession(ctx, row))

@@ -12,14 +12,16 @@ import (
 type cards struct{ queries }
 
 func scanCard(row scanner) (v careid.Card, err error) {
-	var issued, notAfter int64
-	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter, &v.Issuer)
+	var issued, notAfter, unlocked, retired int64
+	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter, &v.Issuer, &unlocked, &retired)
 	v.IssuedAt, v.NotAfter = fromUnix(issued), fromUnix(notAfter)
+	v.UnlockedAt, v.RetiredAt = fromUnix(unlocked), fromUnix(retired)
 	return v, err
 }
 
 func (c cards) AddCard(ctx context.Context, v careid.Card) error {
-	return c.added(ctx, insertCard, v.Serial, v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer)
+	return c.added(ctx, insertCard, v.Serial, v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer,
+		unix(v.UnlockedAt), unix(v.RetiredAt))
 }
 
 func (c cards) Card(ctx context.Context, serial string) (careid.Card, error) {
@@ -31,7 +33,8 @@ func (c cards) CardsOf(ctx context.Context, profile string) ([]careid.Card, erro
 }
 
 func (c cards) UpdateCard(ctx context.Context, v careid.Card, from careid.CardState) (bool, error) {
-	return c.changed(ctx, updateCard, v.Serial, string(from), v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer)
+	return c.changed(ctx, updateCard, v.Serial, string(from), v.Profile, string(v.State), unix(v.IssuedAt), unix(v.NotAfter), v.Issuer,
+		unix(v.UnlockedAt), unix(v.RetiredAt))
 }
 
 func (c cards) Generations(ctx context.Context, serial string) (careid.Generations, error) {

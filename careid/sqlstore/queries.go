@@ -7,7 +7,7 @@ package sqlstore
 const (
 	selectAudit = `SELECT seq, at, actor, action, subject, detail FROM careid_audit WHERE seq > $1 ORDER BY seq LIMIT $2`
 	selectAbout = `SELECT seq, at, actor, action, subject, detail FROM careid_audit
-		WHERE subject = $1 AND at >= $2 AND (actor = $3 OR $3 = '') AND (seq < $4 OR $4 = 0) ORDER BY seq DESC LIMIT $5`
+		WHERE subject = $1 AND at >= $2 AND (at <= $6 OR $6 = 0) AND (actor = $3 OR $3 = '') AND (seq < $4 OR $4 = 0) ORDER BY seq DESC LIMIT $5`
 
 	insertProfile = `INSERT INTO careid_profile (id, given, family, organisation, email, mobile, state, opened_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
@@ -31,10 +31,11 @@ const (
 	selectLink = `SELECT id, card, profile, address, state, at FROM careid_link`
 	updateLink = `UPDATE careid_link SET state = $3, at = $4 WHERE id = $1 AND state = $2`
 
-	insertCard = `INSERT INTO careid_card (serial, profile, state, issued_at, not_after, issuer) VALUES ($1, $2, $3, $4, $5, $6)`
-	selectCard = `SELECT serial, profile, state, issued_at, not_after, issuer FROM careid_card`
-	updateCard = `UPDATE careid_card SET profile = $3, state = $4, issued_at = $5, not_after = $6, issuer = $7
-		WHERE serial = $1 AND state = $2`
+	insertCard = `INSERT INTO careid_card (serial, profile, state, issued_at, not_after, issuer, unlocked_at, retired_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	selectCard = `SELECT serial, profile, state, issued_at, not_after, issuer, unlocked_at, retired_at FROM careid_card`
+	updateCard = `UPDATE careid_card SET profile = $3, state = $4, issued_at = $5, not_after = $6, issuer = $7,
+		unlocked_at = $8, retired_at = $9 WHERE serial = $1 AND state = $2`
 	selectGenerations = `SELECT so_first, so_second, so_next FROM careid_card WHERE serial = $1`
 	updateGenerations = `UPDATE careid_card SET so_first = $2, so_second = $3, so_next = $4 WHERE serial = $1`
 
@@ -75,6 +76,7 @@ const (
 		OR EXISTS (SELECT 1 FROM careid_reset WHERE at <= $2)`
 	dropTries = `DELETE FROM careid_try WHERE at <= $1 AND card IN (SELECT card FROM careid_code WHERE expires_at <= $1)
 		AND (at <= (SELECT k.issued_at FROM careid_card k WHERE k.serial = careid_try.card)
+		OR at <= (SELECT k.unlocked_at FROM careid_card k WHERE k.serial = careid_try.card)
 		OR at <= (SELECT MAX(c.sent_at) FROM careid_code c JOIN careid_card k ON k.serial = c.card AND k.profile = c.profile
 			WHERE c.card = careid_try.card AND c.state = 'used'))`
 

@@ -209,7 +209,7 @@ func (a audit) Entries(ctx context.Context, after int64, limit int) ([]careid.Au
 }
 
 func (a audit) About(ctx context.Context, q careid.AuditQuery) ([]careid.AuditEntry, error) {
-	return all(ctx, a.queries, scanAudit, selectAbout, q.Subject, unix(q.Since), q.Actor, q.Before, q.Limit)
+	return all(ctx, a.queries, scanAudit, selectAbout, q.Subject, unix(q.Since), q.Actor, q.Before, q.Limit, unix(q.Until))
 }
 
 func scanAudit(row scanner) (e careid.AuditEntry, err error) {
