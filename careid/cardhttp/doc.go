@@ -30,8 +30,23 @@
 // The page's server code opens the act (careid.Service.OpenAct) and prints
 // ActTicket; where the holder of another card has to be there, it prints
 // PresenceTicket first and ActTicket once that task is done. UnlockTicket is for
-// the self-service unlock and needs no session. StepUpTicket proves the card of
-// the session again; its result goes to the same POST, with "purpose":"stepup".
+// the self-service unlock and needs no session.
+//
+// # Showing again who one is
+//
+// A call of the service may refuse by session.stale (what is asked for wants a
+// fresh proof) or session.locked (the session was left idle). Both are ended by the
+// card of the session proving itself again, a step-up, after which the browser has
+// the session under a new id. A script that got such a problem asks for a ticket,
+// hands it to the agent, posts the result and tries again:
+//
+//	POST /card/v1/stepup → 200 and the ticket
+//	POST /card/v1/session {"result":"…","purpose":"stepup"} → 200, as for a sign-in
+//
+// A browser that asks for a whole page with a locked session is sent to
+// Config.StepUpPage, which prints StepUpTicket and goes on to Next. A session that
+// stands on other authenticators is stepped up by their own protocol
+// (careid.Service.StepUpWith).
 //
 // # Who may send what
 //

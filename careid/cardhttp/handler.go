@@ -41,6 +41,10 @@ type Config struct {
 	// SignInPage is where RequireSession sends a browser without a session, such
 	// as "/signin"; empty answers 401.
 	SignInPage string
+	// StepUpPage is where RequireSession sends a browser whose session was left
+	// idle and is locked, such as "/stepup", with where it was as the query's
+	// next (see Next); empty answers 401. It must not be behind RequireSession.
+	StepUpPage string
 	// Source tells the requests of one place from another's, for the rates. The
 	// default is the connection's address (an IPv6 address by its /64); behind a
 	// proxy of your own, read what it sets.
@@ -155,6 +159,7 @@ func (h *Handler) routes() {
 	agent("reset/opened", h.proofs, h.resetOpened)
 	agent("reset/confirm", h.proofs, h.resetConfirm)
 
+	h.mux.HandleFunc("POST "+Path+"stepup", h.fromPage(h.stepUp))
 	h.mux.HandleFunc("POST "+Path+"session", h.fromPage(h.signIn))
 	h.mux.HandleFunc("DELETE "+Path+"session", h.fromPage(h.signOut))
 }

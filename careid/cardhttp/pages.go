@@ -69,11 +69,6 @@ func (h *Handler) PresenceTicket(r *http.Request, act *careid.Act) Ticket {
 	return Ticket{Kind: careid.Presence, Server: h.config.Server, Act: act.ID, Bind: h.sessionBind(r)}
 }
 
-// StepUpTicket asks the signed-in holder to prove the card again.
-func (h *Handler) StepUpTicket(r *http.Request) Ticket {
-	return Ticket{Kind: careid.StepUp, Server: h.config.Server, Bind: h.sessionBind(r)}
-}
-
 // bind is the base64url SHA-256 of a cookie's value.
 func bind(cookie string) string {
 	sum := sha256.Sum256([]byte(cookie))
@@ -174,10 +169,11 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		Rule     string    `json:"rule"`
 		DaysLeft int       `json:"daysLeft"`
 		NotAfter time.Time `json:"notAfter"`
+		Issuer   string    `json:"issuer,omitempty"` // of an outside card, who renews it
 	}
 	alerts := make([]alert, len(got.Alerts))
 	for i, a := range got.Alerts {
-		alerts[i] = alert{a.Rule, a.DaysLeft, a.NotAfter}
+		alerts[i] = alert{a.Rule, a.DaysLeft, a.NotAfter, a.Issuer}
 	}
 	return write(w, http.StatusOK, struct {
 		Until  time.Time `json:"until"`
@@ -215,7 +211,8 @@ type sessionKey struct{}
 
 // RequireSession lets only requests with a live session through to next; the
 // service is asked each time, so a pulled card is out at the next request.
-// Others are sent to Config.SignInPage, or get 401. Where the service can't be
+// Others are sent to Config.SignInPage, or Config.StepUpPage where the session is
+// locked, or get 401. Where the service can't be
 // asked, nobody passes. A request that changes something must come from a page
 // of this origin.
 func (h *Handler) RequireSession(next http.Handler) http.Handler {
@@ -226,8 +223,8 @@ func (h *Handler) RequireSession(next http.Handler) http.Handler {
 		}
 		session, err := h.config.Service.Session(r.Context(), h.Token(r))
 		if err != nil {
-			if over(err) && h.config.SignInPage != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-				http.Redirect(w, r, h.config.SignInPage, http.StatusSeeOther)
+			if page := h.pageAfter(r, err); page != "" {
+				http.Redirect(w, r, page, http.StatusSeeOther)
 				return
 			}
 			h.refuse(w, r, err)
