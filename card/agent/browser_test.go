@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
+	permission "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/card/agent"
-	"github.com/wardkey-sdk/wardkey/internal/need"
+	"github.com/wardkey-sdk/wardkey/internal/browser"
 )
 
 // site is a web application of its own origin, which serves the agent's module too.
@@ -52,13 +52,7 @@ type tab struct {
 
 func newTab(t *testing.T, options ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	need.Tool(t, "browser")
-	options = append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox), options...)
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	return tab{ctx, t}
+	return tab{browser.New(t, options...), t}
 }
 
 func (p tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -91,11 +85,11 @@ func (p tab) told(script string) string {
 }
 
 // answer sets what the browser's person says to the question of a site.
-func (p tab) answer(origin string, setting browser.PermissionSetting) {
+func (p tab) answer(origin string, setting permission.PermissionSetting) {
 	p.t.Helper()
 	p.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, browser.SetPermission, browser.SetPermissionParams{
-			Permission: &browser.PermissionDescriptor{Name: "loopback-network"}, Setting: setting, Origin: origin,
+		_, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, permission.SetPermission, permission.SetPermissionParams{
+			Permission: &permission.PermissionDescriptor{Name: "loopback-network"}, Setting: setting, Origin: origin,
 		})
 		return err
 	}))
@@ -124,7 +118,7 @@ document.getElementById("go").onclick = async () => {
 	d = newDesk(t, func(c *agent.Config) { c.Origins = []string{app.URL} })
 	d.personalised(0)
 	p := newTab(t)
-	p.answer(app.URL, browser.PermissionSettingGranted)
+	p.answer(app.URL, permission.PermissionSettingGranted)
 	p.do(chromedp.Navigate(app.URL), chromedp.WaitReady("#go"))
 	opened := chromedp.WaitNewTarget(p, func(i *target.Info) bool { return i.Type == "page" })
 	p.do(chromedp.Click("#go"))
@@ -152,11 +146,11 @@ func TestLoopbackPermission(t *testing.T) {
 	const policy = "LoopbackNetworkAllowedForUrls"
 
 	t.Run("granted", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingGranted)
+		p.answer(app.URL, permission.PermissionSettingGranted)
 		require.Equal(t, "2", p.told(status))
 	})
 	t.Run("denied", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingDenied)
+		p.answer(app.URL, permission.PermissionSettingDenied)
 		no := p.told(status)
 		require.True(t, strings.HasPrefix(no, "browser.denied|"), no)
 		require.Contains(t, no, policy)
@@ -164,13 +158,13 @@ func TestLoopbackPermission(t *testing.T) {
 		require.Equal(t, `"browser.denied"`, listening)
 	})
 	t.Run("dismissed", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingPrompt) // a browser without a screen gives no answer
+		p.answer(app.URL, permission.PermissionSettingPrompt) // a browser without a screen gives no answer
 		no := p.told(status)
 		require.True(t, strings.HasPrefix(no, "browser.unanswered|"), no)
 		require.Contains(t, no, policy)
 	})
 	t.Run("unanswered", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingPrompt)
+		p.answer(app.URL, permission.PermissionSettingPrompt)
 		// The browser's question stays on the screen, and the request waits for it.
 		no := p.told(`
 			const real = window.fetch;
@@ -179,20 +173,20 @@ func TestLoopbackPermission(t *testing.T) {
 		require.True(t, strings.HasPrefix(no, "browser.unanswered|"), no)
 	})
 	t.Run("answered late, and then it takes its time", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingPrompt)
+		p.answer(app.URL, permission.PermissionSettingPrompt)
 		p.told(`
 			const real = window.fetch;
 			window.fetch = (...all) => new Promise((go) => { window.letGo = () => go(real(...all)); });
 			window.asked = new Agent("` + d.http.URL + `", { patience: 2000 }).status().finally(() => { window.fetch = real; });
 			window.asked.catch(() => {});`)
-		p.answer(app.URL, browser.PermissionSettingGranted)
+		p.answer(app.URL, permission.PermissionSettingGranted)
 		require.Equal(t, "2", p.told(`
 			await new Promise((later) => setTimeout(later, 2500));
 			window.letGo();
 			return (await window.asked).readers.length;`))
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		p.answer(app.URL, browser.PermissionSettingGranted)
+		p.answer(app.URL, permission.PermissionSettingGranted)
 		gone := httptest.NewServer(http.NotFoundHandler())
 		gone.Close()
 		no := p.told(`return await new Agent("` + gone.URL + `").status();`)
@@ -307,4 +301,50 @@ func TestScriptsWords(t *testing.T) {
 		require.Equal(t, strings.Join(append([]string{no.Rule, no.Public}, no.Next...), "|"), p.told(`throw new Refusal({ rule: "`+id+`" });`))
 		require.Equal(t, fmt.Sprintf("[%d,%q]", no.Status, no.Fixer), p.told(`const no = new Refusal({ rule: "`+id+`" }); return [no.status, no.fixer];`))
 	}
+}
+
+// Each form and each end of the agent's own page, as axe-core reads it.
+func TestPageForEverybody(t *testing.T) {
+	d := newDesk(t, func(c *agent.Config) { c.Pages = pages })
+	ctx := t.Context()
+	serial := d.personalised(0)
+	p := newTab(t)
+	seen := func(o agent.Opened, selector string) {
+		t.Helper()
+		p.do(chromedp.Navigate(o.Page), chromedp.WaitVisible(selector))
+		browser.Accessible(t, p)
+	}
+	start := func(r agent.Request) agent.Opened {
+		t.Helper()
+		o, err := d.Start(ctx, r)
+		require.NoError(t, err)
+		return o
+	}
+	fill := func(o agent.Opened, fields map[string]string) {
+		t.Helper()
+		_, err := d.Type(ctx, o, fields)
+		require.NoError(t, err)
+	}
+	done := start(d.signin())
+	fill(done, typed("123456"))
+	seen(done, ".done")
+	signIn := start(d.signin())
+	seen(signIn, "#passcode")
+	fill(signIn, typed("000000"))
+	seen(signIn, "#refusal")
+	fill(signIn, typed("000000"))
+	seen(signIn, "#refusal")
+	fill(signIn, typed("000000"))
+	seen(signIn, "#refusal a") // locked, with the page that mends it
+	seen(start(agent.Request{Kind: agent.Passcode}), "#newPasscode2")
+	d.server.says("unlock/start", `{"request":"q","message":"If a code can be sent, it is on its way."}`)
+	code := start(agent.Request{Kind: agent.Unlock, Server: d.server.URL, Handle: "h"})
+	seen(code, "#email")
+	fill(code, map[string]string{"channel": "email"})
+	seen(code, "#code")
+	d.server.says("act", `{"act":"00","kind":"unlock","card":"`+serial+`","holder":"Ada Nurse"}`)
+	seen(start(d.atDesk(agent.Unlock)), "#newPasscode")
+	d.server.says("act", `{"act":"00","kind":"clear","card":"`+serial+`"}`)
+	seen(start(agent.Request{Kind: agent.Clear, Server: d.server.URL, Handle: "h"}), "button")
+	seen(agent.Opened{Page: d.http.URL + "/v1/tasks/nothing/page"}, "#refusal")
 }
