@@ -63,23 +63,14 @@ func (s *Service) Answer(ctx context.Context, jws string) (*Answered, error) {
 // cardOfProof finds the card that the proof's certificate is on, and refuses what may not answer. It changes nothing.
 func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof, v verdict) (Card, Profile, error) {
 	fail := func(err error) (Card, Profile, error) { return Card{}, Profile{}, err }
-	cert, err := tx.Cards.Certificate(ctx, p.fingerprint)
+	cert, card, holder, err := tx.Cards.CardOf(ctx, p.fingerprint)
 	if errors.Is(err, ErrNotFound) {
 		return fail(s.no("cert.unknown"))
 	}
 	if err != nil {
 		return fail(err)
 	}
-	rec.Subject = cert.Card
-	card, err := tx.Cards.Card(ctx, cert.Card)
-	if err != nil {
-		return fail(err)
-	}
-	holder, err := tx.People.Profile(ctx, card.Profile)
-	if err != nil {
-		return fail(err)
-	}
-	rec.Actor = holder.ID
+	rec.Subject, rec.Actor = card.Serial, holder.ID
 	no := v.no
 	if p.claims.Purpose == Presence && v.issuer == "" && wardkey.RuleOf(no) == "cert.expired" {
 		no = nil
@@ -134,13 +125,11 @@ func (s *Service) answerSignIn(ctx context.Context, tx *Tx, p *proof, card Card)
 	if err != nil {
 		return Answered{}, err
 	}
-	act, err := tx.Acts.OpenActOf(ctx, card.Serial)
-	switch {
-	case errors.Is(err, ErrNotFound):
+	if card.OpenAct == "" {
 		return answer, nil
-	case err != nil:
-		return Answered{}, err
-	case act.State == ActIssued || len(act.Requests) > 0:
+	}
+	act, err := tx.Acts.Act(ctx, card.OpenAct)
+	if err == nil && (act.State == ActIssued || len(act.Requests) > 0) {
 		answer.OpenAct, err = s.addHandle(ctx, tx, act.ID, nil)
 	}
 	return answer, err

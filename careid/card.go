@@ -105,8 +105,8 @@ func (s *Service) Card(ctx context.Context, a Actor, serial string) (*Card, erro
 		if _, err = s.authorize(ctx, tx, a, ActionView, AnyTerm, p); err != nil {
 			return err
 		}
-		c, err = seen(ctx, tx, c)
-		return err
+		c = seen(c, tx.Now)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -123,23 +123,19 @@ func (s *Service) Cards(ctx context.Context, a Actor, profile string) ([]Card, e
 			return err
 		}
 		for i := range cards {
-			if cards[i], err = seen(ctx, tx, cards[i]); err != nil {
-				return err
-			}
+			cards[i] = seen(cards[i], tx.Now)
 		}
 		return nil
 	})
 	return cards, err
 }
 
-// seen fills in what is not stored with a card: that it has expired, and the act open on it.
-func seen(ctx context.Context, tx *Tx, c Card) (Card, error) {
-	if (c.State == CardActive || c.State == CardLocked) && tx.Now.After(c.NotAfter) {
+// seen fills in what is not stored with a card: that it has expired.
+func seen(c Card, t time.Time) Card {
+	if (c.State == CardActive || c.State == CardLocked) && t.After(c.NotAfter) {
 		c.State = CardExpired
 	}
-	var err error
-	c.OpenAct, err = openActOf(ctx, tx, c.Serial)
-	return c, err
+	return c
 }
 
 // Certificates lists what a card carries and carried for its holder, oldest first, authentication before signing; for

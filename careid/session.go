@@ -161,12 +161,10 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 			return err
 		}
 		rec.Actor, rec.Subject, rec.keep = r.Profile, r.Card, true
-		if r.Purpose == SignIn {
-			if err := s.notBound(ctx, tx, bind[:]); err != nil {
-				return err
-			}
+		if r.Purpose == SignIn && r.OfSession { // only a step-up speaks for a session, and it ends that one
+			return s.no("proof.purpose")
 		}
-		row, p, err := s.sessionFrom(ctx, tx, r)
+		row, card, p, err := s.sessionFrom(ctx, tx, r)
 		if err != nil {
 			return err
 		}
@@ -189,9 +187,7 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		if in.Session, err = s.shown(row, p, tx.Now); err != nil {
 			return err
 		}
-		if in.Session.OpenAct, err = openActOf(ctx, tx, row.Card); err != nil {
-			return err
-		}
+		in.Session.OpenAct = card.OpenAct
 		policy, err := s.policy(tx.Now)
 		if err != nil {
 			return err
@@ -202,8 +198,8 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 			return err
 		}
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
-		in.Alerts, err = s.alerts(ctx, tx, row.Card)
-		return err
+		in.Alerts = alerts(policy.AlertWindow, card, tx.Now)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -211,47 +207,32 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 	return &in, nil
 }
 
-// notBound refuses a sign-in whose proof is bound to a session's cookie: only a step-up speaks for a session, and it
-// ends that one.
-func (s *Service) notBound(ctx context.Context, tx *Tx, bind []byte) error {
-	_, err := tx.Sessions.Session(ctx, bind)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.no("proof.purpose")
-}
-
 // sessionFrom makes the row, if card and person are still what they were a minute ago.
-func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow, Profile, error) {
+func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow, Card, Profile, error) {
+	fail := func(err error) (SessionRow, Card, Profile, error) { return SessionRow{}, Card{}, Profile{}, err }
 	policy, err := s.policy(tx.Now)
 	if err != nil {
-		return SessionRow{}, Profile{}, err
+		return fail(err)
 	}
-	card, err := tx.Cards.Card(ctx, r.Card)
+	card, p, err := tx.Cards.CardHolder(ctx, r.Card)
 	if err != nil {
-		return SessionRow{}, Profile{}, err
-	}
-	p, err := tx.People.Profile(ctx, r.Profile)
-	if err != nil {
-		return SessionRow{}, Profile{}, err
+		return fail(err)
 	}
 	if err := s.cardState(card); err != nil {
-		return SessionRow{}, Profile{}, err
+		return fail(err)
 	}
-	if p.State != ProfileOpen {
-		return SessionRow{}, Profile{}, s.no("profile.closed")
-	}
-	lease, err := tx.Proofs.Presence(ctx, r.Presence)
-	if errors.Is(err, ErrNotFound) || err == nil && !tx.Wall.Before(lease.Until) {
-		return SessionRow{}, Profile{}, s.no("presence.ended")
+	switch {
+	case p.ID != r.Profile: // the card is another's now
+		return fail(s.no("proof.result"))
+	case p.State != ProfileOpen:
+		return fail(s.no("profile.closed"))
+	case !tx.Wall.Before(r.Lease):
+		return fail(s.no("presence.ended"))
 	}
 	return SessionRow{
 		Profile: p.ID, Card: card.Serial, Certificate: r.Certificate, Presence: r.Presence, Binding: policy.Binding,
-		AuthTime: tx.Now, Seen: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: lease.Until,
-	}, p, err
+		AuthTime: tx.Now, Seen: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: r.Lease,
+	}, card, p, nil
 }
 
 // fresh refuses what a workstation left open must not do: its person has shown a while ago who they are. A step-up helps.
@@ -277,32 +258,15 @@ func (s *Service) shown(row SessionRow, p Profile, t time.Time) (Session, error)
 	}, err
 }
 
-// openActOf is the id of the act that is open on a card, or "".
-func openActOf(ctx context.Context, tx *Tx, card string) (string, error) {
-	act, err := tx.Acts.OpenActOf(ctx, card)
-	if errors.Is(err, ErrNotFound) {
-		return "", nil
-	}
-	return act.ID, err
-}
-
 func sessionID(hash []byte) string { return hex.EncodeToString(hash[:16]) }
 
 // alerts tells of a card's certificates that end soon.
-func (s *Service) alerts(ctx context.Context, tx *Tx, serial string) ([]Alert, error) {
-	policy, err := s.policy(tx.Now)
-	if err != nil {
-		return nil, err
+func alerts(window time.Duration, c Card, t time.Time) []Alert {
+	due := expiryAlerts(window, c.Serial, c.NotAfter, t)
+	for i := range due {
+		due[i].Issuer = c.Issuer
 	}
-	card, err := tx.Cards.Card(ctx, serial)
-	if err != nil {
-		return nil, err
-	}
-	alerts := expiryAlerts(policy.AlertWindow, serial, card.NotAfter, tx.Now)
-	for i := range alerts {
-		alerts[i].Issuer = card.Issuer
-	}
-	return alerts, nil
+	return due
 }
 
 // Session reads a live session by its token, and asks the CA, or the outside issuer, whether its certificate was revoked:
@@ -327,16 +291,8 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 		if session, err = s.shown(row, p, tx.Now); err != nil || row.Card == "" {
 			return err
 		}
-		cert, err := tx.Cards.Certificate(ctx, row.Certificate)
-		if err != nil {
-			return err
-		}
-		card, err := tx.Cards.Card(ctx, row.Card)
-		if err != nil {
-			return err
-		}
-		der, issuer = cert.DER, card.Issuer
-		open, err = openActOf(ctx, tx, row.Card)
+		cert, card, _, err := tx.Cards.CardOf(ctx, row.Certificate)
+		der, issuer, open = cert.DER, card.Issuer, card.OpenAct
 		return err
 	})
 	if err != nil {

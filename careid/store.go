@@ -81,6 +81,9 @@ type Generations struct{ First, Second, Next int64 }
 type Cards interface {
 	AddCard(ctx context.Context, c Card) error // ErrConflict: the serial is known
 	Card(ctx context.Context, serial string) (Card, error)
+	// CardHolder reads a card with its holder, CardOf a certificate with both: a sign-in asks for them at once.
+	CardHolder(ctx context.Context, serial string) (Card, Profile, error)
+	CardOf(ctx context.Context, fingerprint [32]byte) (Certificate, Card, Profile, error)
 	CardsOf(ctx context.Context, profile string) ([]Card, error)
 	// UpdateCard writes holder, state, dates and issuer, from the given state only.
 	UpdateCard(ctx context.Context, c Card, from CardState) (bool, error)
@@ -235,6 +238,10 @@ type Result struct {
 	Card        string
 	Profile     string
 	Until       time.Time // Wall, exclusive
+
+	// Read when it is taken: the end of its presence lease, zero when that has ended, and whether Bind is a session's.
+	Lease     time.Time
+	OfSession bool
 }
 
 // PresenceLease is a card known to be in its reader until Until (Wall, exclusive).
@@ -251,7 +258,6 @@ type Proofs interface {
 	AddResult(ctx context.Context, r Result) error
 	TakeResult(ctx context.Context, hash, bind []byte, now time.Time) (Result, error) // ErrNotFound: none, late, or of another browser
 	AddPresence(ctx context.Context, p PresenceLease) error
-	Presence(ctx context.Context, hash []byte) (PresenceLease, error)
 	// ExtendPresence moves the end of a lease that has not ended at now.
 	ExtendPresence(ctx context.Context, hash []byte, now, until time.Time) (bool, error)
 	EndPresence(ctx context.Context, hash []byte) (PresenceLease, error) // ErrNotFound

@@ -210,6 +210,7 @@ func (t *storeTest) cards() {
 		require.Equal(t, []careid.Certificate{cert}, in)
 		_, err = tx.Cards.Certificate(ctx, [32]byte{9})
 		require.ErrorIs(t, err, careid.ErrNotFound)
+		t.held(ctx, tx, first)
 
 		for i, id := range []string{"o1", "o2"} {
 			require.NoError(t, tx.Cards.AddOrder(ctx, careid.Order{ID: id, Profile: "000000000001", At: t.at.Add(time.Duration(i) * time.Second)}))

@@ -203,9 +203,12 @@ func (t *storeTest) proofs() {
 		t.not(tx.Proofs.ExtendPresence(ctx, []byte("p"), until, until.Add(time.Hour)))
 		p.Until = until.Add(time.Second)
 		t.ok(tx.Proofs.ExtendPresence(ctx, []byte("p"), t.wall, p.Until))
-		read, err := tx.Proofs.Presence(ctx, []byte("p"))
+		require.NoError(t, tx.Proofs.AddResult(ctx, r))
+		require.NoError(t, tx.Sessions.AddSession(ctx, careid.SessionRow{Hash: r.Bind, Profile: "1", Card: "c1", Presence: []byte("p"), Ended: "signed out"}))
+		taken, err = tx.Proofs.TakeResult(ctx, []byte("h"), []byte("b"), t.wall)
 		require.NoError(t, err)
-		require.Equal(t, p, read)
+		r.Lease, r.OfSession = p.Until, true
+		require.Equal(t, r, taken, "with the end of its presence, and bound to a session that has ended")
 		t.not(tx.Proofs.Spent(ctx, t.wall))
 		t.ok(tx.Proofs.Spent(ctx, until))
 		require.NoError(t, tx.Proofs.Purge(ctx, until))
@@ -310,4 +313,41 @@ func (t *storeTest) races() {
 		wait.Wait()
 		require.Equal(t, int64(1), taken.Load(), name)
 	}
+}
+
+// held reads a card with its holder, and a certificate with both, while an act is open on the card and then not.
+func (t *storeTest) held(ctx context.Context, tx *careid.Tx, on careid.Certificate) {
+	for _, state := range []careid.ActState{careid.ActOpen, careid.ActIssued, careid.ActConfirmed} {
+		act, err := tx.Acts.Act(ctx, "a1")
+		require.NoError(t, err)
+		from := act.State
+		act.State = state
+		t.ok(tx.Acts.UpdateAct(ctx, act, from))
+		person, err := tx.People.Profile(ctx, act.Profile)
+		require.NoError(t, err)
+
+		card, err := tx.Cards.Card(ctx, "c1")
+		require.NoError(t, err)
+		open := "a1"
+		if state == careid.ActConfirmed {
+			open = ""
+		}
+		require.Equal(t, open, card.OpenAct)
+		of, err := tx.Cards.CardsOf(ctx, person.ID)
+		require.NoError(t, err)
+		require.Equal(t, []careid.Card{card}, of)
+		held, holder, err := tx.Cards.CardHolder(ctx, "c1")
+		require.NoError(t, err)
+		require.Equal(t, card, held)
+		require.Equal(t, person, holder)
+		cert, held, holder, err := tx.Cards.CardOf(ctx, on.Fingerprint)
+		require.NoError(t, err)
+		require.Equal(t, on, cert)
+		require.Equal(t, card, held)
+		require.Equal(t, person, holder)
+	}
+	_, _, err := tx.Cards.CardHolder(ctx, "c9")
+	require.ErrorIs(t, err, careid.ErrNotFound)
+	_, _, _, err = tx.Cards.CardOf(ctx, [32]byte{9})
+	require.ErrorIs(t, err, careid.ErrNotFound)
 }

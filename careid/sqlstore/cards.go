@@ -11,12 +11,26 @@ import (
 
 type cards struct{ queries }
 
-func scanCard(row scanner) (v careid.Card, err error) {
-	var issued, notAfter, unlocked, retired int64
-	err = row.Scan(&v.Serial, &v.Profile, &v.State, &issued, &notAfter, &v.Issuer, &unlocked, &retired)
-	v.IssuedAt, v.NotAfter = fromUnix(issued), fromUnix(notAfter)
-	v.UnlockedAt, v.RetiredAt = fromUnix(unlocked), fromUnix(retired)
-	return v, err
+// cardRow, certificateRow and profileRow take their columns of a row, which may have others beside them.
+type cardRow struct {
+	careid.Card
+	issued, notAfter, unlocked, retired int64
+}
+
+func (r *cardRow) columns() []any {
+	return []any{&r.Serial, &r.Profile, &r.State, &r.issued, &r.notAfter, &r.Issuer, &r.unlocked, &r.retired, &r.OpenAct}
+}
+
+func (r *cardRow) read() careid.Card {
+	r.IssuedAt, r.NotAfter = fromUnix(r.issued), fromUnix(r.notAfter)
+	r.UnlockedAt, r.RetiredAt = fromUnix(r.unlocked), fromUnix(r.retired)
+	return r.Card
+}
+
+func scanCard(row scanner) (careid.Card, error) {
+	var r cardRow
+	err := row.Scan(r.columns()...)
+	return r.read(), err
 }
 
 func (c cards) AddCard(ctx context.Context, v careid.Card) error {
@@ -25,11 +39,34 @@ func (c cards) AddCard(ctx context.Context, v careid.Card) error {
 }
 
 func (c cards) Card(ctx context.Context, serial string) (careid.Card, error) {
-	return one(ctx, c.queries, scanCard, selectCard+" WHERE serial = $1", serial)
+	return one(ctx, c.queries, scanCard, selectCard+" WHERE k.serial = $1", serial)
+}
+
+func (c cards) CardHolder(ctx context.Context, serial string) (careid.Card, careid.Profile, error) {
+	var holder profileRow
+	scan := func(row scanner) (careid.Card, error) {
+		var card cardRow
+		err := row.Scan(append(card.columns(), holder.columns()...)...)
+		return card.read(), err
+	}
+	card, err := one(ctx, c.queries, scan, selectHeld, serial)
+	return card, holder.read(), err
+}
+
+func (c cards) CardOf(ctx context.Context, fingerprint [32]byte) (careid.Certificate, careid.Card, careid.Profile, error) {
+	var card cardRow
+	var holder profileRow
+	scan := func(row scanner) (careid.Certificate, error) {
+		var cert certificateRow
+		err := row.Scan(append(append(cert.columns(), card.columns()...), holder.columns()...)...)
+		return cert.read(), err
+	}
+	cert, err := one(ctx, c.queries, scan, selectProof, fingerprint[:])
+	return cert, card.read(), holder.read(), err
 }
 
 func (c cards) CardsOf(ctx context.Context, profile string) ([]careid.Card, error) {
-	return all(ctx, c.queries, scanCard, selectCard+" WHERE profile = $1 ORDER BY issued_at, serial", profile)
+	return all(ctx, c.queries, scanCard, selectCard+" WHERE k.profile = $1 ORDER BY k.issued_at, k.serial", profile)
 }
 
 func (c cards) UpdateCard(ctx context.Context, v careid.Card, from careid.CardState) (bool, error) {
@@ -69,13 +106,26 @@ func (c cards) SetImportedSOPIN(ctx context.Context, serial string, v careid.Imp
 	return err
 }
 
-func scanCertificate(row scanner) (v careid.Certificate, err error) {
-	var fingerprint []byte
-	var reason, revokeAt, notAfter int64
-	err = row.Scan(&fingerprint, &v.Card, &v.Act, &v.Use, &v.State, &reason, &revokeAt, &notAfter, &v.DER)
-	copy(v.Fingerprint[:], fingerprint)
-	v.Reason, v.RevokeAt, v.NotAfter = int(reason), fromUnix(revokeAt), fromUnix(notAfter)
-	return v, err
+type certificateRow struct {
+	careid.Certificate
+	fingerprint                []byte
+	reason, revokeAt, notAfter int64
+}
+
+func (r *certificateRow) columns() []any {
+	return []any{&r.fingerprint, &r.Card, &r.Act, &r.Use, &r.State, &r.reason, &r.revokeAt, &r.notAfter, &r.DER}
+}
+
+func (r *certificateRow) read() careid.Certificate {
+	copy(r.Fingerprint[:], r.fingerprint)
+	r.Reason, r.RevokeAt, r.NotAfter = int(r.reason), fromUnix(r.revokeAt), fromUnix(r.notAfter)
+	return r.Certificate
+}
+
+func scanCertificate(row scanner) (careid.Certificate, error) {
+	var r certificateRow
+	err := row.Scan(r.columns()...)
+	return r.read(), err
 }
 
 func (c cards) AddCertificate(ctx context.Context, v careid.Certificate) error {

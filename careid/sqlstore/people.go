@@ -25,11 +25,24 @@ func (p people) UpdateProfile(ctx context.Context, v careid.Profile) error {
 	return err
 }
 
-func scanProfile(row scanner) (v careid.Profile, err error) {
-	var opened int64
-	err = row.Scan(&v.ID, &v.Given, &v.Family, &v.Organisation, &v.Email, &v.Mobile, &v.State, &opened)
-	v.OpenedAt = fromUnix(opened)
-	return v, err
+type profileRow struct {
+	careid.Profile
+	opened int64
+}
+
+func (r *profileRow) columns() []any {
+	return []any{&r.ID, &r.Given, &r.Family, &r.Organisation, &r.Email, &r.Mobile, &r.State, &r.opened}
+}
+
+func (r *profileRow) read() careid.Profile {
+	r.OpenedAt = fromUnix(r.opened)
+	return r.Profile
+}
+
+func scanProfile(row scanner) (careid.Profile, error) {
+	var r profileRow
+	err := row.Scan(r.columns()...)
+	return r.read(), err
 }
 
 func (p people) Profile(ctx context.Context, id string) (careid.Profile, error) {

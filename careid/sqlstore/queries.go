@@ -11,8 +11,9 @@ const (
 
 	insertProfile = `INSERT INTO careid_profile (id, given, family, organisation, email, mobile, state, opened_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	updateProfile = `UPDATE careid_profile SET given = $2, family = $3, organisation = $4, email = $5, mobile = $6, state = $7 WHERE id = $1`
-	selectProfile = `SELECT id, given, family, organisation, email, mobile, state, opened_at FROM careid_profile`
+	updateProfile  = `UPDATE careid_profile SET given = $2, family = $3, organisation = $4, email = $5, mobile = $6, state = $7 WHERE id = $1`
+	profileColumns = `p.id, p.given, p.family, p.organisation, p.email, p.mobile, p.state, p.opened_at`
+	selectProfile  = `SELECT ` + profileColumns + ` FROM careid_profile p`
 
 	insertGrant  = `INSERT INTO careid_grant (profile, role, organisation, from_at, to_at, granted_by) VALUES ($1, $2, $3, $4, $5, $6)`
 	endGrant     = `UPDATE careid_grant SET to_at = $4 WHERE profile = $1 AND role = $2 AND organisation = $3 AND to_at = 0`
@@ -33,7 +34,14 @@ const (
 
 	insertCard = `INSERT INTO careid_card (serial, profile, state, issued_at, not_after, issuer, unlocked_at, retired_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	selectCard = `SELECT serial, profile, state, issued_at, not_after, issuer, unlocked_at, retired_at FROM careid_card`
+	// A card is read with the act that is open on it.
+	cardColumns = `k.serial, k.profile, k.state, k.issued_at, k.not_after, k.issuer, k.unlocked_at, k.retired_at, COALESCE(a.id, '')`
+	withOpenAct = ` LEFT JOIN careid_act a ON a.card = k.serial AND a.state IN ('open', 'issued')`
+	selectCard  = `SELECT ` + cardColumns + ` FROM careid_card k` + withOpenAct
+	withHolder  = ` JOIN careid_profile p ON p.id = k.profile` + withOpenAct
+	selectHeld  = `SELECT ` + cardColumns + `, ` + profileColumns + ` FROM careid_card k` + withHolder + ` WHERE k.serial = $1`
+	selectProof = `SELECT ` + certificateColumns + `, ` + cardColumns + `, ` + profileColumns + `
+		FROM careid_certificate c JOIN careid_card k ON k.serial = c.card` + withHolder + ` WHERE c.fingerprint = $1`
 	updateCard = `UPDATE careid_card SET profile = $3, state = $4, issued_at = $5, not_after = $6, issuer = $7,
 		unlocked_at = $8, retired_at = $9 WHERE serial = $1 AND state = $2`
 	selectGenerations = `SELECT so_first, so_second, so_next FROM careid_card WHERE serial = $1`
@@ -41,9 +49,9 @@ const (
 
 	insertCertificate = `INSERT INTO careid_certificate (fingerprint, card, act, use, state, reason, revoke_at, not_after, der)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	selectCertificate = `SELECT c.fingerprint, c.card, c.act, c.use, c.state, c.reason, c.revoke_at, c.not_after, c.der
-		FROM careid_certificate c`
-	updateCertificate = `UPDATE careid_certificate SET state = $3, reason = $4, revoke_at = $5 WHERE fingerprint = $1 AND state = $2`
+	certificateColumns = `c.fingerprint, c.card, c.act, c.use, c.state, c.reason, c.revoke_at, c.not_after, c.der`
+	selectCertificate  = `SELECT ` + certificateColumns + ` FROM careid_certificate c`
+	updateCertificate  = `UPDATE careid_certificate SET state = $3, reason = $4, revoke_at = $5 WHERE fingerprint = $1 AND state = $2`
 
 	insertOrder = `INSERT INTO careid_order (id, profile, replaces, at, card) VALUES ($1, $2, $3, $4, $5)`
 	fillOrder   = `UPDATE careid_order SET card = $2 WHERE id =
@@ -88,7 +96,9 @@ const (
 	insertResult = `INSERT INTO careid_result (hash, bind, purpose, presence, certificate, card, profile, until_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	takeResult = `DELETE FROM careid_result WHERE hash = $1 AND bind = $2 AND until_at > $3
-		RETURNING hash, bind, purpose, presence, certificate, card, profile, until_at`
+		RETURNING hash, bind, purpose, presence, certificate, card, profile, until_at,
+			COALESCE((SELECT p.until_at FROM careid_presence p WHERE p.hash = careid_result.presence), 0),
+			EXISTS (SELECT 1 FROM careid_session s WHERE s.hash = careid_result.bind)`
 	spentProofs = `SELECT EXISTS (SELECT 1 FROM careid_nonce WHERE until_at <= $1)
 		OR EXISTS (SELECT 1 FROM careid_result WHERE until_at <= $1) OR EXISTS (SELECT 1 FROM careid_presence WHERE until_at <= $1)`
 

@@ -28,10 +28,10 @@ func (p proofs) AddResult(ctx context.Context, r careid.Result) error {
 func (p proofs) TakeResult(ctx context.Context, hash, bind []byte, now time.Time) (careid.Result, error) {
 	scan := func(row scanner) (r careid.Result, err error) {
 		var certificate []byte
-		var until int64
-		err = row.Scan(&r.Hash, &r.Bind, &r.Purpose, &r.Presence, &certificate, &r.Card, &r.Profile, &until)
+		var until, lease int64
+		err = row.Scan(&r.Hash, &r.Bind, &r.Purpose, &r.Presence, &certificate, &r.Card, &r.Profile, &until, &lease, &r.OfSession)
 		copy(r.Certificate[:], certificate)
-		r.Until = fromUnix(until)
+		r.Until, r.Lease = fromUnix(until), fromUnix(lease)
 		return r, err
 	}
 	return one(ctx, p.queries, scan, takeResult, hash, bind, unix(now))
@@ -46,10 +46,6 @@ func scanPresence(row scanner) (v careid.PresenceLease, err error) {
 
 func (p proofs) AddPresence(ctx context.Context, v careid.PresenceLease) error {
 	return p.added(ctx, "INSERT INTO careid_presence (hash, card, until_at) VALUES ($1, $2, $3)", v.Hash, v.Card, unix(v.Until))
-}
-
-func (p proofs) Presence(ctx context.Context, hash []byte) (careid.PresenceLease, error) {
-	return one(ctx, p.queries, scanPresence, "SELECT hash, card, until_at FROM careid_presence WHERE hash = $1", hash)
 }
 
 func (p proofs) ExtendPresence(ctx context.Context, hash []byte, now, until time.Time) (bool, error) {
