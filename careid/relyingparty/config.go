@@ -17,7 +17,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 )
 
-// Any, as a least level, takes every level and none.
+// Any as a least level takes every level, and none.
 const Any = -1
 
 // Config says which provider signs people in, and what the application asks of

@@ -36,7 +36,6 @@ type fake struct {
 
 	mu       sync.Mutex
 	asked    map[string]int // by path
-	request  url.Values     // the last authorization request
 	discover func(object)
 	token    func(object) // the token endpoint's answer
 	id       func(object) // claims of the ID token
@@ -188,7 +187,11 @@ func (p person) do(method, path, accept string, header ...string) answer {
 }
 
 // get opens a page, ask asks as a program.
-func (p person) get(path string) answer { p.t.Helper(); return p.do(http.MethodGet, path, "text/html") }
+func (p person) get(path string) answer {
+	p.t.Helper()
+	return p.do(http.MethodGet, path, "text/html")
+}
+
 func (p person) ask(path string) answer {
 	p.t.Helper()
 	return p.do(http.MethodGet, path, "application/json")
@@ -214,7 +217,10 @@ func (p person) signIn() answer {
 	return p.arrive(p.get("/ward").query(p.t))
 }
 
-func (p person) in() bool { p.t.Helper(); return p.ask("/ward").status == http.StatusOK }
+func (p person) in() bool {
+	p.t.Helper()
+	return p.ask("/ward").status == http.StatusOK
+}
 
 // rule is the rule that a page names.
 func (a answer) rule() string {

@@ -136,7 +136,8 @@ func (rp *RelyingParty) touch(ctx context.Context, record Record, now time.Time)
 }
 
 // signOut ends this application's session. The person stays signed in at the
-// provider, which the page says.
+// provider and elsewhere; the page has the steps that its sign-in guidance
+// recommends (NHSmail and NHS Care Identity sign in, 19 Nov 2022).
 func (rp *RelyingParty) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := rp.pages.Check(r); err != nil {
 		return rp.book.Refuse("rp.crossorigin").Because(err)
@@ -156,7 +157,9 @@ func (rp *RelyingParty) signOut(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return rp.show(w, http.StatusOK, view{Title: "You are signed out", Steps: []string{
-		"Close all tabs of this browser.", "Take your smartcard out of the reader.", "Sign out of this device.",
+		"Sign out of the other applications that you used: you are signed out of this one alone.",
+		"Close all browser tabs and windows.",
+		"Sign out of the device.",
 	}})
 }
 

@@ -144,12 +144,13 @@ func TestProtect(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, stranger.do(http.MethodGet, "/ward", "text/html", "Sec-Fetch-Mode", "cors").status)
 		require.Equal(t, http.StatusUnauthorized, stranger.do(http.MethodGet, "/ward", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe").status)
 	})
-	t.Run("sign-out", func(t *testing.T) {
+	t.Run("row048", func(t *testing.T) {
 		got := p.do(http.MethodPost, "/auth/signout", "text/html")
 		require.Equal(t, http.StatusOK, got.status)
-		tabs, card, device := strings.Index(got.body, "Close all tabs"), strings.Index(got.body, "smartcard out"), strings.Index(got.body, "Sign out of this device")
-		require.True(t, 0 < tabs && tabs < card && card < device)
+		out, tabs, device := strings.Index(got.body, "<li>Sign out of the other"), strings.Index(got.body, "<li>Close all browser tabs"), strings.Index(got.body, "<li>Sign out of the device")
+		require.True(t, 0 < out && out < tabs && tabs < device, got.body)
 		require.False(t, p.in())
+		require.Equal(t, http.StatusNoContent, p.do(http.MethodPost, "/auth/signout", "application/json").status)
 	})
 }
 

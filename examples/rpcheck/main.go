@@ -3,6 +3,7 @@
 // Command rpcheck plays one good sign-in and some forty bad ones against a web
 // application of yours, in any language, and prints which it wrongly accepts:
 //
+//	go run ./examples/rpcheck -login http://localhost:3000/ward
 //	RPCHECK_SECRET=… go run ./examples/rpcheck -login https://localhost:3000/ward -backchannel https://localhost:3000/backchannel-logout
 //	go run ./examples/rpcheck -login http://localhost:3000/login -protected http://localhost:3000/me -jwks http://localhost:3000/jwks -no-backchannel
 //
@@ -16,9 +17,10 @@
 // its keys, for private_key_jwt. With neither, the way in which the application
 // authenticates itself is not checked.
 //
-// The exit status is 0 only if everything good was accepted and everything bad
-// that was played was refused, 1 if something went wrong there, and 2 if the check
-// could not be made.
+// The exit status is 0 only if everything good was accepted and everything bad was
+// refused, 1 if something went wrong there, and 2 if the check could not be made.
+// What the application's own request makes pointless is not played, and counts as
+// neither; logout does count, unless -no-backchannel says that there is none.
 //
 // The person who signs in is made up. An application that knows its people by name
 // needs -sub to be one of them; one that asks for a role needs -role, -activity and
@@ -76,6 +78,8 @@ type question struct {
 	config rptest.Config
 	app    rptest.Application
 	wait   time.Duration
+	// silent: nothing was said of back-channel logout, so all can't have passed.
+	silent bool
 }
 
 // asked reads it from arguments and environment.
@@ -110,9 +114,9 @@ func asked(args []string, stderr io.Writer) (question, error) {
 		return q, fmt.Errorf("%q is no flag; the secret comes from RPCHECK_SECRET", flags.Arg(0))
 	case q.app.Login == "":
 		return q, errors.New("-login is missing")
-	case q.app.BackChannel == "" && !q.app.NoBackChannel:
-		return q, errors.New("-backchannel is missing; say -no-backchannel where the application has none")
 	}
+	q.silent = q.app.BackChannel == "" && !q.app.NoBackChannel
+	q.app.NoBackChannel = q.app.BackChannel == ""
 	q.config.Secret = []byte(os.Getenv("RPCHECK_SECRET"))
 	if activities != "" {
 		q.config.Person.Activities = strings.Split(activities, ",")
@@ -155,10 +159,16 @@ func (q question) check(ctx context.Context, stdout, stderr io.Writer) error {
 	if printed := report.Print(stdout); err == nil {
 		err = printed
 	}
-	if err == nil && !report.Passed() {
-		err = errFailed
+	switch {
+	case err != nil:
+		return err
+	case q.silent:
+		fmt.Fprintln(stdout, "rpcheck: logout was not played: give -backchannel, or say -no-backchannel")
+		return errFailed
+	case !report.Passed():
+		return errFailed
 	}
-	return err
+	return nil
 }
 
 // ready waits until the application answers at all.

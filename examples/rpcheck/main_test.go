@@ -90,9 +90,7 @@ func run(t *testing.T, app *later, configure func(*relyingparty.Config), args ..
 	var all *bytes.Buffer
 	var done sync.WaitGroup
 	done.Go(func() { all = app.startWhenTold(t, printed, configure) })
-	status = command(t.Context(), append([]string{
-		"-listen", "127.0.0.1:0", "-login", app.URL + "/ward", "-backchannel", app.URL + "/auth/backchannel-logout", "-min-identity", "3",
-	}, args...), &out, printing)
+	status = command(t.Context(), append([]string{"-listen", "127.0.0.1:0", "-login", app.URL + "/ward"}, args...), &out, printing)
 	require.NoError(t, printing.Close())
 	done.Wait()
 	return status, out.String(), all.String()
@@ -103,14 +101,23 @@ func TestTheCommand(t *testing.T) {
 	withSecret := func(c *relyingparty.Config) { c.Secret = []byte("a secret of the tests") }
 
 	t.Run("a right application", func(t *testing.T) {
-		status, stdout, stderr := run(t, newLater(t, httptest.NewServer), func(c *relyingparty.Config) {
+		app := newLater(t, httptest.NewServer)
+		status, stdout, stderr := run(t, app, func(c *relyingparty.Config) {
 			withSecret(c)
 			c.MaxAge = 5 * time.Minute
 			c.Role = relyingparty.RoleNeeded{Activities: []string{"B0401"}, Organisations: []string{"RBB"}}
-		}, "-activity", "B0420,B0401", "-org", "RBB")
+		}, "-min-identity", "3", "-backchannel", app.URL+"/auth/backchannel-logout", "-activity", "B0420,B0401", "-org", "RBB")
 		require.Zero(t, status, stdout+stderr)
 		require.Regexp(t, `\nrpcheck: \d\d played, 0 wrong, 0 not played\n$`, stdout)
 		require.NotContains(t, stderr, "a secret of the tests")
+	})
+	t.Run("nothing but the login address", func(t *testing.T) {
+		status, stdout, _ := run(t, newLater(t, httptest.NewServer), withSecret)
+		require.Equal(t, 1, status, "logout was not played")
+		require.Contains(t, stdout, " 0 wrong, ")
+		require.Contains(t, stdout, "give -backchannel, or say -no-backchannel")
+		status, stdout, _ = run(t, newLater(t, httptest.NewServer), withSecret, "-no-backchannel")
+		require.Zero(t, status, stdout)
 	})
 	t.Run("an application that takes any level", func(t *testing.T) {
 		status, stdout, _ := run(t, newLater(t, httptest.NewServer), func(c *relyingparty.Config) {
@@ -119,7 +126,7 @@ func TestTheCommand(t *testing.T) {
 		})
 		require.Equal(t, 1, status)
 		require.Contains(t, stdout, "\nWRONGLY ACCEPTED: acr-too-low: ")
-		require.Contains(t, stdout, " played, 1 wrong, 1 not played\n")
+		require.Contains(t, stdout, " played, 1 wrong, ")
 		require.Contains(t, stdout, "\nnot played: auth-time-stale: the request has neither max_age nor prompt=login")
 	})
 	t.Run("an application that signs nobody in", func(t *testing.T) {
@@ -133,13 +140,13 @@ func TestTheCommand(t *testing.T) {
 		app := newLater(t, httptest.NewTLSServer)
 		file := filepath.Join(t.TempDir(), "ca.pem")
 		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: app.Certificate().Raw}), 0o600))
-		status, stdout, stderr := run(t, app, withSecret, "-ca", file)
+		status, stdout, stderr := run(t, app, withSecret, "-no-backchannel", "-ca", file)
 		require.Zero(t, status, stdout+stderr)
 	})
 	t.Run("an application with keys", func(t *testing.T) {
 		t.Setenv("RPCHECK_SECRET", "")
 		app := newLater(t, httptest.NewServer)
-		status, stdout, stderr := run(t, app, func(c *relyingparty.Config) { c.Keys = clientKeys(t) }, "-jwks", app.URL+"/auth/jwks", "-int-levels")
+		status, stdout, stderr := run(t, app, func(c *relyingparty.Config) { c.Keys = clientKeys(t) }, "-jwks", app.URL+"/auth/jwks", "-int-levels", "-backchannel", app.URL+"/auth/backchannel-logout")
 		require.Zero(t, status, stdout+stderr)
 		require.Contains(t, stderr, "private_key_jwt")
 	})
@@ -151,7 +158,6 @@ func TestTheCommandCanNotAsk(t *testing.T) {
 	t.Cleanup(open.Close)
 	for name, args := range map[string][]string{
 		"no login address":       {"-no-backchannel"},
-		"no logout address":      {"-login", open.URL},
 		"an argument":            {"-login", open.URL, "-no-backchannel", "secret"},
 		"nobody answers":         {"-login", "http://127.0.0.1:1/", "-no-backchannel", "-wait", "10ms"},
 		"it leads nowhere":       {"-login", open.URL, "-no-backchannel", "-wait", "10ms"},

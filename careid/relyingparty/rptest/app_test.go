@@ -220,7 +220,7 @@ func (a *application) trusts(raw string) bool {
 	case a.is("key-foreign", "signature-broken", "logout-key-foreign"):
 		return known != nil && header.Alg == "RS256"
 	case a.is("key-embedded") && header.JWK != nil:
-		jws, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+		jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
 		if err == nil {
 			_, err = jws.Verify(header.JWK)
 		}
