@@ -155,6 +155,13 @@ func (s *server) lies(path string, lie http.HandlerFunc) {
 	s.lie[path] = lie
 }
 
+// refuses answers a path with a "no".
+func (s *server) refuses(path string, no *wardkey.Refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse[path] = no
+}
+
 // called counts the calls of a path.
 func (s *server) called(call string) int {
 	s.mu.Lock()

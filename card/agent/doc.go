@@ -152,14 +152,16 @@
 //
 // # Unlocking
 //
-// At a desk, somebody else opens the act with the holder there, and the holder types
-// the new passcode. Alone, the code goes to an address on the profile; the new passcode is checked for
-// its form and stays here. The reset of internal/cardprotocol is followed to the
-// letter: cut short at any point, the card is locked or has its new passcode.
+// Alone, a holder gets a code by an address on the profile; at a desk, somebody else
+// has opened the act, with the holder there. Either way the holder types the new
+// passcode, which is checked for its form and stays here. The reset of
+// internal/cardprotocol is followed to the letter: cut short at any point, the card
+// is locked or has its new passcode.
 // While the reset runs, this process holds that one card's security officer PIN
 // in memory, and no other's. A reset that was interrupted (card pulled, server
 // away) is finished by typing the passcode again within ten minutes; after that,
-// or when the process ends, the person asks for a new code.
+// or when the process ends, the person asks for a new code, or whoever helps opens
+// the act again.
 //
 // # What a server may do
 //

@@ -26,12 +26,13 @@ import (
 
 // soon is a limit that a virtual card keeps, however busy the machine is, unless it
 // hangs.
-const soon = 2 * time.Second
+const soon = 3 * time.Second
 
 // A card that hangs in the middle of a sign-in: the task is refused by a rule of
 // its own, everything else answers, the session that the card held ends, and when
 // the card answers again nothing is done that was given up.
 func TestHungCard(t *testing.T) {
+	t.Parallel() // they wait most of the time
 	d, are := newQuirkyDesk(t, func(c *agent.Config) { c.CallLimit = soon })
 	ctx := t.Context()
 	serial := d.personalised(0)
@@ -69,7 +70,7 @@ func TestHungCard(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "module.hung", rule(nil, task))
 		d.server.says("act", `{"act":"00","kind":"unlock","card":"`+other+`"}`)
-		d.server.refuse["act/unlock"] = &wardkey.Refusal{Rule: "act.unknown", Status: 403, Public: "over"}
+		d.server.refuses("act/unlock", &wardkey.Refusal{Rule: "act.unknown", Status: 403, Public: "over"})
 		task, err = d.Run(ctx, agent.Request{Kind: agent.Unlock, Server: d.server.URL, Handle: "h", Act: "00"}, map[string]string{"newPasscode": "314159", "newPasscode2": "314159"})
 		require.NoError(t, err)
 		require.Equal(t, "act.unknown", rule(nil, task), "it was asked, with the other card in hand")
@@ -92,8 +93,50 @@ func TestHungCard(t *testing.T) {
 	})
 }
 
+// In whichever call of a sign-in the module hangs, the person is told, the page gets
+// no result, and what comes after the call is not done.
+func TestHungInEveryCall(t *testing.T) {
+	t.Parallel() // they wait most of the time
+	d, are := newQuirkyDesk(t, func(c *agent.Config) { c.CallLimit = soon })
+	ctx := t.Context()
+	serial := d.personalised(0)
+	for _, call := range []string{
+		"C_GetSlotList", "C_GetTokenInfo", "C_Login", "C_GetAttributeValue", "C_Sign", "C_Logout",
+	} {
+		t.Run("threat035/"+call, func(t *testing.T) {
+			opened, err := d.Start(ctx, d.signin())
+			require.NoError(t, err)
+			form := d.shown(t, opened, typed("123456"))
+			answers := d.server.called("answer ")
+			are("hang " + call)
+			resp, _ := d.post(t, opened, form)
+			require.Equal(t, http.StatusOK, resp.StatusCode)
+			task, err := d.Task(ctx, opened.ID)
+			require.NoError(t, err)
+			require.Equal(t, "module.hung", rule(nil, task))
+			require.Empty(t, task.Result)
+			if call != "C_Logout" { // the last: the server has heard the proof
+				require.Equal(t, answers, d.server.called("answer "))
+			}
+			are()
+			require.Eventually(t, func() bool {
+				s, err := d.Status(ctx)
+				return err == nil && s.Refusal == nil && s.Readers[0].State == agent.CardPresent && s.Readers[0].Refusal == nil
+			}, patience, 20*time.Millisecond)
+			require.Equal(t, card.PINReady, d.pinOf(t, serial))
+			again, err := d.Task(ctx, opened.ID)
+			require.NoError(t, err)
+			require.Equal(t, task, again)
+		})
+	}
+	task, err := d.Run(ctx, d.signin(), typed("123456"))
+	require.NoError(t, err)
+	require.Equal(t, agent.Done, task.State, d.log)
+}
+
 // What a server takes its time for is no hang.
 func TestSlowServerIsNoHang(t *testing.T) {
+	t.Parallel() // they wait most of the time
 	d := newDesk(t, func(c *agent.Config) { c.CallLimit = soon })
 	d.personalised(0)
 	d.server.lies("nonce", func(w http.ResponseWriter, _ *http.Request) {
@@ -138,6 +181,7 @@ func quirkyModule(t *testing.T, inner string) (path string, are func(lines ...st
 
 // A module that doesn't even list its readers any more.
 func TestHungReaders(t *testing.T) {
+	t.Parallel() // they wait most of the time
 	d, are := newQuirkyDesk(t, func(c *agent.Config) { c.CallLimit = soon })
 	ctx := t.Context()
 	serial := d.personalised(0)

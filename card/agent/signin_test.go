@@ -174,9 +174,7 @@ func TestLeaseRefused(t *testing.T) {
 	s, err := d.Status(ctx)
 	require.NoError(t, err)
 	require.True(t, s.Readers[0].SignedIn)
-	d.server.mu.Lock()
-	d.server.refuse["lease"] = &wardkey.Refusal{Rule: "presence.ended", Status: 401, Public: "over"}
-	d.server.mu.Unlock()
+	d.server.refuses("lease", &wardkey.Refusal{Rule: "presence.ended", Status: 401, Public: "over"})
 	require.Eventually(t, func() bool { s, err := d.Status(ctx); return err == nil && !s.Readers[0].SignedIn }, patience, 20*time.Millisecond)
 }
 

@@ -5,9 +5,11 @@
 package agent_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,4 +126,42 @@ func TestListen(t *testing.T) {
 	taken := all[0].Addr().(*net.TCPAddr).Port
 	_, err = agent.Listen(uint16(taken))
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
+}
+
+// A program may reach 127.0.0.1 by a socket of the other family, and then its end
+// stands in the other table.
+func TestMappedAddress(t *testing.T) {
+	d := newDesk(t, nil)
+	c := &agent.Client{Base: d.http.URL, Origin: origin, HTTP: &http.Client{Transport: &http.Transport{
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return dialMapped(to)
+		},
+	}}}
+	six, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return // this machine has one family
+	}
+	defer six.Close()
+	_, err = c.Status(t.Context())
+	require.NoError(t, err)
+	d.agent.ServeUser(os.Geteuid() + 1)
+	_, err = c.Status(t.Context())
+	require.Equal(t, "user.refused", wardkey.RuleOf(err))
+}
+
+func dialMapped(to netip.AddrPort) (net.Conn, error) {
+	fd, err := syscall.Socket(syscall.AF_INET6, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "mapped")
+	defer file.Close()
+	if err := syscall.Connect(fd, &syscall.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}); err != nil {
+		return nil, err
+	}
+	return net.FileConn(file)
 }
