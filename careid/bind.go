@@ -43,13 +43,7 @@ func (s *Service) openBind(ctx context.Context, tx *Tx, a Actor, r ActRequest) (
 // readyForBinding makes the card known as ordered for this person: a new serial, or one that was never served here and
 // is nobody's. A card in use by the same person may bind the certificates that its issuer has renewed.
 func (s *Service) readyForBinding(ctx context.Context, tx *Tx, serial, profile string) error {
-	if err := s.checkSerial(serial); err != nil {
-		return err
-	}
-	c, err := tx.Cards.Card(ctx, serial)
-	if errors.Is(err, ErrNotFound) {
-		return tx.Cards.AddCard(ctx, Card{Serial: serial, Profile: profile, State: CardOrdered})
-	}
+	c, err := s.orOrdered(ctx, tx, serial, profile)
 	if err != nil {
 		return err
 	}
@@ -68,11 +62,7 @@ func (s *Service) readyForBinding(ctx context.Context, tx *Tx, serial, profile s
 		if g.First != 0 {
 			return s.no("card.ours")
 		}
-		done, err := tx.Cards.UpdateCard(ctx, Card{Serial: serial, Profile: profile, State: CardOrdered}, CardCleared)
-		if err != nil || !done {
-			return orConflict(err)
-		}
-		return nil
+		return reorder(ctx, tx, serial, profile)
 	case c.Issuer == "":
 		return s.no("card.ours")
 	}

@@ -43,10 +43,10 @@
 //
 // # Cards of other issuers
 //
-// A card that another authority made is bound to a profile by an act of the kind Bind: the Registration Authority sees the
-// person and a document, and the card's own fresh proof for this act is verified against the [OutsideIssuer] of
-// [Config.Outside], whose subject must name the profile's user id. From then on it signs in, alerts, is lost, cancelled and
-// refused by the rules of any card; its certificate's status is asked of its issuer, and is as fresh as what that
+// A card that another authority made is bound to a profile by an act of the kind Bind: the Registration Authority sees
+// the person and a document, and the card's own fresh proof for this act is verified against the [OutsideIssuer] of
+// [Config.Outside], whose subject must name the profile's user id. From then on it signs in, alerts, is lost, cancelled
+// and refused by the rules of any card; its certificate's status is asked of its issuer, and is as fresh as what that
 // publishes. Here nobody renews, repairs or clears it, and nobody unlocks it unless [Service.ImportSOPIN] was told its
 // security officer PIN: those refusals name the issuer, and so does an alert. A certificate that its issuer has renewed
 // is bound again, by the same act. To cancel it unbinds it: revoking is the issuer's.
@@ -64,17 +64,18 @@
 // # Other authenticators
 //
 // Beside cards a profile has security keys, Windows Hello, iPads, an authenticator app and a mail account
-// ([Service.RegisterAuthenticator]). Their protocols are the caller's, which says what each use showed; a [Use] is
-// believed. For them the store keeps each credential with its id, [CredentialKey], name and last use: [Service.Credential]
-// finds one, [Service.CredentialsOf] those of a person, [Service.NewChallenge] and [Service.TakeChallenge] are challenges
-// that any server takes once, and a Use counts the signature counter on in one statement, so that of a copied key's answers
-// one is refused. [Service.SignInWith] takes one or more of them and [Assurance] says what they come to: the kind's level for a
-// device that asked for its PIN or a biometric, AAL2 for a password and a code, and AAL1 for anything alone that is one
-// factor, with which nobody is signed in. Adding and removing them takes a fresh session as strong as the strongest thing
-// on the profile. The codes of apps are checked here (RFC 6238 on the calendar clock): each works once on any number of
-// servers, and tries are counted before a code is looked at. Their secrets lie in the store encrypted under
-// [Config.AuthenticatorKey], and those sealed under [Config.EarlierAuthenticatorKeys] still open. The calendar must not
-// go back, or apps are refused until it has caught up.
+// ([Service.RegisterAuthenticator]). Their protocols are the caller's, or package webauthn's, which says what each use
+// showed; a [Use] is believed. For them the store keeps each credential with its id, [CredentialKey], name and last use:
+// [Service.Credential] finds one, [Service.CredentialsOf] those of a person, [Service.NewChallenge] and
+// [Service.TakeChallenge] are challenges that any server takes once, and a Use counts the signature counter on in one
+// statement, so that of a copied key's answers one is refused. [Service.SignInWith] takes one or more of them and
+// [Assurance] says what they come to: the kind's level for a device that asked for its PIN or a biometric, AAL2 for a
+// password and a code, and AAL1 for anything alone that is one factor, with which nobody is signed in. Adding and
+// removing them takes a fresh session as strong as the strongest thing on the profile. The codes of apps are checked here
+// (RFC 6238 on the calendar clock): each works once on any number of servers, and tries are counted before a code is
+// looked at. Their secrets lie in the store encrypted under [Config.AuthenticatorKey], and those sealed under
+// [Config.EarlierAuthenticatorKeys] still open. The calendar must not go back, or apps are refused until it has caught
+// up.
 //
 // # Unlocking
 //
@@ -86,13 +87,13 @@
 //
 // # Refusals, rules, audit
 //
-// Every "no" is a *wardkey.Refusal of the rulebook ([Rules]), reached by errors.As through any wrapping; every number
-// is a dated, cited value in it ([PolicyAt]). Each change appends one line to a hash chain in its own transaction, and
-// each refused change one line that names the rule ([Service.VerifyAudit]; [Service.AuditAnchor] exports
-// an anchor to keep elsewhere, which [Service.VerifyAuditAgainst] and the offline verifier examples/auditcheck look for); a proof whose form, signature or audience
-// does not hold is logged alone, since nothing it says of itself is known. No passcode, code, key or token is kept in
-// clear anywhere, nor written to the log or the audit. Messages leave after the commit and live in memory only: a
-// code that a crash loses is asked for again.
+// Every "no" is a *wardkey.Refusal of the rulebook ([Rules]), reached by errors.As through any wrapping; every number is
+// a dated, cited value in it ([PolicyAt]). Each change appends one line to a hash chain in its own transaction, and each
+// refused change one line that names the rule ([Service.VerifyAudit]; [Service.AuditAnchor] exports an anchor to keep
+// elsewhere, which [Service.VerifyAuditAgainst] and the offline verifier examples/auditcheck look for); a proof whose
+// form, signature or audience does not hold is logged alone, since nothing it says of itself is known. No passcode, code,
+// key or token is kept in clear anywhere, nor written to the log or the audit. Messages leave after the commit and live
+// in memory only: a code that a crash loses is asked for again.
 //
 // # What is published
 //
@@ -102,9 +103,9 @@
 // [FindService] a service by any of its names. [Compat] is the two matrices of systems and browsers, [Methods] what a
 // program can sign in with, [ShowSignInButton] why a button is not there, [Reach] the network that a service needs, and
 // [Doctor] looks at all of it on a declared [Workstation]. [Factors] and [SecondFactorAfter] tell what an authenticator
-// shows. [Desks] leads from a refusal to somebody who can be reached, and what a Service with
-// [Config.Desks] refuses to somebody whom it knows has that as its Contact. What is unknown is refused, unless a rule says
-// that it passes. The page docs/refusals.md lists every refusal of this package.
+// shows. [Desks] leads from a refusal to somebody who can be reached, and what a Service with [Config.Desks] refuses to
+// somebody whom it knows has that as its Contact. What is unknown is refused, unless a rule says that it passes. The page
+// docs/refusals.md lists every refusal of this package.
 //
 // # Clocks
 //
@@ -113,7 +114,9 @@
 //
 // # Not yet
 //
-// The protocols of other authenticators (WebAuthn, the mail account's federation) are not
-// here; nor is an attestation policy, and a mail account counts as its password alone, whatever more it asked for. An agent reaches an unlock at a desk by
-// [Service.TakeUnlock] alone, for which package cardhttp has the endpoint and package agent no task yet.
+// The federation of mail accounts is not here: a mail account counts as its password alone, whatever more it asked for,
+// and the caller has checked it. Package webauthn speaks for security keys and Windows Hello; for iPads nobody does, and
+// which of their models are good enough is the caller's to say. The cards of an outside issuer are believed at the level
+// of the service's own: there is no level for each issuer. What an outside card's issuer revokes is known when its lists
+// or its responder say so, which may be hours after, where the service's own CA is asked each time.
 package careid

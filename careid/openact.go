@@ -97,22 +97,31 @@ func (s *Service) openIssue(ctx context.Context, tx *Tx, a Actor, r ActRequest) 
 // readyForIssue makes the card known as ordered for this person: a new serial, a cleared card, or one whose issue was
 // begun before.
 func (s *Service) readyForIssue(ctx context.Context, tx *Tx, serial, profile string) error {
-	if err := s.checkSerial(serial); err != nil {
+	c, err := s.orOrdered(ctx, tx, serial, profile)
+	if err != nil || c.State == CardOrdered && c.Profile == profile {
 		return err
-	}
-	c, err := tx.Cards.Card(ctx, serial)
-	if errors.Is(err, ErrNotFound) {
-		return tx.Cards.AddCard(ctx, Card{Serial: serial, Profile: profile, State: CardOrdered})
-	}
-	if err != nil {
-		return err
-	}
-	if c.State == CardOrdered && c.Profile == profile {
-		return nil
 	}
 	if c.State != CardCleared {
 		return s.no("card.taken")
 	}
+	return reorder(ctx, tx, serial, profile)
+}
+
+// orOrdered reads a card, which is ordered for this person if nobody knows its serial.
+func (s *Service) orOrdered(ctx context.Context, tx *Tx, serial, profile string) (Card, error) {
+	if err := s.checkSerial(serial); err != nil {
+		return Card{}, err
+	}
+	c, err := tx.Cards.Card(ctx, serial)
+	if errors.Is(err, ErrNotFound) {
+		c = Card{Serial: serial, Profile: profile, State: CardOrdered}
+		return c, tx.Cards.AddCard(ctx, c)
+	}
+	return c, err
+}
+
+// reorder orders a cleared card for a person.
+func reorder(ctx context.Context, tx *Tx, serial, profile string) error {
 	done, err := tx.Cards.UpdateCard(ctx, Card{Serial: serial, Profile: profile, State: CardOrdered}, CardCleared)
 	if err != nil || !done {
 		return orConflict(err)

@@ -118,25 +118,6 @@ func TestExhausted(t *testing.T) {
 		require.Equal(t, "ra-agent", no.Fixer)
 		signIn(t, h, h.Nurse.Card) // the passcode is not concerned
 	})
-	t.Run("an unlock at the desk ends it", func(t *testing.T) {
-		act, u, reset := atDesk(t, h, actor(t, h, h.RAAgent, careid.RAAgent), h.Nurse)
-		require.NoError(t, h.Reset(ctx, h.Nurse, u, reset))
-		handle, err := h.Service.OpenUnlock(ctx, []byte("c"))
-		require.NoError(t, err)
-		_, err = h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: serial, Channel: careid.ByEmail})
-		refused(t, err, "unlock.exhausted") // not before it is confirmed
-		require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
-		require.NotEmpty(t, act.ID)
-		h.Clock.Add(time.Hour)
-		code := start(t, h, h.Nurse)
-		h.Clock.Add(time.Second)
-		again, err := h.Redeem(ctx, h.Nurse, code)
-		require.NoError(t, err)
-		require.NoError(t, h.Reset(ctx, h.Nurse, code, again))
-		require.NoError(t, h.Service.ResetConfirm(ctx, again.Token))
-		_, err = h.DB.Exec("UPDATE careid_card SET unlocked_at = 0 WHERE serial = ?", serial) // as it was, for what follows
-		require.NoError(t, err)
-	})
 	t.Run("the Registration Authority ends it by issuing the card anew", func(t *testing.T) {
 		nurse := reissue(t, h, h.Nurse, h.Nurse.Profile, false)
 		h.Clock.Add(time.Second)
@@ -159,5 +140,24 @@ func TestExhausted(t *testing.T) {
 			require.NoError(t, h.Reset(ctx, h.Sponsor, u, reset))
 			require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
 		}
+	})
+	t.Run("an unlock at the desk ends it", func(t *testing.T) {
+		ask := func() error {
+			handle, err := h.Service.OpenUnlock(ctx, []byte("c"))
+			require.NoError(t, err)
+			return second(h.Service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: h.RAAgent.Card.Serial, Channel: careid.ByEmail}))
+		}
+		for range 100 {
+			h.Clock.Add(3 * time.Hour)
+			_, err := h.DB.Exec("INSERT INTO careid_try (card, at) VALUES (?, ?)", h.RAAgent.Card.Serial, h.Clock.Now().Unix())
+			require.NoError(t, err)
+		}
+		h.Clock.Add(24 * time.Hour)
+		refused(t, ask(), "unlock.exhausted")
+		_, u, reset := atDesk(t, h, actor(t, h, h.RAManager, careid.RAManager), h.RAAgent)
+		require.NoError(t, h.Reset(ctx, h.RAAgent, u, reset))
+		refused(t, ask(), "unlock.exhausted") // not before it is confirmed
+		require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
+		require.NoError(t, ask())
 	})
 }
