@@ -22,6 +22,7 @@ func prompts() []string { return []string{"none", "login", "consent", "select_ac
 // serveAuthorize is the authorization endpoint. OpenID Connect Core §3.1.2.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	private(w)
+	w.Header().Set("Referrer-Policy", "no-referrer") // the answer's address holds the code
 	form, err := authorizeForm(w, r)
 	if err != nil {
 		p.showError(w, r, "", protocolError(err))
@@ -88,9 +89,9 @@ func tooLarge(err error) int {
 
 // once refuses parameters that are there twice. RFC 6749 §3.1.
 func once(form url.Values) error {
-	for name, values := range form {
+	for _, values := range form {
 		if len(values) > 1 {
-			return no("invalid_request", "A parameter is there twice: "+printable(name))
+			return no("invalid_request", "A parameter is there twice.")
 		}
 	}
 	return nil

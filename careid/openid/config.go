@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -209,7 +210,7 @@ func place(issuer string, layout Layout) (addresses, error) {
 
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
-	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(issuer, "?#") {
+	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(issuer, "?#{} ") || path.Clean("/"+u.Path) != "/"+strings.Trim(u.Path, "/") {
 		return fmt.Errorf("openid: issuer %q is not scheme://host[:port][/path]", issuer)
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname())) {
@@ -227,8 +228,8 @@ func loopbackHost(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// path is where an endpoint's address is served.
-func path(address string) string {
+// served is where an endpoint's address is served.
+func served(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "/" // checkIssuer has parsed it
@@ -242,9 +243,9 @@ func withoutPort443(address string) string {
 	if !ok {
 		return address
 	}
-	host, path, slash := strings.Cut(rest, "/")
+	host, rest, slash := strings.Cut(rest, "/")
 	if slash {
-		path = "/" + path
+		rest = "/" + rest
 	}
-	return "https://" + strings.TrimSuffix(host, ":443") + path
+	return "https://" + strings.TrimSuffix(host, ":443") + rest
 }

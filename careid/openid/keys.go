@@ -44,7 +44,8 @@ type ringKey struct {
 
 // SetKeys replaces the keys: what is given is published, and of each algorithm the one that began last signs. To rotate,
 // add a key that begins later than clients may have cached the list (an hour), and take the old one away when
-// nothing that it signed is still looked at. It fails without an RS256 key that has begun, and changes nothing then.
+// nothing that it signed is still looked at. It fails without a key that has begun
+// for RS256 and for each algorithm that a client is registered for, and changes nothing then.
 func (p *Provider) SetKeys(keys []Key) error {
 	ring := &keyRing{}
 	var public jose.JSONWebKeySet
@@ -60,6 +61,11 @@ func (p *Provider) SetKeys(keys []Key) error {
 	}
 	if _, err := ring.signing(string(jose.RS256), p.config.Wall()); err != nil {
 		return err
+	}
+	for id, c := range p.clients {
+		if _, err := ring.signing(c.algorithm, p.config.Wall()); err != nil {
+			return fmt.Errorf("openid: client %q: %w", id, err)
+		}
 	}
 	var err error
 	if ring.jwks, err = json.Marshal(public); err != nil {

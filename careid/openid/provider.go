@@ -80,7 +80,7 @@ const maxQuery = 8 << 10
 func (p *Provider) routes() {
 	p.mux = http.NewServeMux()
 	serve := func(method, address string, handle http.HandlerFunc) {
-		p.mux.HandleFunc(method+" "+path(address), handle)
+		p.mux.HandleFunc(method+" "+served(address), handle)
 	}
 	serve("GET", p.at.discovery, p.serveDiscovery)
 	serve("GET", p.at.keys, p.serveKeys)

@@ -42,6 +42,8 @@ func TestNewRefusesWhatIsUnsafe(t *testing.T) {
 			"http issuer":           func(c *openid.Config) { c.Issuer = "http://am.example/realm" },
 			"issuer with a query":   func(c *openid.Config) { c.Issuer = "https://am.example/?realm=x" },
 			"issuer without host":   func(c *openid.Config) { c.Issuer = "https:///realm" },
+			"issuer with a pattern": func(c *openid.Config) { c.Issuer = "https://am.example/{realm}" },
+			"issuer with dots":      func(c *openid.Config) { c.Issuer = "https://am.example/a/../b" },
 			"unknown layout":        func(c *openid.Config) { c.Layout = "okta" },
 			"no keys":               func(c *openid.Config) { c.Keys = nil },
 			"a key of 1024 bits":    func(c *openid.Config) { c.Keys[0].Signer = short },

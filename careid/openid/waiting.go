@@ -30,11 +30,11 @@ type Waiting struct {
 
 // needed is what a request still needs of its person.
 type needed struct {
-	signIn error  // why the session there is will not do, or nil
-	acr    string // what the session is called towards this client
-	person *Person
-	roles  []Role // to choose among
-	role   string // chosen, or the only one
+	signIn error   // why the session there is will not do, or nil
+	acr    string  // what the session is called towards this client
+	person *Person // where a role is asked for
+	roles  []Role  // to choose among
+	role   string  // chosen, or the only one
 }
 
 func (n needed) ready() bool { return n.signIn == nil && len(n.roles) == 0 }
@@ -50,15 +50,12 @@ func (n needed) silently() *Error {
 // look compares a request with the session there is, which may be nil. It fails where the person can't help it.
 func (p *Provider) look(ctx context.Context, r Request, s *careid.Session) (needed, error) {
 	var n needed
-	if n.acr, n.signIn = p.suits(r, s); n.signIn != nil {
+	if n.acr, n.signIn = p.suits(r, s); n.signIn != nil || !picksRole(r.Scopes) {
 		return n, nil
 	}
 	var err error
 	if n.person, err = p.config.People.Person(ctx, s.Profile); err != nil {
 		return n, err
-	}
-	if !picksRole(r.Scopes) {
-		return n, nil
 	}
 	switch len(n.person.Roles) {
 	case 0:

@@ -130,12 +130,12 @@ func TestPromptAndMaxAge(t *testing.T) {
 
 func TestWhomAClientExpects(t *testing.T) {
 	s := open(t, nil)
-	nurse, agent := s.signIn(s.Nurse), s.signIn(s.RAAgent)
+	nurse := s.signIn(s.Nurse)
 	hint := s.tokens(nurse.Token)["id_token"].(string)
 	s.Clock.Add(2 * time.Hour)
 	s.wait(nurse, time.Minute)
 	require.NotEmpty(t, s.authorize(nurse.Token, asked("prompt", "none", "id_token_hint", hint)).Query().Get("code"))
-	agent = s.signIn(s.RAAgent)
+	agent := s.signIn(s.RAAgent)
 	require.Equal(t, "login_required", s.authorize(agent.Token, asked("prompt", "none", "id_token_hint", hint)).Query().Get("error"))
 	id := s.waiting(agent.Token, "id_token_hint", hint)
 	_, err := s.provider.Finish(t.Context(), id, agent.Token, "")

@@ -274,8 +274,11 @@ func (s *storeTest) tokens() {
 			at    time.Time
 			first bool
 		}{
-			{access.Hash, s.wall, false}, {refresh.Hash, refresh.Until, false}, {refresh.Hash, s.wall, true},
-			{refresh.Hash, s.wall, false}, {hash("none"), s.wall, false},
+			{access.Hash, s.wall, false},
+			{refresh.Hash, refresh.Until, false},
+			{refresh.Hash, s.wall, true},
+			{refresh.Hash, s.wall, false},
+			{hash("none"), s.wall, false},
 		} {
 			first, err := tx.Tokens.UseToken(ctx, try.hash, try.at)
 			require.NoError(s, err)
