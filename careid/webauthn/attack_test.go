@@ -73,7 +73,7 @@ func wrongs() map[string]struct {
 
 func TestRegistrationIsAttacked(t *testing.T) {
 	p := newPlace(t)
-	nothing := func(t *testing.T, b *browser) {
+	nothing := func(t *testing.T, b *visitor) {
 		t.Helper()
 		of, err := p.Service.CredentialsOf(t.Context(), b.session().Profile)
 		require.NoError(t, err)
@@ -214,7 +214,7 @@ func TestSignInIsAttacked(t *testing.T) {
 	p := newPlace(t)
 	d := p.registered(t, p.Nurse, p.keys)
 	other := p.registered(t, p.Sponsor, p.keys)
-	fails := func(t *testing.T, b *browser, no *wardkey.Refusal, rule string) {
+	fails := func(t *testing.T, b *visitor, no *wardkey.Refusal, rule string) {
 		t.Helper()
 		ruled(t, no, rule)
 		require.Empty(t, b.token())
@@ -224,7 +224,7 @@ func TestSignInIsAttacked(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bad := *d
 				c.do(&bad)
-				b := p.browser(t)
+				b := p.visitor(t)
 				no := b.signsIn(&bad)
 				d.cred.Counter = bad.cred.Counter
 				if c.rule == "" {
@@ -244,12 +244,12 @@ func TestSignInIsAttacked(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bad := *d
 				do(&bad)
-				b := p.browser(t)
+				b := p.visitor(t)
 				fails(t, b, b.signsIn(&bad), "webauthn.none")
 			})
 		}
 		t.Run("every byte counts", func(t *testing.T) {
-			b := p.browser(t)
+			b := p.visitor(t)
 			tried := 0
 			for _, part := range []string{"authenticatorData", "clientDataJSON", "signature", "userHandle"} {
 				for i := 0; ; i++ {
@@ -276,7 +276,7 @@ func TestSignInIsAttacked(t *testing.T) {
 			for _, shown := range []uint32{at, at - 1, 1, 0} {
 				clone := *d
 				clone.cred.Counter = shown - 1 // it counts before it answers
-				b := p.browser(t)
+				b := p.visitor(t)
 				var no *wardkey.Refusal
 				rows := p.audited(t, func() { no = b.signsIn(&clone) })
 				fails(t, b, no, "authenticator.copied")
@@ -287,15 +287,15 @@ func TestSignInIsAttacked(t *testing.T) {
 		})
 	})
 	t.Run("threat036", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		options := b.must(http.MethodPost, "signin/options", members{})
 		body := members{"credential": d.get(options)}
 		t.Run("another browser", func(t *testing.T) {
-			thief := p.browser(t)
+			thief := p.visitor(t)
 			thief.must(http.MethodPost, "signin/options", members{}) // it has a cookie of its own
 			_, no := thief.send(http.MethodPost, "signin", body)
 			fails(t, thief, no, "challenge.none")
-			_, no = p.browser(t).send(http.MethodPost, "signin", body)
+			_, no = p.visitor(t).send(http.MethodPost, "signin", body)
 			ruled(t, no, "challenge.none")
 		})
 		t.Run("for another person", func(t *testing.T) {
@@ -303,7 +303,7 @@ func TestSignInIsAttacked(t *testing.T) {
 			fails(t, b, no, "challenge.none")
 		})
 		t.Run("a challenge of a step-up", func(t *testing.T) {
-			in := p.browser(t)
+			in := p.visitor(t)
 			require.Nil(t, in.signsIn(d))
 			stepUp := in.must(http.MethodPost, "stepup/options", members{})
 			_, no := b.send(http.MethodPost, "signin", members{"credential": d.get(stepUp)})
@@ -318,14 +318,14 @@ func TestSignInIsAttacked(t *testing.T) {
 		require.NotEmpty(t, b.token())
 		t.Run("twice", func(t *testing.T) {
 			for range p.servers {
-				again := p.browser(t)
+				again := p.visitor(t)
 				again.cookies = cookies
 				_, no := again.send(http.MethodPost, "signin", body)
 				fails(t, again, no, "challenge.none")
 			}
 		})
 		t.Run("too late", func(t *testing.T) {
-			b := p.browser(t)
+			b := p.visitor(t)
 			for wait, rule := range map[time.Duration]string{5*time.Minute - time.Second: "", 5 * time.Minute: "challenge.none"} {
 				options := b.must(http.MethodPost, "signin/options", members{})
 				p.Wall.Add(wait)
@@ -340,7 +340,7 @@ func TestSignInIsAttacked(t *testing.T) {
 		})
 	})
 	t.Run("a removed one", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		require.Nil(t, b.signsIn(other))
 		var list struct{ Authenticators []struct{ ID string } }
 		require.NoError(t, json.Unmarshal(b.must(http.MethodGet, "authenticators", nil), &list))
@@ -348,7 +348,7 @@ func TestSignInIsAttacked(t *testing.T) {
 		require.Equal(t, http.StatusNoContent, b.status)
 		_, no := b.send(http.MethodGet, "authenticators", nil)
 		ruled(t, no, "session.ended") // it stood on the key
-		out := p.browser(t)
+		out := p.visitor(t)
 		fails(t, out, out.signsIn(other), "webauthn.none")
 	})
 }

@@ -136,8 +136,8 @@ func (c Config) check() error {
 // of it. HTML §7.1.1 (serialization of an origin); WebAuthn Level 2 §5.1.3 step 8.
 func checkOrigin(origin, rpID string) error {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) {
-		return fmt.Errorf("webauthn: Config.Origins: %q is not scheme://host[:port] in lower case", origin)
+	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) || strings.Contains(origin, "*") {
+		return fmt.Errorf("webauthn: Config.Origins: %q is not scheme://host[:port] in lower case, without wildcards", origin)
 	}
 	host := u.Hostname()
 	local := host == "localhost" || strings.HasSuffix(host, ".localhost")

@@ -65,8 +65,8 @@ func (p *place) serve(t *testing.T, c webauthn.Config) {
 	p.servers = append(p.servers, mux)
 }
 
-// browser keeps cookies and is served by one server after the other.
-type browser struct {
+// visitor is a browser: it keeps cookies and is served by one server after the other.
+type visitor struct {
 	t       *testing.T
 	place   *place
 	cookies map[string]string
@@ -75,30 +75,30 @@ type browser struct {
 	set     []*http.Cookie
 }
 
-func (p *place) browser(t *testing.T) *browser {
-	return &browser{t: t, place: p, cookies: map[string]string{}}
+func (p *place) visitor(t *testing.T) *visitor {
+	return &visitor{t: t, place: p, cookies: map[string]string{}}
 }
 
 // with is a browser in which somebody has just signed in with their card.
-func (p *place) with(t *testing.T, person careidtest.Person) *browser {
+func (p *place) with(t *testing.T, person careidtest.Person) *visitor {
 	t.Helper()
 	in, err := p.SignIn(t.Context(), person.Card)
 	require.NoError(t, err)
 	return p.holding(t, in.Token)
 }
 
-func (p *place) holding(t *testing.T, token string) *browser {
-	b := p.browser(t)
+func (p *place) holding(t *testing.T, token string) *visitor {
+	b := p.visitor(t)
 	c := p.cards.SessionCookie(token)
 	b.cookies[c.Name] = c.Value
 	return b
 }
 
-func (b *browser) token() string { return b.cookies[b.place.cards.SessionCookie("").Name] }
+func (b *visitor) token() string { return b.cookies[b.place.cards.SessionCookie("").Name] }
 
 // send does a request, of a path below webauthn.Path or of the whole, and returns
 // the body, or the refusal.
-func (b *browser) send(method, path string, body any, headers ...string) ([]byte, *wardkey.Refusal) {
+func (b *visitor) send(method, path string, body any, headers ...string) ([]byte, *wardkey.Refusal) {
 	b.t.Helper()
 	if !strings.HasPrefix(path, "/") {
 		path = webauthn.Path + path
@@ -139,7 +139,7 @@ func (b *browser) send(method, path string, body any, headers ...string) ([]byte
 }
 
 // must is send where nothing is refused.
-func (b *browser) must(method, path string, body any) []byte {
+func (b *visitor) must(method, path string, body any) []byte {
 	b.t.Helper()
 	got, no := b.send(method, path, body)
 	require.Nil(b.t, no, "%v", no)
@@ -149,7 +149,7 @@ func (b *browser) must(method, path string, body any) []byte {
 type members map[string]any
 
 // registers is what the module does: options, the device, the answer.
-func (b *browser) registers(d *device, name string) ([]byte, *wardkey.Refusal) {
+func (b *visitor) registers(d *device, name string) ([]byte, *wardkey.Refusal) {
 	b.t.Helper()
 	options := b.must(http.MethodPost, "register/options", members{"kind": d.maker.model.Kind})
 	return b.send(http.MethodPost, "register", members{"name": name, "user": userOf(options), "credential": d.create(options)})
@@ -166,21 +166,21 @@ func userOf(options []byte) string {
 	return o.PublicKey.User.ID
 }
 
-func (b *browser) signsIn(d *device) *wardkey.Refusal {
+func (b *visitor) signsIn(d *device) *wardkey.Refusal {
 	b.t.Helper()
 	options := b.must(http.MethodPost, "signin/options", members{})
 	_, no := b.send(http.MethodPost, "signin", members{"credential": d.get(options)})
 	return no
 }
 
-func (b *browser) stepsUp(d *device) *wardkey.Refusal {
+func (b *visitor) stepsUp(d *device) *wardkey.Refusal {
 	b.t.Helper()
 	options := b.must(http.MethodPost, "stepup/options", members{})
 	_, no := b.send(http.MethodPost, "stepup", members{"credential": d.get(options)})
 	return no
 }
 
-func (b *browser) session() *careid.Session {
+func (b *visitor) session() *careid.Session {
 	b.t.Helper()
 	s, err := b.place.Service.Session(b.t.Context(), b.token())
 	require.NoError(b.t, err)

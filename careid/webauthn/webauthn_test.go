@@ -29,7 +29,7 @@ func TestRegistration(t *testing.T) {
 		require.Equal(t, http.StatusCreated, b.status)
 		require.JSONEq(t, `{"kind":"security-key","name":"Red key","model":"Ward key 5","state":"active","aal":3,"alone":true,"registeredAt":"2026-01-05T09:00:00Z"}`,
 			string(without(t, got, "id")))
-		_, no = p.browser(t).send(http.MethodPost, "register/options", members{})
+		_, no = p.visitor(t).send(http.MethodPost, "register/options", members{})
 		ruled(t, no, "session.none")
 		profile, err := p.Enrol(t.Context(), "No", "Card")
 		require.NoError(t, err)
@@ -43,7 +43,7 @@ func TestRegistration(t *testing.T) {
 		options := ra.must(http.MethodPost, "register/options", whose)
 		whose["user"], whose["credential"] = userOf(options), first.create(options)
 		ra.must(http.MethodPost, "register", whose)
-		own := p.browser(t)
+		own := p.visitor(t)
 		require.Nil(t, own.signsIn(first), "the first one ever, from the Registration Authority")
 		require.Equal(t, profile.ID, own.session().Profile)
 	})
@@ -87,7 +87,7 @@ func TestRegistration(t *testing.T) {
 		d.cred = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA)
 		_, no := p.with(t, p.Nurse).registers(d, "RSA")
 		require.Nil(t, no, "%v", no)
-		require.Nil(t, p.browser(t).signsIn(d))
+		require.Nil(t, p.visitor(t).signsIn(d))
 	})
 	t.Run("threat061", func(t *testing.T) { // somebody with a password and a code registers no key of their own
 		_, err := p.Register(t.Context(), p.Sponsor, careid.KindMailAccount, "someone@nhs.net")
@@ -132,7 +132,7 @@ func TestSignIn(t *testing.T) {
 	key := p.registered(t, p.Nurse, p.keys)
 	hello := p.registered(t, p.Nurse, p.hello)
 	t.Run("row112", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		require.Nil(t, b.signsIn(hello))
 		s := b.session()
 		require.Equal(t, p.Nurse.Profile.ID, s.Profile)
@@ -160,16 +160,16 @@ func TestSignIn(t *testing.T) {
 	})
 	t.Run("row113", func(t *testing.T) {
 		clone := *key
-		b := p.browser(t)
+		b := p.visitor(t)
 		require.Nil(t, b.signsIn(key))
 		require.Equal(t, []string{"FIDO2"}, b.session().AMR)
-		other := p.browser(t)
+		other := p.visitor(t)
 		rows := p.audited(t, func() { ruled(t, other.signsIn(&clone), "authenticator.copied") })
 		require.Len(t, rows, 1)
 		require.Contains(t, rows[0].Detail, "authenticator.copied")
 	})
 	t.Run("row117", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		require.Nil(t, b.signsIn(key))
 		level, factors, err := careid.Assurance(must(careid.Rules()), b.session().Used, p.Clock.Now())
 		require.NoError(t, err)
@@ -177,22 +177,22 @@ func TestSignIn(t *testing.T) {
 		require.Equal(t, []careid.Factor{careid.FactorHas, careid.FactorKnowsOrIs}, factors)
 		unverified := *key
 		unverified.auth.Options.UserNotVerified = true
-		ruled(t, p.browser(t).signsIn(&unverified), "webauthn.verification")
+		ruled(t, p.visitor(t).signsIn(&unverified), "webauthn.verification")
 		key.cred.Counter = unverified.cred.Counter
 	})
 	t.Run("row118", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		options := b.must(http.MethodPost, "signin/options", members{})
 		require.JSONEq(t, `{"until":"2026-01-05T17:00:00Z","alerts":[]}`,
 			string(b.must(http.MethodPost, "signin", members{"credential": key.get(options)})))
 	})
 	t.Run("by user id", func(t *testing.T) {
-		b := p.browser(t)
+		b := p.visitor(t)
 		options := b.must(http.MethodPost, "signin/options", members{"user": p.Nurse.Profile.ID})
 		b.must(http.MethodPost, "signin", members{"user": p.Nurse.Profile.ID, "credential": key.get(options)})
 		require.Equal(t, p.Nurse.Profile.ID, b.session().Profile)
 		other := p.registered(t, p.Sponsor, p.keys)
-		b = p.browser(t)
+		b = p.visitor(t)
 		options = b.must(http.MethodPost, "signin/options", members{"user": p.Nurse.Profile.ID})
 		_, no := b.send(http.MethodPost, "signin", members{"user": p.Nurse.Profile.ID, "credential": other.get(options)})
 		ruled(t, no, "webauthn.none")
@@ -201,7 +201,7 @@ func TestSignIn(t *testing.T) {
 		var bodies, refusals []string
 		stranger := p.keys.device()
 		for _, user := range []string{"", p.Nurse.Profile.ID, p.Sponsor.Profile.ID, p.RAAgent.Profile.ID, "000000000000"} {
-			b := p.browser(t)
+			b := p.visitor(t)
 			options := b.must(http.MethodPost, "signin/options", members{"user": user})
 			bodies = append(bodies, string(without(t, options, "publicKey", "challenge")))
 			_, no := b.send(http.MethodPost, "signin", members{"user": user, "credential": stranger.get(options)})
@@ -210,7 +210,7 @@ func TestSignIn(t *testing.T) {
 		gone := *key
 		gone.cred.ID = make([]byte, 32)
 		for _, d := range []*device{&gone, stranger} {
-			b := p.browser(t)
+			b := p.visitor(t)
 			refusals = append(refusals, string(must(json.Marshal(b.signsIn(d)))))
 		}
 		for _, all := range [][]string{bodies, refusals} {
@@ -218,7 +218,7 @@ func TestSignIn(t *testing.T) {
 				require.Equal(t, all[0], one)
 			}
 		}
-		_, no := p.browser(t).send(http.MethodPost, "signin/options", members{"user": "asha"})
+		_, no := p.visitor(t).send(http.MethodPost, "signin/options", members{"user": "asha"})
 		ruled(t, no, "http.malformed")
 	})
 	t.Run("threat059", func(t *testing.T) { // a planted cookie becomes nothing, and somebody else's session ends
@@ -241,7 +241,7 @@ func TestSignIn(t *testing.T) {
 		manager, err := p.Actor(t.Context(), p.RAManager, careid.RAManager)
 		require.NoError(t, err)
 		require.NoError(t, p.Service.CloseProfile(t.Context(), manager, leaver.Profile.ID))
-		ruled(t, p.browser(t).signsIn(d), "webauthn.none")
+		ruled(t, p.visitor(t).signsIn(d), "webauthn.none")
 	})
 	t.Run("nothing secret in log and audit", func(t *testing.T) {
 		require.NotContains(t, p.log.String(), b64(key.cred.ID))
@@ -256,11 +256,11 @@ func TestAModelIsWithdrawn(t *testing.T) {
 	p.config.Models[0].Until = end
 	p.servers = nil
 	p.serve(t, p.config)
-	b := p.browser(t)
+	b := p.visitor(t)
 	p.Clock.Set(end.Add(-time.Second))
 	require.Nil(t, b.signsIn(key))
 	p.Clock.Set(end)
-	ruled(t, p.browser(t).signsIn(key), "webauthn.model")
+	ruled(t, p.visitor(t).signsIn(key), "webauthn.model")
 	_, no := p.with(t, p.Nurse).registers(p.keys.device(), "")
 	ruled(t, no, "webauthn.model")
 	b.session() // what it opened goes on
@@ -271,7 +271,7 @@ func TestStepUp(t *testing.T) {
 	p := newPlace(t)
 	key := p.registered(t, p.Nurse, p.keys)
 	other := p.registered(t, p.Sponsor, p.keys)
-	b := p.browser(t)
+	b := p.visitor(t)
 	require.Nil(t, b.signsIn(key))
 	t.Run("by the same key", func(t *testing.T) {
 		before, began := b.token(), b.session()
@@ -290,7 +290,7 @@ func TestStepUp(t *testing.T) {
 	t.Run("which keys", func(t *testing.T) {
 		options := b.must(http.MethodPost, "stepup/options", members{})
 		require.Contains(t, string(options), b64(key.cred.ID))
-		_, no := p.browser(t).send(http.MethodPost, "stepup/options", members{})
+		_, no := p.visitor(t).send(http.MethodPost, "stepup/options", members{})
 		ruled(t, no, "session.none")
 	})
 	t.Run("without a user handle", func(t *testing.T) { // a key that was asked for by its id need not tell it
@@ -304,7 +304,7 @@ func TestStepUp(t *testing.T) {
 		b.session()
 	})
 	t.Run("another session's challenge", func(t *testing.T) {
-		second := p.browser(t)
+		second := p.visitor(t)
 		require.Nil(t, second.signsIn(key))
 		options := second.must(http.MethodPost, "stepup/options", members{})
 		_, no := b.send(http.MethodPost, "stepup", members{"credential": key.get(options)})
@@ -351,7 +351,7 @@ func TestOwnProfile(t *testing.T) {
 	_, err := p.RegisterApp(t.Context(), p.Nurse)
 	require.NoError(t, err)
 	p.Clock.Add(time.Minute)
-	require.Nil(t, p.browser(t).signsIn(red))
+	require.Nil(t, p.visitor(t).signsIn(red))
 	type shown struct {
 		ID, Name, Model string
 		Kind            careid.AuthenticatorKind
