@@ -223,6 +223,24 @@ func TestProof(t *testing.T) {
 	})
 }
 
+// A card that went to somebody else between answer and redemption signs nobody in.
+func TestRedeemOfACardThatIsAnothersNow(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	answer, err := h.Answer(ctx, h.Nurse.Card, careidtest.Claims{Bind: "cookie"})
+	require.NoError(t, err)
+	require.NoError(t, h.Store.Write(ctx, func(ctx context.Context, tx *careid.Tx) error {
+		card, err := tx.Cards.Card(ctx, h.Nurse.Card.Serial)
+		require.NoError(t, err)
+		card.Profile = h.Sponsor.Profile.ID
+		done, err := tx.Cards.UpdateCard(ctx, card, card.State)
+		require.True(t, done)
+		return err
+	}))
+	_, err = h.Service.Redeem(ctx, answer.Result, []byte("cookie"))
+	refused(t, err, "proof.result")
+}
+
 func refusalRule(t *testing.T, err error) string {
 	t.Helper()
 	require.Error(t, err)
