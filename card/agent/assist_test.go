@@ -16,34 +16,29 @@ import (
 	"github.com/wardkey-sdk/wardkey/card/agent"
 )
 
-// sealedTo answers a request with its agentKey by one candidate, and whatever is
-// beside it.
-func sealedTo(t *testing.T, soPIN string, beside map[string]any) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var in struct {
-			AgentKey []byte `json:"agentKey"`
-		}
-		_ = json.NewDecoder(r.Body).Decode(&in)
-		public, err := ecdh.X25519().NewPublicKey(in.AgentKey)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		to, err := hpke.NewDHKEMPublicKey(public)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		sealed, err := hpke.Seal(to, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), []byte(soPIN))
-		if err != nil {
-			t.Error(err)
-		}
-		answer := map[string]any{"candidates": []map[string]any{{"generation": 1, "sealed": sealed}}}
-		for name, value := range beside {
-			answer[name] = value
-		}
-		_ = json.NewEncoder(w).Encode(answer)
+// sealed is a security officer PIN for the agent key that a request carries.
+func sealed(t *testing.T, r *http.Request, soPIN string) []byte {
+	var in struct {
+		AgentKey []byte `json:"agentKey"`
 	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		t.Error(err)
+	}
+	public, err := ecdh.X25519().NewPublicKey(in.AgentKey)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	to, err := hpke.NewDHKEMPublicKey(public)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	text, err := hpke.Seal(to, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), []byte(soPIN))
+	if err != nil {
+		t.Error(err)
+	}
+	return text
 }
 
 func (d *desk) atDesk(kind agent.Kind) agent.Request {
@@ -103,8 +98,10 @@ func TestUnlockAtDesk(t *testing.T) {
 		d.server.says("act", `{"act":"00","kind":"unlock","card":"`+card+`","holder":"Ada Nurse"`+more+`}`)
 	}
 	fresh := map[string]string{"newPasscode": "314159", "newPasscode2": "314159"}
-	d.server.lies("act/unlock", sealedTo(t, "87654321", map[string]any{"reset": "token"}))
-	d.server.lies("reset/opened", func(w http.ResponseWriter, r *http.Request) {
+	d.server.lies("act/unlock", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"reset": "token", "candidates": []map[string]any{{"generation": 1, "sealed": sealed(t, r, "87654321")}}})
+	})
+	d.server.lies("reset/opened", func(w http.ResponseWriter, _ *http.Request) {
 		wardkey.WriteProblem(w, &wardkey.Refusal{Rule: "reset.unknown", Status: 403, Public: "too late"})
 	})
 

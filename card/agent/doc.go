@@ -144,10 +144,11 @@
 // # A module that hangs
 //
 // A call of the card's module can't be stopped. One that takes longer than
-// [Config].CallLimit is left behind: its task is refused with module.hung, and what
-// the call answers later changes nothing. Until then no lease of that card is
-// renewed, so its sessions end at their servers, and other tasks with it are
-// refused. Where the module doesn't even list its readers any more, this holds for
+// [Config].CallLimit is left behind: its task is refused with module.hung, and
+// nothing that comes after the call is done. What the call itself does to the card
+// stands, whenever it does it: of a passcode that was being changed, the old or the
+// new one may hold. Until it returns no lease of that card is renewed, so its
+// sessions end at their servers, and other tasks with it are refused. Where the module doesn't even list its readers any more, this holds for
 // all cards. The status and the checkup still answer, and say so.
 //
 // # Unlocking

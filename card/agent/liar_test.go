@@ -3,10 +3,8 @@
 package agent_test
 
 import (
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hpke"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -211,28 +209,8 @@ func TestLyingCandidates(t *testing.T) {
 	serial := d.personalised(0)
 	d.server.says("unlock/start", `{"request":"q","message":"m"}`)
 	d.server.lies("unlock/redeem", func(w http.ResponseWriter, r *http.Request) {
-		var in struct {
-			AgentKey []byte `json:"agentKey"`
-		}
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-			t.Error(err)
-		}
-		public, err := ecdh.X25519().NewPublicKey(in.AgentKey)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		to, err := hpke.NewDHKEMPublicKey(public)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		wrong, err := hpke.Seal(to, hpke.HKDFSHA256(), hpke.AES128GCM(), []byte("wardkey/so-pin/v1"), []byte("11111111"))
-		if err != nil {
-			t.Error(err)
-		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"reset": "token", "candidates": []map[string]any{
-			{"generation": 1, "sealed": wrong}, {"generation": 2, "sealed": []byte("garbage")},
+			{"generation": 1, "sealed": sealed(t, r, "11111111")}, {"generation": 2, "sealed": []byte("garbage")},
 		}})
 	})
 	opened, err := d.Start(ctx, agent.Request{Kind: agent.Unlock, Server: d.server.URL, Handle: "h"})

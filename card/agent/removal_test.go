@@ -70,3 +70,37 @@ func TestRemovalUnderLoad(t *testing.T) {
 		require.Eventually(t, func() bool { return told.Load() == 2 }, patience, 10*time.Millisecond, "a dead connection is given up in time for another")
 	})
 }
+
+// A reader that is unplugged with the card in it is a card that left; one that
+// answers with an error for a while is not.
+func TestReaderUnplugged(t *testing.T) {
+	d, are := newQuirkyDesk(t, nil)
+	ctx := t.Context()
+	d.personalised(0)
+	task, err := d.Run(ctx, d.signin(), typed("123456"))
+	require.NoError(t, err)
+	require.Equal(t, agent.Done, task.State, d.log)
+	told := func() int { return d.server.called("removed Bearer presence-token") }
+	leases := func() int { return d.server.called("lease Bearer presence-token") }
+
+	t.Run("threat035", func(t *testing.T) {
+		are("fail C_GetTokenInfo 30", "fail C_GetSessionInfo 30") // CKR_DEVICE_ERROR
+		time.Sleep(500 * time.Millisecond)                        // more than ten looks
+		require.Zero(t, told())
+		are()
+		before := leases()
+		require.Eventually(t, func() bool { return leases() > before }, patience, 10*time.Millisecond, "the session goes on")
+	})
+	t.Run("threat034", func(t *testing.T) {
+		are("fail C_GetSlotInfo 32") // CKR_DEVICE_REMOVED
+		require.Eventually(t, func() bool { return told() == 1 }, patience, 10*time.Millisecond)
+		are()
+		require.Eventually(t, func() bool {
+			s, err := d.Status(ctx)
+			return err == nil && len(s.Readers) == 2 && s.Readers[0].State == agent.CardPresent
+		}, patience, 10*time.Millisecond)
+		s, err := d.Status(ctx)
+		require.NoError(t, err)
+		require.False(t, s.Readers[0].SignedIn, "plugged in again, nothing is held")
+	})
+}
