@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -68,6 +69,9 @@ func protect(t *testing.T, configure func(address string) relyingparty.Config) w
 		}
 		role, _ := claims.Role()
 		fmt.Fprintf(w, "%s as %s at %s", claims.Subject, role.Code, r.URL.RequestURI())
+	})))
+	mux.Handle("/page", rp.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `<!doctype html><title>Ward</title><form method="post" action="/auth/signout"><button>Sign out</button></form>`)
 	})))
 	return ward{server, rp}
 }

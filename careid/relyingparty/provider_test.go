@@ -72,6 +72,10 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	body := object{}
 	switch r.URL.Path {
+	case "/authorize": // whoever asks is signed in
+		q := r.URL.Query()
+		http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"state": {q.Get("state")}, "code": {q.Get("nonce")}}.Encode(), http.StatusSeeOther)
+		return
 	case "/.well-known/openid-configuration":
 		for name, path := range map[string]string{"authorization_endpoint": "/authorize", "token_endpoint": "/token", "userinfo_endpoint": "/userinfo", "jwks_uri": "/keys"} {
 			body[name] = f.URL + path

@@ -131,19 +131,8 @@ func (rp *RelyingParty) verifyID(ctx context.Context, p *provider, t tokens, wan
 		return refuse("the ID token's claims have another form: " + err.Error())
 	}
 	now := rp.config.Wall()
-	switch {
-	case !slices.Equal(id.Audience, []string{rp.config.ClientID}): // 3: no audience is trusted besides
-		return refuse("the ID token has another audience besides")
-	case claims.AuthorizedParty != "" && claims.AuthorizedParty != rp.config.ClientID: // 4, 5
-		return refuse("the ID token's authorized party is another")
-	case id.Subject == "" || len(id.Subject) > 255: // §2
-		return refuse("the ID token's sub is missing or too long")
-	case id.Expiry.IsZero() || !now.Before(id.Expiry): // 9
-		return refuse("the ID token has ended")
-	case id.IssuedAt.IsZero() || id.IssuedAt.After(now.Add(skew)): // 10
-		return refuse("the ID token is of the future")
-	case want.nonce != "" && id.Nonce != want.nonce: // 11
-		return refuse("the ID token's nonce is another")
+	if why := rp.wrongIn(id, claims, want, now); why != "" {
+		return refuse(why)
 	}
 	if id.AccessTokenHash != "" { // §3.1.3.8
 		if err := id.VerifyAccessToken(t.Access); err != nil {
@@ -158,6 +147,26 @@ func (rp *RelyingParty) verifyID(ctx context.Context, p *provider, t tokens, wan
 		c.Alerts = claims.Alerts
 	}
 	return c, claims, rp.freshEnough(c.AuthTime, want, now) // 13
+}
+
+// wrongIn is what is wrong in a token whose signature, issuer and audience are
+// right, or "".
+func (rp *RelyingParty) wrongIn(id *oidc.IDToken, claims tokenClaims, want expected, now time.Time) string {
+	switch {
+	case !slices.Equal(id.Audience, []string{rp.config.ClientID}): // 3: no audience is trusted besides
+		return "the ID token has another audience besides"
+	case claims.AuthorizedParty != "" && claims.AuthorizedParty != rp.config.ClientID: // 4, 5
+		return "the ID token's authorized party is another"
+	case id.Subject == "" || len(id.Subject) > 255: // §2
+		return "the ID token's sub is missing or too long"
+	case id.Expiry.IsZero() || !now.Before(id.Expiry): // 9
+		return "the ID token has ended"
+	case id.IssuedAt.IsZero() || id.IssuedAt.After(now.Add(skew)): // 10
+		return "the ID token is of the future"
+	case want.nonce != "" && id.Nonce != want.nonce: // 11
+		return "the ID token's nonce is another"
+	}
+	return ""
 }
 
 // freshEnough holds the provider to max_age and prompt=login: the browser carries
