@@ -4,6 +4,7 @@ package openid_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/careid/openid"
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
 // Attacks on the authorization code flow, one table each.
@@ -163,7 +165,12 @@ func TestCodesAreGoodOnceForTheirClient(t *testing.T) {
 }
 
 func TestOneOfManyRedeemsACode(t *testing.T) {
-	s := open(t, nil)
+	t.Run("SQLite", func(t *testing.T) { oneOfMany(t, open(t, nil)) })
+	t.Run("PostgreSQL", func(t *testing.T) { oneOfMany(t, openOn(t, postgrestest.Open(t), nil)) })
+}
+
+func oneOfMany(t *testing.T, s *site) {
+	t.Helper()
 	in := s.signIn(s.Nurse)
 	second, err := openid.New(s.config) // another server on the same store
 	require.NoError(t, err)
@@ -178,6 +185,18 @@ func TestOneOfManyRedeemsACode(t *testing.T) {
 						good.Add(1)
 					}
 				} else if local(t, second, redeeming(code)) == http.StatusOK {
+					good.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, good.Load())
+
+		token := s.tokens(in.Token)["refresh_token"].(string)
+		good.Store(0)
+		for i := range 20 {
+			all.Go(func() {
+				if i%2 == 0 && s.post(refreshing(token)).status == http.StatusOK || i%2 == 1 && local(t, second, refreshing(token)) == http.StatusOK {
 					good.Add(1)
 				}
 			})
@@ -255,5 +274,32 @@ func TestLimitsOfRequests(t *testing.T) {
 		require.Equal(t, http.StatusMethodNotAllowed, send("GET", "/access_token", "").status)
 		require.Equal(t, http.StatusBadRequest, send("POST", "/access_token?"+redeeming("x").Encode()+"&%zz", "%zz").status)
 		require.Equal(t, "invalid_client", s.refused(send("POST", "/access_token?"+redeeming("x").Encode(), "")), "no secrets in addresses")
+	})
+}
+
+// Whatever is asked, the browser goes nowhere but to the client and to the sign-in page, and no code leaves without PKCE.
+func FuzzAuthorize(f *testing.F) {
+	for _, change := range [][]string{
+		nil, {"redirect_uri", "https://evil.example/"}, {"prompt", "none"}, {"max_age", "0"}, {"state", "%0d%0aLocation: x"}, {"code_challenge", "x"},
+	} {
+		f.Add(asked(change...).Encode())
+	}
+	s := open(f, nil)
+	session := s.signIn(s.Nurse).Token
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, issuer+"/authorize", nil)
+		r.URL.RawQuery = query
+		r.AddCookie(&http.Cookie{Name: cookie, Value: session})
+		w := httptest.NewRecorder()
+		s.provider.Handler().ServeHTTP(w, r)
+		to := w.Header().Get("Location")
+		switch {
+		case w.Code >= http.StatusInternalServerError:
+			t.Fatalf("%d %s", w.Code, w.Body)
+		case to != "" && !strings.HasPrefix(to, redirect+"?") && !strings.HasPrefix(to, "/signin?request="):
+			t.Fatalf("the browser goes to %q", to)
+		case strings.HasPrefix(to, redirect+"?code=") && !strings.Contains(query, "code_challenge"):
+			t.Fatal("a code without PKCE")
+		}
 	})
 }

@@ -61,7 +61,7 @@ func authorizeForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, no("invalid_request", "The request is too large.").with(http.StatusRequestURITooLong)
 	}
 	if r.Method == http.MethodPost {
-		return postedForm(w, r)
+		return postedForm(w, r, maxQuery)
 	}
 	form, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -71,8 +71,8 @@ func authorizeForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 }
 
 // postedForm reads a body, and nothing of the address: secrets don't belong there.
-func postedForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+func postedForm(w http.ResponseWriter, r *http.Request, limit int64) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if err := r.ParseForm(); err != nil {
 		return nil, no("invalid_request", "The parameters can't be read.").because(err).with(tooLarge(err))
 	}

@@ -103,7 +103,7 @@ func (p *Provider) idToken(c *client, g GrantRow, person *Person, access string)
 	if g.Granted.Nonce != "" {
 		claims["nonce"] = g.Granted.Nonce
 	}
-	if g.Granted.Role != "" {
+	if person.holds(g.Granted.Role) { // it may have ended since it was chosen
 		claims["selected_roleid"] = g.Granted.Role
 	}
 	return claims

@@ -26,7 +26,8 @@
 // The session is careid's, and its cookie the application's. A request that the browser's session can't answer at once
 // is kept, and the browser goes to Config.SignIn with the parameter request. That page asks [Provider.Waiting] what is
 // missing: a sign-in, a fresh or another one (careid's sign-in and step-up, which the application does), a role. Then
-// [Provider.Finish] with the session and the role, or [Provider.Refuse], gives the address that the browser goes to. A
+// [Provider.Finish] with the session and the role, or [Provider.Refuse], gives the address that the browser goes to. Who has
+// a session and is to sign in again steps up: a plain sign-in ends the session, and its relying parties with it. A
 // person with one role is not asked for it, and one who chose a role in this session is asked again only by changedrole.
 //
 // # What is said of a person
@@ -50,6 +51,13 @@
 //
 // Sessions live on Config.Now. Codes, tokens' own lifetimes, assertions, retries and all times inside messages are by
 // Config.Wall, which other people's clocks are compared with.
+//
+// # Not here
+//
+// Logout that a relying party begins, revocation by clients, signed userinfo, client_secret_jwt. Clients are read by New
+// alone. How many requests may come from one network is for the server in front to say: a request that waits is a row of
+// some 8 KiB, for half an hour. A revocation that the CA alone knows of is found when careid is next asked about the
+// session, as each use of a token does; its relying parties are told then.
 //
 // # Clients' addresses
 //

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -55,7 +56,7 @@ func newRSA() *rsa.PrivateKey {
 
 // site is a hospital with a provider in it, over HTTPS.
 type site struct {
-	*testing.T
+	testing.TB
 	*careidtest.Hospital
 	provider *openid.Provider
 	store    *sqlstore.Store
@@ -67,10 +68,16 @@ type site struct {
 }
 
 // open builds a site; change may change its configuration.
-func open(t *testing.T, change func(*openid.Config)) *site {
+func open(t testing.TB, change func(*openid.Config)) *site {
 	t.Helper()
-	s := &site{T: t}
-	s.Hospital = careidtest.New(t, careidtest.Config{Observe: func(ctx context.Context, e careid.Event) {
+	return openOn(t, nil, change)
+}
+
+// openOn is open on a database of the caller's.
+func openOn(t testing.TB, db *sql.DB, change func(*openid.Config)) *site {
+	t.Helper()
+	s := &site{TB: t}
+	s.Hospital = careidtest.New(t, careidtest.Config{DB: db, Observe: func(ctx context.Context, e careid.Event) {
 		if s.provider != nil {
 			s.provider.OnEvent(ctx, e)
 		}
@@ -144,7 +151,7 @@ func (s *site) do(r *http.Request) answer {
 }
 
 // members are the JSON of an answer.
-func (a answer) members(t *testing.T) map[string]any {
+func (a answer) members(t testing.TB) map[string]any {
 	t.Helper()
 	all := map[string]any{}
 	require.NoError(t, json.Unmarshal(a.body, &all), string(a.body))
@@ -248,14 +255,14 @@ func (s *site) tokens(session string, changes ...string) map[string]any {
 	s.Helper()
 	got := s.post(redeeming(s.code(session, changes...)))
 	require.Equal(s, http.StatusOK, got.status, string(got.body))
-	return got.members(s.T)
+	return got.members(s.TB)
 }
 
 // refused says which error a client was told, and that nothing was given.
 func (s *site) refused(got answer) string {
 	s.Helper()
 	require.GreaterOrEqual(s, got.status, 400)
-	m := got.members(s.T)
+	m := got.members(s.TB)
 	require.NotContains(s, m, "access_token")
 	require.Equal(s, "no-store", got.header.Get("Cache-Control"))
 	return m["error"].(string)
@@ -312,7 +319,7 @@ func (s *site) discovery() map[string]any {
 	s.Helper()
 	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
 	require.NoError(s, err)
-	return s.do(r).members(s.T)
+	return s.do(r).members(s.TB)
 }
 
 // wait lets time pass on the wire, with the card in its reader.

@@ -4,6 +4,7 @@ package openid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,7 +42,7 @@ type sender struct {
 func (s *sender) free(client string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return atOnce - s.under[client]
+	return max(0, atOnce-s.under[client])
 }
 
 func (s *sender) begin(client string, job func()) {
@@ -100,6 +101,7 @@ func (p *Provider) sendDue(ctx context.Context) error {
 				return err
 			}
 			if claimed { // and no other server
+				l.At = next
 				mine = append(mine, l)
 			}
 		}
@@ -118,33 +120,32 @@ func (p *Provider) sendDue(ctx context.Context) error {
 func (p *Provider) deliver(ctx context.Context, l LogoutRow) {
 	status, err := p.post(ctx, p.clients[l.Client], l)
 	event := Event{Name: EventLogoutFailed, Client: l.Client, Session: l.Session, Reason: fmt.Sprintf("status %d", status)}
-	switch {
-	case err == nil && (status == http.StatusOK || status == http.StatusNoContent):
-		event.Name, event.Reason = EventLogoutSent, ""
-	case err != nil:
+	if err != nil {
 		event.Reason = "not delivered"
-	case status == http.StatusBadRequest: // the client's last word, §2.8: it knows no such session, say
+	}
+	switch {
+	case status == http.StatusOK || status == http.StatusNoContent:
+		event.Name, event.Reason = EventLogoutSent, ""
+		err = p.settle(ctx, l, "client told of end", event)
+	case status == http.StatusBadRequest, // the client's last word, §2.8: it knows no such session, say
+		!l.At.Before(l.Until): // the next try would come too late
 		event.Name = EventLogoutGivenUp
+		err = errors.Join(err, p.settle(ctx, l, "client not told of end", event))
 	}
-	if event.Name == EventLogoutFailed && !p.config.Wall().Before(l.Until) {
-		event.Name = EventLogoutGivenUp
-	}
-	if event.Name != EventLogoutFailed {
-		action := map[EventName]string{EventLogoutSent: "client told of end", EventLogoutGivenUp: "client not told of end"}[event.Name]
-		written := p.config.Store.Write(ctx, func(ctx context.Context, tx *Tx) error {
-			if err := tx.Logouts.DropLogout(ctx, l.ID); err != nil {
-				return err
-			}
-			return audit(ctx, tx, "system", action, l.Client, strings.TrimSpace("session "+l.SID+" "+event.Reason))
-		})
-		if written != nil {
-			p.config.Log.ErrorContext(ctx, "openid: a logout was not noted", "client", l.Client, "error", written)
-		}
-	}
-	if event.Name != EventLogoutSent {
+	if event.Name != EventLogoutSent || err != nil {
 		p.config.Log.WarnContext(ctx, "openid: logout", "client", l.Client, "what", event.Name, "why", event.Reason, "error", err, "tries", l.Tries+1)
 	}
 	p.config.Observe(ctx, event)
+}
+
+// settle notes that nothing more is to be sent.
+func (p *Provider) settle(ctx context.Context, l LogoutRow, action string, e Event) error {
+	return p.config.Store.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		if err := tx.Logouts.DropLogout(ctx, l.ID); err != nil {
+			return err
+		}
+		return audit(ctx, tx, "system", action, l.Client, strings.TrimSpace("session "+l.SID+" "+e.Reason))
+	})
 }
 
 // post sends a fresh logout token, so that one that was lost on the way back is not taken for a replay.

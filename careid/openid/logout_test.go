@@ -4,6 +4,7 @@ package openid_test
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -211,6 +212,7 @@ func TestWhenALogoutIsGivenUp(t *testing.T) {
 	}
 	require.Less(t, len(app.tokens()), 90)
 	require.Greater(t, len(app.tokens()), 70, "for twelve hours")
+	require.Len(t, s.heard(openid.EventLogoutGivenUp), 2)
 	for _, row := range s.rows() {
 		require.NotContains(t, row, "eyJ", "no token in the audit")
 	}
@@ -340,6 +342,25 @@ func TestLogoutAddressesLeadNowhereElse(t *testing.T) {
 			require.Empty(t, app.tokens())
 		}
 	})
+}
+
+func TestLogoutOverTLS(t *testing.T) {
+	app := newParty(t)
+	secure := httptest.NewTLSServer(app.Config.Handler)
+	t.Cleanup(secure.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	for _, trusted := range []*x509.CertPool{nil, roots} {
+		s := open(t, func(c *openid.Config) { c.Roots, c.Clients[0].LogoutURI = trusted, secure.URL })
+		in := s.signIn(s.Nurse)
+		s.code(in.Token)
+		require.NoError(t, s.Service.SignOut(t.Context(), in.Token))
+		s.due()
+		if trusted == nil {
+			require.Empty(t, app.tokens(), "to nobody whose certificate does not hold")
+		}
+	}
+	require.Len(t, app.tokens(), 1)
 }
 
 // with is a configuration with something changed.

@@ -382,7 +382,7 @@ func (s *site) signInAt(n national) signedIn {
 	}
 	got := s.post(form)
 	require.Equal(s, http.StatusOK, got.status, string(got.body))
-	tokens := got.members(s.T)
+	tokens := got.members(s.TB)
 	header, claims := s.claims(tokens["id_token"].(string))
 	info := map[string]any{}
 	require.NoError(s, json.Unmarshal(s.userinfo(tokens["access_token"].(string)).body, &info))

@@ -71,7 +71,7 @@ func New(c Config) (*Provider, error) {
 // Handler serves the endpoints, at the paths that they have in the issuer's address.
 func (p *Provider) Handler() http.Handler { return p.mux }
 
-// maxBody bounds a request's body: an assertion of a client with large keys is 4 KiB.
+// maxBody bounds a token request's body: an assertion of a client with large keys is 4 KiB.
 const maxBody = 64 << 10
 
 // maxQuery bounds an authorization request: browsers and proxies pass 8 KiB.

@@ -51,7 +51,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) (*client, *tokens, error) {
-	form, err := postedForm(w, r)
+	form, err := postedForm(w, r, maxBody)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -289,4 +289,8 @@ func TestRolePicker(t *testing.T) {
 	got = s.post(redeeming(s.finished(id, up.Token, other).Query().Get("code"))).members(t)
 	_, claims = s.claims(got["id_token"].(string))
 	require.Equal(t, other, claims["selected_roleid"])
+
+	require.NoError(t, s.Service.EndPosition(ctx, s.manager(), other))
+	_, claims = s.claims(s.post(refreshing(got["refresh_token"].(string))).members(t)["id_token"].(string))
+	require.NotContains(t, claims, "selected_roleid", "what ended is not told")
 }
