@@ -189,16 +189,18 @@ func serve(ctx context.Context, a asked, stdout, stderr io.Writer) error {
 	if _, err := fmt.Fprintln(stdout, "ready", address(listeners[0])); err != nil {
 		return errors.Join(err, server.Close())
 	}
-	err = <-ended // the first to end, by ctx or by itself, ends the others
-	stop()
-	closing := server.Close() // not Shutdown: events have no end of their own
-	for range listeners {
-		_ = <-ended // the first said why
+	var failed error
+	for i := range cap(ended) {
+		err := <-ended
+		if i == 0 { // the first to end, by ctx or by itself, ends the others
+			stop()
+			failed = server.Close() // not Shutdown: events have no end of their own
+		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) {
+			failed = errors.Join(failed, err)
+		}
 	}
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	return errors.Join(err, closing)
+	return failed
 }
 
 // closed closes the module, unless it hangs: then the end of this process does.
