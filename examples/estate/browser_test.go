@@ -13,25 +13,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
-
-// chromium opens a browser of its own.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(need.Tool(t, "browser")), chromedp.WindowSize(1280, 1500))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium has none for root
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // picture keeps what the browser shows where ESTATE_PICTURES names a folder.
 func picture(t *testing.T, ctx context.Context, name string) {
@@ -141,7 +125,7 @@ func TestDeskByHand(t *testing.T) {
 	need.Tool(t, "browser")
 	e := open(t, t.TempDir(), nil)
 	p := client(t, e)
-	h := hand{t, chromium(t), e}
+	h := hand{t, browser.New(t), e}
 	manager, passcode := p.state().card("Margaret Okafor")
 	old, _ := p.state().card("Amara Bell")
 
@@ -169,6 +153,7 @@ func TestDeskByHand(t *testing.T) {
 	picture(t, h.ctx, "12-desk")
 	h.do(chromedp.Click(chromedp.Search(`//a[text()="Amara Bell"]`)), chromedp.WaitVisible("#issue"))
 	picture(t, h.ctx, "13-person")
+	t.Run("accessible: a person at the desk", func(t *testing.T) { browser.Accessible(t, h.ctx) })
 	nurse := strings.TrimPrefix(location(t, h.ctx), e.addresses.Web)
 
 	h.do(chromedp.SendKeys("#attested", "passport 925665416"), chromedp.SetValue("#replaces", old),
@@ -205,7 +190,7 @@ func TestBrowser(t *testing.T) {
 	e := open(t, t.TempDir(), nil)
 	p := client(t, e)
 	serial, passcode := p.state().card("Amara Bell")
-	ctx := chromium(t)
+	ctx := browser.New(t)
 
 	h := hand{t, ctx, e}
 
@@ -237,9 +222,12 @@ func TestBrowser(t *testing.T) {
 	require.Contains(t, h.text(".who"), "Nobody is signed in")
 	picture(t, ctx, "6-card-pulled")
 
-	for path, name := range map[string]string{"/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit"} {
+	for path, name := range map[string]string{
+		"/": "6-front", "/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit", "/mail/phone": "18-phone", "/portal": "19-portal", "/signin": "19-signin",
+	} {
 		h.open(e.addresses.Web + path)
 		h.do(chromedp.WaitVisible("h1"))
 		picture(t, ctx, name)
+		t.Run("accessible: "+path, func(t *testing.T) { browser.Accessible(t, ctx) })
 	}
 }

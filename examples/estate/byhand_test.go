@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
@@ -37,7 +38,7 @@ func (h hand) newest(to string, count int) string {
 func TestHolderByHand(t *testing.T) {
 	need.Tool(t, "browser")
 	e := open(t, t.TempDir(), nil)
-	h := hand{t, chromium(t), e}
+	h := hand{t, browser.New(t), e}
 	serial, passcode := client(t, e).state().card("Amara Bell")
 	const fresh, inbox = "53589793", "amara.bell@nhs.net"
 
@@ -95,13 +96,20 @@ func TestMailByHand(t *testing.T) {
 	need.Tool(t, "browser")
 	openssl := need.Tool(t, "openssl")
 	e := open(t, t.TempDir(), nil)
-	h := hand{t, chromium(t), e}
+	h := hand{t, browser.New(t), e}
 	const address, password, secret = "amara.bell@nhs.net", "seven-herons-at-dusk", "The potassium is 3.1."
 	lines := strings.Split(strings.TrimSpace(h.newest("+447700900104", 0)), "\n")
 
 	h.open(e.addresses.Web + "/mail")
-	h.do(chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
-		chromedp.Click(`form[action="/mail/signin"] button`), chromedp.WaitVisible("#password"))
+	t.Run("row147", func(t *testing.T) {
+		h := hand{t, h.ctx, e}
+		h.do(chromedp.Click("main summary"), chromedp.WaitVisible("details[open] .steps"))
+		require.Equal(t, []string{
+			"Go to this page: it stands in the place of https://portal.nhs.net.", "Select “Log in”.", "Enter your new address.", "Enter the password from the text to your mobile: see the inbox.",
+		}, strings.Split(h.text("details[open] .steps"), "\n"), "the portal, the login, the address, the texted password")
+		h.do(chromedp.Click(`a[href="#signin"]`), chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
+			chromedp.Click(`form[action="/mail/signin"] button`), chromedp.WaitVisible("#password"))
+	})
 	picture(t, h.ctx, "30-first-sign-in")
 	h.do(chromedp.SendKeys("#body", "Too early."), chromedp.Click(`form[action="/mail/send"] button`), chromedp.WaitVisible(".refusal"))
 	require.Contains(t, h.text(".refusal"), "mail.aup.pending")

@@ -98,6 +98,32 @@ func TestMailSites(t *testing.T) {
 	require.NotContains(t, last, "/mail?after=")
 }
 
+func TestPhone(t *testing.T) {
+	e := open(t, t.TempDir(), nil)
+	h, err := hospital.New(hospital.Config{Web: e.addresses.Web})
+	require.NoError(t, err)
+	caller := h.Browser()
+	t.Run("row154", func(t *testing.T) {
+		path := "/mail/phone"
+		for _, key := range []string{"1", "1"} {
+			page := shown(t, caller, path)
+			require.Contains(t, page, "<h1>0333 200 1133</h1>")
+			require.NotContains(t, page, "Somebody answers")
+			_, link, found := strings.Cut(page, `<a class="button" href="`)
+			require.True(t, found)
+			path, _, _ = strings.Cut(link, `"`)
+			require.True(t, strings.HasSuffix(path, key))
+		}
+		require.Equal(t, "/mail/phone?keys=11", path)
+		require.Contains(t, shown(t, caller, path), "Somebody answers")
+		for _, elsewhere := range []string{"2", "12", "0", "9"} {
+			page := shown(t, caller, "/mail/phone?keys="+elsewhere)
+			require.Contains(t, page, "leads nowhere that is published")
+			require.NotContains(t, page, "Somebody answers")
+		}
+	})
+}
+
 func TestNotReady(t *testing.T) {
 	e := open(t, t.TempDir(), nil)
 	p := client(t, e)

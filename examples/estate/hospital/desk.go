@@ -175,3 +175,29 @@ func (b *Browser) RenewFor(ctx context.Context, serial string, p Presence) error
 func (b *Browser) ReportLost(ctx context.Context, serial string) error {
 	return b.web(ctx, http.MethodPost, "/desk/cards/"+serial+"/lost", nil, nil)
 }
+
+// UnlockFor unlocks another person's card at the desk, in a reader there, on the
+// word for the document that was seen. The holder types the new passcode.
+func (b *Browser) UnlockFor(ctx context.Context, serial string, reader int, document, passcode string) error {
+	t := Ticket{}
+	a := act{Kind: "unlock", Card: serial, Presence: map[string]any{"attested": document}}
+	if err := b.web(ctx, http.MethodPost, "/desk/acts", a, &t); err != nil {
+		return err
+	}
+	fields := map[string]string{"newPasscode": passcode, "newPasscode2": passcode}
+	_, err := b.perform(ctx, Ticket{Kind: t.Kind, Server: t.Server, Handle: t.Handle, Act: t.Act}, reader, fields)
+	return err
+}
+
+// ChangePasscodeFor changes the passcode of another person's card at the desk, in
+// a reader there. The holder types the old one and the new one.
+func (b *Browser) ChangePasscodeFor(ctx context.Context, serial string, reader int, old, fresh string) error {
+	t := Ticket{}
+	a := act{Kind: "passcode", Card: serial, Presence: map[string]any{"card": true}}
+	if err := b.web(ctx, http.MethodPost, "/desk/acts", a, &t); err != nil {
+		return err
+	}
+	fields := map[string]string{"passcode": old, "newPasscode": fresh, "newPasscode2": fresh}
+	_, err := b.perform(ctx, Ticket{Kind: t.Kind, Server: t.Server, Bind: t.Bind, Act: t.Act}, reader, fields)
+	return err
+}

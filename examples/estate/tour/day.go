@@ -56,16 +56,7 @@ func lock(ctx context.Context, s *story) error {
 	if err := s.inWard(ctx, s.nurse); err != nil {
 		return err
 	}
-	task, err := s.h.Browser().StartSignIn(ctx, ward)
-	if err != nil {
-		return must("the sign-in page opens", err)
-	}
-	for range tries - 1 {
-		if err := refused(task.Answer(ctx, passcode(wrongPasscode)), "a wrong passcode", "passcode.wrong"); err != nil {
-			return err
-		}
-	}
-	if err := refused(task.Answer(ctx, passcode(wrongPasscode)), "the third wrong passcode", "passcode.wrong", "card.locked"); err != nil {
+	if err := s.lockCard(ctx); err != nil {
 		return err
 	}
 	if err := s.staysLocked(ctx, "after three wrong ones"); err != nil {
@@ -78,6 +69,20 @@ func lock(ctx context.Context, s *story) error {
 		return err
 	}
 	return s.staysLocked(ctx, "after a restart")
+}
+
+// lockCard types wrong passcodes for the card in the ward's reader until it locks.
+func (s *story) lockCard(ctx context.Context) error {
+	task, err := s.h.Browser().StartSignIn(ctx, ward)
+	if err != nil {
+		return must("the sign-in page opens", err)
+	}
+	for range tries - 1 {
+		if err := refused(task.Answer(ctx, passcode(wrongPasscode)), "a wrong passcode", "passcode.wrong"); err != nil {
+			return err
+		}
+	}
+	return refused(task.Answer(ctx, passcode(wrongPasscode)), "the third wrong passcode", "passcode.wrong", "card.locked")
 }
 
 func passcode(text string) map[string]string { return map[string]string{"passcode": text} }
@@ -135,7 +140,31 @@ func unlock(ctx context.Context, s *story) error {
 		return err
 	}
 	_, err = s.h.Browser().SignIn(ctx, ward, fresh)
-	return must("the new passcode signs in", err)
+	return first(must("the new passcode signs in", err), s.helped(ctx))
+}
+
+// helped locks the nurse's card once more and takes it to the desk.
+func (s *story) helped(ctx context.Context) error {
+	if err := s.lockCard(ctx); err != nil {
+		return err
+	}
+	if err := must("the locked card goes into the reader before the desk", s.h.Insert(ctx, counter, s.nurse.card)); err != nil {
+		return err
+	}
+	b, err := s.atDesk(ctx, raAgent)
+	if err != nil {
+		return err
+	}
+	if err := must("the RA agent unlocks the card with its holder", b.UnlockFor(ctx, s.nurse.card, counter, "passport 925665416", openedPasscode)); err != nil {
+		return err
+	}
+	s.nurse.passcode = openedPasscode
+	if err := must("the RA agent changes the passcode with the holder", b.ChangePasscodeFor(ctx, s.nurse.card, counter, openedPasscode, deskPasscode)); err != nil {
+		return err
+	}
+	s.nurse.passcode = deskPasscode
+	_, _, err = s.signedIn(ctx, s.nurse, ward)
+	return must("the passcode from the desk signs in", err)
 }
 
 // lateCode asks for a code and types it when its time is over.

@@ -51,7 +51,7 @@ func steps() []step {
 		{"a card is issued: two key pairs made on it, two certificates that end three calendar years on, minus a second", issuance},
 		{"the nurse signs in with card and passcode: at 7 h 59 the session holds, at 8 h it is gone", signIn},
 		{"three wrong passcodes lock the card; the right one is then refused; a restart changes nothing", lock},
-		{"self-service unlock by an 8-digit code over SMTP: a wrong, a late and a twice used code are refused; the new passcode works, the old is dead", unlock},
+		{"self-service unlock by an 8-digit code over SMTP: a wrong, a late and a twice used code are refused; the new passcode works, the old is dead; at the desk an RA agent unlocks it and changes the passcode with the holder there", unlock},
 		{"91 days before the end there is no alert and no renewal; at 90 days each sign-in alerts, renewal replaces both certificates and the alert is gone", renewal},
 		{"a card past its end can't sign in or be self-unlocked; an RA agent renews it with the holder present; a sponsor may not", expiry},
 		{"a lost card is revoked: OCSP says so, the CRL lists it, its session ends, sign-in is refused", loss},

@@ -8,6 +8,8 @@ const (
 	nursePasscode  = "27182818"
 	leaverPasscode = "31415926"
 	freshPasscode  = "62831853" // the nurse's, after the unlock
+	openedPasscode = "16180339" // the nurse's, after the unlock at the desk
+	deskPasscode   = "23571113" // the nurse's, changed at the desk
 	wrongPasscode  = "90731426" // nobody's
 	mailPassword   = "three-willows-by-a-river"
 )
@@ -16,5 +18,5 @@ const (
 // staff's, so that a test can look for them where none may ever be: in logs,
 // audits and errors. Codes and activation passwords are in the inbox.
 func Typed() []string {
-	return []string{nursePasscode, leaverPasscode, freshPasscode, wrongPasscode, mailPassword}
+	return []string{nursePasscode, leaverPasscode, freshPasscode, openedPasscode, deskPasscode, wrongPasscode, mailPassword}
 }

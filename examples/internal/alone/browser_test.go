@@ -22,6 +22,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/card/agent"
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
 
@@ -83,17 +84,7 @@ type person struct {
 
 func newPerson(t *testing.T, w *workstation) person {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need.Tool(t, "browser")), chromedp.WindowSize(1280, 1400))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium has none for root
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	return person{t, ctx, w}
+	return person{t, browser.New(t), w}
 }
 
 func (p person) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -159,6 +150,12 @@ func (p person) window(pairs ...string) {
 	agent.do(chromedp.Click(`button[type="submit"]`))
 }
 
+// accessible asks axe-core about the page, where it is installed.
+func (p person) accessible(name string) {
+	p.t.Helper()
+	p.t.Run("accessible: "+name, func(t *testing.T) { browser.Accessible(t, p.ctx) })
+}
+
 // picture keeps what the browser shows where ESTATE_PICTURES names a folder.
 func (p person) picture(name string) {
 	p.t.Helper()
@@ -205,6 +202,7 @@ func TestByHand(t *testing.T) {
 		chromedp.SendKeys("#organisation", "RWK01"), chromedp.SendKeys("#email", "margaret.okafor@nhs.net"))
 	require.Eventually(t, func() bool { return p.eval(`document.getElementById("blank").value`) == serial }, time.Minute, 50*time.Millisecond, "the agent tells the blank card")
 	p.picture("40-first")
+	p.accessible("first")
 	p.do(chromedp.Click("main form button"))
 	p.atAgent("newPasscode", passcode, "newPasscode2", passcode)
 	p.arrive("/?told=issued")
@@ -225,6 +223,7 @@ func TestByHand(t *testing.T) {
 		require.Equal(t, "noah@elsewhere.test", p.eval(`document.getElementById("email").value`))
 		require.Equal(t, "refused", p.eval(`document.activeElement.id`))
 		p.picture("43-refused")
+		p.accessible("refused")
 		p.do(chromedp.SetValue("#email", "noah.frost@nhs.net"), chromedp.Click(`form[action="/desk/invitations"] button`))
 		p.arrive("/desk?told=invited")
 	})
@@ -233,6 +232,7 @@ func TestByHand(t *testing.T) {
 		p.open(r.URL + "/my/authenticators")
 		p.do(chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", "my phone"), chromedp.Click(`form[action="/my/authenticators"] button`), chromedp.WaitVisible("svg.qr"))
 		p.picture("44-authenticator")
+		p.accessible("an app to scan")
 		key := regexp.MustCompile(`key into it: ([A-Z2-7 ]+)`).FindStringSubmatch(p.eval("document.body.innerText"))
 		require.Len(t, key, 2)
 		secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(strings.TrimSpace(key[1]), " ", ""))
@@ -249,6 +249,7 @@ func TestByHand(t *testing.T) {
 		p.do(chromedp.Click(`form[action="/my/contacts"] button`))
 		p.shows("Show your card again")
 		p.picture("45-step-up")
+		p.accessible("step-up")
 		p.atAgent("passcode", passcode)
 		p.arrive("/my?told=done")
 		require.Equal(t, "+447700900456", p.eval(`document.getElementById("mobile").value`))
@@ -262,6 +263,18 @@ func TestByHand(t *testing.T) {
 		p.arrive("/desk/positions")
 		p.shows("Positions at RWK01")
 	})
+	t.Run("a position is made, and changed", func(t *testing.T) {
+		p := person{t, p.ctx, w}
+		p.do(chromedp.SendKeys("#wname", "Lister ward"), chromedp.Click(`form[action="/desk/workgroups"] button`))
+		p.arrive("?told=done")
+		p.do(chromedp.SendKeys("#pname", "Ward nurse"), chromedp.SendKeys("#prole", "S8000:G8000:R8001 Nurse Access Role"),
+			chromedp.SendKeys("#pacts", "B0278 Perform Prescription Preparation"), chromedp.Click(`fieldset input`), chromedp.Click(`form[action="/desk/positions"] button`))
+		p.shows("Perform Prescription Preparation")
+		p.do(chromedp.Click(`a[href^="/desk/positions/"]`))
+		p.shows("Change Ward nurse")
+		p.picture("46-position")
+		p.accessible("a position")
+	})
 	t.Run("pages fit a phone", func(t *testing.T) {
 		p := person{t, p.ctx, w}
 		p.do(chromedp.EmulateViewport(400, 900))
@@ -272,10 +285,11 @@ func TestByHand(t *testing.T) {
 			require.Equal(t, "true", p.eval(`String(document.documentElement.scrollWidth <= innerWidth)`), "%s is wider than its window", path)
 		}
 		p.do(chromedp.EmulateViewport(1280, 1000))
-		for _, path := range []string{"/desk", "/desk/positions", "/desk/audit", "/my", "/my/events", "/my/switch-off", "/unlock", "/unlock/help", "/messages"} {
+		for _, path := range []string{"/", "/desk", "/desk/positions", "/desk/losses", "/desk/moves", "/desk/audit", "/my", "/my/authenticators", "/my/events", "/my/switch-off", "/unlock", "/unlock/help", "/messages"} {
 			p.open(r.URL + path)
 			p.do(chromedp.WaitVisible("h1"))
 			p.picture("6-wide" + strings.ReplaceAll(path, "/", "-"))
+			p.accessible(path)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func (m *Module) stepUp(w http.ResponseWriter, r *http.Request, typed form, err 
 	if err != nil {
 		return false
 	}
-	m.noted(r, m.Book.Refuse(rule))
+	m.Log.Info("the card is asked for", "path", r.URL.Path, "rule", rule)
 	m.render(w, r, http.StatusUnauthorized, page)
 	return true
 }

@@ -80,8 +80,10 @@ type frame struct {
 
 func newFrame(r *http.Request, title string) frame {
 	f := frame{Base: pages.Base{Title: title}, Tabs: []pages.Place{
-		{Path: "/my", Name: "Card and contacts"}, {Path: "/my/authenticators", Name: "Ways to sign in"},
-		{Path: "/my/events", Name: "What happened"}, {Path: "/my/switch-off", Name: "The old service"},
+		{Path: "/my", Name: "Card and contacts"},
+		{Path: "/my/authenticators", Name: "Ways to sign in"},
+		{Path: "/my/events", Name: "What happened"},
+		{Path: "/my/switch-off", Name: "The old service"},
 	}}
 	for i, tab := range f.Tabs {
 		f.Tabs[i].Here = tab.Path == r.URL.Path

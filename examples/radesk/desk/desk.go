@@ -80,8 +80,11 @@ func (d *Desk) frame(r *http.Request, title string) (frame, careid.Actor, error)
 	f := frame{
 		Base: pages.Base{Title: title}, Role: string(actor.Role()), Organisation: actor.Organisation(), Offers: map[string]bool{},
 		Tabs: []pages.Place{
-			{Path: "/desk", Name: "People"}, {Path: "/desk/positions", Name: "Positions"}, {Path: "/desk/losses", Name: "Lost cards"},
-			{Path: "/desk/moves", Name: "Moves"}, {Path: "/desk/audit", Name: "Audit"},
+			{Path: "/desk", Name: "People"},
+			{Path: "/desk/positions", Name: "Positions"},
+			{Path: "/desk/losses", Name: "Lost cards"},
+			{Path: "/desk/moves", Name: "Moves"},
+			{Path: "/desk/audit", Name: "Audit"},
 		},
 	}
 	for i, tab := range f.Tabs {

@@ -75,6 +75,9 @@ func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*chain.Br
 	if broken, ok := errors.AsType[*chain.BrokenError](err); ok {
 		return broken, nil
 	}
+	if broken, ok := errors.AsType[*careid.BrokenAuditError](err); ok {
+		return &chain.BrokenError{Room: room, Seq: broken.Seq, Why: broken.Why}, nil
+	}
 	return nil, errors.Join(errors.New("estate: the changed copy was not found out"), err)
 }
 

@@ -6,10 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
 // liveReader is a reader with what its agent says of the card in it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
@@ -20,6 +21,7 @@ var helpdesk = mailpolicy.Actor{ID: "estate mail desk", Role: mailpolicy.Adminis
 
 func (s *Site) mailRoutes(mux *http.ServeMux) {
 	s.Handle(mux, "GET /mail", s.mail)
+	s.Handle(mux, "GET /mail/phone", s.phone)
 	s.Handle(mux, "POST /mail/sites", s.openSite)
 	s.Handle(mux, "POST /mail/sites/{ods}/accounts", s.openAccount)
 	s.Handle(mux, "POST /mail/sites/{ods}/shared", s.openShared)
@@ -52,6 +54,7 @@ type mailPage struct {
 	Gates     gates
 	Known     []string
 	Questions []int
+	Portal    string // the address of the real one
 }
 
 func (*mailPage) Template() string { return "mail.html" }
@@ -59,6 +62,9 @@ func (*mailPage) Template() string { return "mail.html" }
 func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	p := &mailPage{Base: pages.Base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
 	var err error
+	if p.Portal, err = careid.ServiceURL(s.Book, careid.MailService, s.Now()); err != nil {
+		return pages.Answer{}, err
+	}
 	if p.Sites, p.More, err = s.sites(r.Context(), r.URL.Query().Get("after")); err != nil {
 		return pages.Answer{}, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
+	"github.com/wardkey-sdk/wardkey/examples/estate/portal"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
 	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
@@ -67,8 +68,12 @@ func New(c Config) (*Site, error) {
 		Name: "Wardkey estate", Care: c.Rooms.Care, Cards: c.Rooms.Cards, Book: book, Base: c.Rooms.Addresses.Web, After: "/my",
 		Agents: []string{c.Rooms.Addresses.Agent, c.Rooms.Addresses.Ward}, Readers: s.readers, Now: c.Rooms.Clock.Now, Log: c.Log,
 		Places: []pages.Place{
-			{Path: "/", Name: "Estate"}, {Path: "/my", Name: "My card"}, {Path: "/desk", Name: "Desk"}, {Path: "/mail", Name: "Mail"},
-			{Path: "/inbox", Name: "Inbox"}, {Path: "/audit", Name: "Audit"},
+			{Path: "/", Name: "Estate"},
+			{Path: "/my", Name: "My card"},
+			{Path: "/desk", Name: "Desk"},
+			{Path: "/mail", Name: "Mail"},
+			{Path: "/inbox", Name: "Inbox"},
+			{Path: "/audit", Name: "Audit"},
 		},
 	})
 	if err != nil {
@@ -107,6 +112,11 @@ func (s *Site) routes(shared *pages.Site) (http.Handler, error) {
 		return nil, err
 	}
 	own.Routes(mux)
+	clinical, err := portal.New(shared)
+	if err != nil {
+		return nil, err
+	}
+	clinical.Routes(mux)
 	mux.Handle("/ocsp", s.rooms.CA.OCSPHandler())
 	mux.Handle("/ocsp/", s.rooms.CA.OCSPHandler())
 	mux.Handle("/crl/", s.rooms.CA.PublishHandler())

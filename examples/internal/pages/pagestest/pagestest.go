@@ -119,12 +119,28 @@ func (s *Site) SignedIn(p careidtest.Person) *Browser {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.with(in.Token)
+}
+
+// SignedInWith is the browser of somebody who has just signed in without a card.
+func (s *Site) SignedInWith(uses ...careid.Use) *Browser {
+	s.t.Helper()
+	in, err := s.Care.SignInWith(context.Background(), uses...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.with(in.Token)
+}
+
+// with is a browser that has a session.
+func (s *Site) with(token string) *Browser {
+	s.t.Helper()
 	b := s.Stranger()
 	at, err := url.Parse(s.URL)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	b.http.Jar.SetCookies(at, []*http.Cookie{{Name: "wardkey-session", Value: in.Token, Path: "/"}})
+	b.http.Jar.SetCookies(at, []*http.Cookie{{Name: "wardkey-session", Value: token, Path: "/"}})
 	return b
 }
 
