@@ -54,10 +54,20 @@ func (h *Handler) UnlockTicket(w http.ResponseWriter, r *http.Request) (Ticket, 
 
 // ActTicket is for an act that the page's server code has opened. Where the
 // holder renews in their own session, the card has to agree by a proof for this
-// session, and the ticket says for which.
+// session, and the ticket says for which. An unlock at a desk names its act, by
+// which the agent tells it from one that somebody does alone; a passcode that is
+// changed there, and a card that is bound, speak for the act by a presence proof.
 func (h *Handler) ActTicket(r *http.Request, act *careid.Act) Ticket {
 	t := Ticket{Kind: act.Kind, Server: h.config.Server, Handle: act.Handle}
-	if act.Kind == careid.Renew && act.Role == careid.Holder {
+	switch {
+	case act.Kind == careid.Bind:
+		return h.PresenceTicket(r, act)
+	case act.Kind == careid.Passcode:
+		t = h.PresenceTicket(r, act)
+		t.Kind = careid.Passcode
+	case act.Kind == careid.Unlock:
+		t.Act = act.ID
+	case act.Kind == careid.Renew && act.Role == careid.Holder:
 		t.Act, t.Bind = act.ID, h.sessionBind(r)
 	}
 	return t

@@ -37,12 +37,9 @@ func TestAgentAssists(t *testing.T) {
 	act := b.open(careid.ActRequest{Kind: careid.Issue, Card: serial, Profile: ben.ID, Evidence: attested})
 	d.done(run(asAgent(t, d.cards.ActTicket(b.request(), act)), chosen(bens)))
 
-	// unlock is the ticket of an unlock at the desk, with the act that its handle is for.
 	unlock := func() agent.Request {
 		act := b.open(careid.ActRequest{Kind: careid.Unlock, Card: serial, Evidence: attested})
-		ticket := d.cards.ActTicket(b.request(), act)
-		ticket.Act = act.ID
-		return asAgent(t, ticket)
+		return asAgent(t, d.cards.ActTicket(b.request(), act))
 	}
 	lock := func() {
 		opened, err := d.Start(ctx, agent.Request{Kind: agent.Presence, Server: d.web.URL, Bind: d.cards.PresenceTicket(b.request(), act).Bind, Act: act.ID})
@@ -88,8 +85,7 @@ func TestAgentAssists(t *testing.T) {
 	})
 	t.Run("the holder changes it", func(t *testing.T) {
 		act := b.open(careid.ActRequest{Kind: careid.Passcode, Card: serial, Evidence: careid.Evidence{Kind: careid.ByCard}})
-		ticket := d.cards.PresenceTicket(b.request(), act)
-		ticket.Kind = careid.Passcode
+		ticket := d.cards.ActTicket(b.request(), act)
 		change := with(chosen("14142135"), "passcode", "99999999")
 		opened, err := d.Start(ctx, asAgent(t, ticket))
 		require.NoError(t, err)
