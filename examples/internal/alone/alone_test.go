@@ -11,15 +11,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
+	"github.com/wardkey-sdk/wardkey/examples/internal/alone/alonetest"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
 	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
@@ -53,51 +52,6 @@ func program() alone.Program {
 	}
 }
 
-// running is a program that runs.
-type running struct {
-	URL   string
-	First string // the address of the first RA manager, "" where there is one
-	stop  func() int
-	errs  *safeBuffer
-}
-
-// start runs a program until the test ends.
-func start(t *testing.T, p alone.Program, args ...string) *running {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	var out, errs safeBuffer
-	status := make(chan int, 1)
-	go func() { status <- p.Run(ctx, args, &out, &errs) }()
-	r := &running{errs: &errs, stop: sync.OnceValue(func() int { cancel(); return <-status })}
-	t.Cleanup(func() { require.Zero(t, r.stop(), errs.String()) })
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready ") || errs.String() != "" }, time.Minute, 20*time.Millisecond)
-	ready := regexp.MustCompile(`(?m)^ready (\S+)$`).FindStringSubmatch(out.String())
-	require.NotNil(t, ready, errs.String())
-	r.URL = ready[1]
-	if first := regexp.MustCompile(`(?m)^first (\S+)$`).FindStringSubmatch(out.String()); first != nil {
-		r.First = first[1]
-	}
-	return r
-}
-
-// safeBuffer takes writes from many goroutines.
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // call sends JSON and returns the status and the answer.
 func call(t *testing.T, method, address, body string) (int, string) {
 	t.Helper()
@@ -116,7 +70,7 @@ func call(t *testing.T, method, address, body string) (int, string) {
 
 func TestFirst(t *testing.T) {
 	dir := t.TempDir()
-	r := start(t, program(), "-dir", dir)
+	r := alonetest.Start(t, program(), "-dir", dir)
 	const founder = `"givenName":"Margaret","familyName":"Okafor","organisation":"RWK01","email":"margaret.okafor@nhs.net","card":"8000000000000001"`
 	key := r.First[strings.Index(r.First, "=")+1:]
 	t.Run("only whoever reads the terminal makes the first RA manager", func(t *testing.T) {
@@ -149,8 +103,8 @@ func TestFirst(t *testing.T) {
 		}
 	})
 	t.Run("a second start takes it up, and asks again while nobody has a card", func(t *testing.T) {
-		require.Zero(t, r.stop(), r.errs.String())
-		again := start(t, program(), "-dir", dir)
+		require.Zero(t, r.Stop())
+		again := alonetest.Start(t, program(), "-dir", dir)
 		require.NotEmpty(t, again.First)
 		require.NotEqual(t, key, again.First[strings.Index(again.First, "=")+1:])
 	})
@@ -161,10 +115,10 @@ func TestPostgres(t *testing.T) {
 	require.NoError(t, postgrestest.Open(t).QueryRowContext(t.Context(), "SHOW unix_socket_directories").Scan(&folder))
 	server := "postgres://wardkey@/postgres?sslmode=disable&host=" + url.QueryEscape(folder)
 	dir := t.TempDir()
-	r := start(t, program(), "-dir", dir, "-db", server)
+	r := alonetest.Start(t, program(), "-dir", dir, "-db", server)
 	status, body := call(t, "GET", r.URL+"/readyz", "")
 	require.Equal(t, 204, status, body)
-	beside := start(t, program(), "-dir", dir, "-db", server)
+	beside := alonetest.Start(t, program(), "-dir", dir, "-db", server)
 	status, body = call(t, "GET", beside.URL+"/readyz", "")
 	require.Equal(t, 204, status, body)
 	require.NoFileExists(t, filepath.Join(dir, "hospital.db"))

@@ -22,6 +22,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/card/agent"
 	"github.com/wardkey-sdk/wardkey/card/cardtest"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/examples/internal/alone/alonetest"
 	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
@@ -192,7 +193,7 @@ func TestByHand(t *testing.T) {
 	require.NoError(t, w.tray.Insert(0, serial))
 	made := program()
 	made.Now = now
-	r := start(t, made, "-dir", t.TempDir(), "-agent", w.address, "-idle", "15m")
+	r := alonetest.Start(t, made, "-dir", t.TempDir(), "-agent", w.address, "-idle", "15m")
 	w.serve(t, r.URL)
 	p := newPerson(t, w)
 	const passcode = "271828"

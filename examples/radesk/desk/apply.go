@@ -39,14 +39,10 @@ func (d *Desk) apply(w http.ResponseWriter, r *http.Request) (pages.Answer, erro
 }
 
 func (d *Desk) check(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct {
+	in, actor, err := asked[struct {
 		Method    careid.CheckMethod
 		Documents []careid.Document
-	}
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	}](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}

@@ -12,11 +12,17 @@ import (
 
 func (d *Desk) cardRoutes(mux *http.ServeMux) {
 	d.Handle(mux, "POST /desk/acts", d.openAct)
-	d.Handle(mux, "POST /desk/acts/{id}/abandon", d.abandon)
+	d.Handle(mux, "POST /desk/acts/{id}/abandon", d.done("", func(r *http.Request, a careid.Actor) error {
+		return d.Care.AbandonAct(r.Context(), a, r.PathValue("id"))
+	}))
 	d.Handle(mux, "POST /desk/presence", d.presence)
 	d.Handle(mux, "POST /desk/cards/{serial}/lost", d.lost)
-	d.Handle(mux, "POST /desk/cards/{serial}/cancel", d.cancel)
-	d.Handle(mux, "POST /desk/cards/{serial}/return", d.takeBack)
+	d.Handle(mux, "POST /desk/cards/{serial}/cancel", d.done("", func(r *http.Request, a careid.Actor) error {
+		return d.Care.CancelCard(r.Context(), a, r.PathValue("serial"))
+	}))
+	d.Handle(mux, "POST /desk/cards/{serial}/return", d.done("", func(r *http.Request, a careid.Actor) error {
+		return d.Care.ReturnCard(r.Context(), a, r.PathValue("serial"))
+	}))
 }
 
 type actRequest struct {
@@ -54,11 +60,7 @@ func deskHeading(kind careid.Purpose) string {
 // what the holder's card has to sign first where that is the evidence: the act
 // and the bind of this session.
 func (d *Desk) openAct(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in actRequest
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[actRequest](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -103,15 +105,6 @@ func (d *Desk) ticket(r *http.Request, act *careid.Act) cardhttp.Ticket {
 	}
 }
 
-// abandon gives up work that will not be finished.
-func (d *Desk) abandon(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{}, d.Care.AbandonAct(r.Context(), actor, r.PathValue("id"))
-}
-
 // presence is the ticket for the holder's card to show that its holder is at
 // this desk, for an act that is open.
 func (d *Desk) presence(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
@@ -127,11 +120,7 @@ func (d *Desk) presence(w http.ResponseWriter, r *http.Request) (pages.Answer, e
 
 // lost takes a card out of use and opens the case of its loss.
 func (d *Desk) lost(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Stolen pages.Flag }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ Stolen pages.Flag }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -141,20 +130,4 @@ func (d *Desk) lost(w http.ResponseWriter, r *http.Request) (pages.Answer, error
 	}
 	_, err = d.Care.ReportLoss(r.Context(), actor, careid.LossReport{Profile: card.Profile, Card: card.Serial, Stolen: bool(in.Stolen)})
 	return pages.Answer{}, err
-}
-
-func (d *Desk) cancel(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{}, d.Care.CancelCard(r.Context(), actor, r.PathValue("serial"))
-}
-
-func (d *Desk) takeBack(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{}, d.Care.ReturnCard(r.Context(), actor, r.PathValue("serial"))
 }

@@ -172,14 +172,30 @@ func (d *Desk) find(ctx context.Context, a careid.Actor, text string) ([]careid.
 	}), nil
 }
 
+// asked reads what is asked for, and names who asks.
+func asked[T any](d *Desk, w http.ResponseWriter, r *http.Request) (in T, actor careid.Actor, err error) {
+	if err = d.Read(w, r, &in); err == nil {
+		actor, err = d.Strongest(r)
+	}
+	return in, actor, err
+}
+
+// done is an endpoint that needs no more than the actor and the address, and leads
+// to a page, or with "" back to the one that it was asked on.
+func (d *Desk) done(next string, do func(*http.Request, careid.Actor) error) pages.Endpoint {
+	return func(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+		actor, err := d.Strongest(r)
+		if err == nil {
+			err = do(r, actor)
+		}
+		return pages.Answer{Next: next}, err
+	}
+}
+
 type newPerson struct{ GivenName, FamilyName, Email, Mobile string }
 
 func (d *Desk) invite(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in newPerson
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[newPerson](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -192,11 +208,7 @@ func (d *Desk) invite(w http.ResponseWriter, r *http.Request) (pages.Answer, err
 
 // openProfile is the direct way to a profile, which nobody may go.
 func (d *Desk) openProfile(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in newPerson
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[newPerson](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}

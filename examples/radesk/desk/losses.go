@@ -11,7 +11,10 @@ import (
 
 func (d *Desk) lossRoutes(mux *http.ServeMux) {
 	d.Handle(mux, "GET /desk/losses", d.losses)
-	d.Handle(mux, "POST /desk/losses/{id}/handle", d.handleLoss)
+	d.Handle(mux, "POST /desk/losses/{id}/handle", d.done("/desk/losses?told=done", func(r *http.Request, a careid.Actor) error {
+		_, err := d.Care.HandleLoss(r.Context(), a, r.PathValue("id"))
+		return err
+	}))
 	d.Handle(mux, "POST /desk/losses/{id}/incident", d.raiseIncident)
 }
 
@@ -44,21 +47,8 @@ func (d *Desk) losses(_ http.ResponseWriter, r *http.Request) (pages.Answer, err
 	return pages.Answer{View: p, Body: map[string]any{"losses": cases}}, nil
 }
 
-func (d *Desk) handleLoss(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	_, err = d.Care.HandleLoss(r.Context(), actor, r.PathValue("id"))
-	return pages.Answer{Next: "/desk/losses?told=done"}, err
-}
-
 func (d *Desk) raiseIncident(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Address, Card string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ Address, Card string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}

@@ -44,11 +44,7 @@ func (d *Desk) moves(_ http.ResponseWriter, r *http.Request) (pages.Answer, erro
 // release lets another organisation take the person over; to nobody it takes
 // that back.
 func (d *Desk) release(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ To string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ To string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -57,11 +53,7 @@ func (d *Desk) release(w http.ResponseWriter, r *http.Request) (pages.Answer, er
 
 // takeOver moves a released person here, with one position to begin with or none.
 func (d *Desk) takeOver(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in assignRequest
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[assignRequest](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -126,11 +118,7 @@ func (d *Desk) leaving(_ http.ResponseWriter, r *http.Request) (pages.Answer, er
 
 // leave ends the Care Identity of somebody who leaves care.
 func (d *Desk) leave(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Card string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ Card string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}

@@ -17,7 +17,9 @@ func (d *Desk) personRoutes(mux *http.ServeMux) {
 	d.Handle(mux, "POST /desk/profiles/{id}/roles", d.grantRole)
 	d.Handle(mux, "POST /desk/profiles/{id}/contacts", d.contacts)
 	d.Handle(mux, "POST /desk/profiles/{id}/name", d.rename)
-	d.Handle(mux, "POST /desk/authenticators/{id}/remove", d.removeAuthenticator)
+	d.Handle(mux, "POST /desk/authenticators/{id}/remove", d.done("", func(r *http.Request, a careid.Actor) error {
+		return d.Care.RemoveAuthenticator(r.Context(), a, r.PathValue("id"))
+	}))
 }
 
 // personPage is one person with everything that the desk can do for them.
@@ -122,14 +124,10 @@ func (d *Desk) addPositions(ctx context.Context, a careid.Actor, p *personPage) 
 // grantRole gives a role at the organisation of the one who gives it; another
 // organisation is not theirs to give at. With end it is taken away.
 func (d *Desk) grantRole(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct {
+	in, actor, err := asked[struct {
 		Role, Organisation string
 		End                pages.Flag
-	}
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	}](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -152,11 +150,7 @@ func (*Desk) back(r *http.Request, told string) string {
 }
 
 func (d *Desk) contacts(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in pages.Contacts
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[pages.Contacts](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -165,11 +159,7 @@ func (d *Desk) contacts(w http.ResponseWriter, r *http.Request) (pages.Answer, e
 
 // rename changes the name; the new card is ordered by it.
 func (d *Desk) rename(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ GivenName, FamilyName, Attested string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ GivenName, FamilyName, Attested string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -184,16 +174,6 @@ func (d *Desk) rename(w http.ResponseWriter, r *http.Request) (pages.Answer, err
 		body["order"], next = order.ID, d.back(r, "renamed")
 	}
 	return pages.Answer{Body: body, Next: next}, nil
-}
-
-// removeAuthenticator takes an authenticator off a profile, as when a device is
-// lost.
-func (d *Desk) removeAuthenticator(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{}, d.Care.RemoveAuthenticator(r.Context(), actor, r.PathValue("id"))
 }
 
 // noRole says whether a refusal only tells that the role has no such page.

@@ -17,12 +17,18 @@ func (d *Desk) positionRoutes(mux *http.ServeMux) {
 	d.Handle(mux, "POST /desk/positions", d.createPosition)
 	d.Handle(mux, "GET /desk/positions/{id}", d.position)
 	d.Handle(mux, "POST /desk/positions/{id}", d.changePosition)
-	d.Handle(mux, "POST /desk/positions/{id}/delete", d.deletePosition)
+	d.Handle(mux, "POST /desk/positions/{id}/delete", d.done("/desk/positions?told=done", func(r *http.Request, a careid.Actor) error {
+		return d.Care.DeletePosition(r.Context(), a, r.PathValue("id"))
+	}))
 	d.Handle(mux, "POST /desk/workgroups", d.createWorkgroup)
 	d.Handle(mux, "POST /desk/workgroups/{id}", d.renameWorkgroup)
-	d.Handle(mux, "POST /desk/workgroups/{id}/delete", d.deleteWorkgroup)
+	d.Handle(mux, "POST /desk/workgroups/{id}/delete", d.done("/desk/positions?told=done", func(r *http.Request, a careid.Actor) error {
+		return d.Care.DeleteWorkgroup(r.Context(), a, r.PathValue("id"))
+	}))
 	d.Handle(mux, "POST /desk/people/{id}/positions", d.assign)
-	d.Handle(mux, "POST /desk/people/{id}/positions/{assignment}/end", d.endPosition)
+	d.Handle(mux, "POST /desk/people/{id}/positions/{assignment}/end", d.done("", func(r *http.Request, a careid.Actor) error {
+		return d.Care.EndPosition(r.Context(), a, r.PathValue("assignment"))
+	}))
 }
 
 // positionsPage is the positions and workgroups of the organisation.
@@ -161,20 +167,8 @@ func (d *Desk) changePosition(w http.ResponseWriter, r *http.Request) (pages.Ans
 	return pages.Answer{Next: "/desk/positions?told=done"}, d.Care.ChangePosition(r.Context(), actor, p)
 }
 
-func (d *Desk) deletePosition(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{Next: "/desk/positions?told=done"}, d.Care.DeletePosition(r.Context(), actor, r.PathValue("id"))
-}
-
 func (d *Desk) createWorkgroup(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Name string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ Name string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
@@ -186,23 +180,11 @@ func (d *Desk) createWorkgroup(w http.ResponseWriter, r *http.Request) (pages.An
 }
 
 func (d *Desk) renameWorkgroup(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Name string }
-	if err := d.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	actor, err := d.Strongest(r)
+	in, actor, err := asked[struct{ Name string }](d, w, r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
 	return pages.Answer{Next: "/desk/positions?told=done"}, d.Care.RenameWorkgroup(r.Context(), actor, r.PathValue("id"), in.Name)
-}
-
-func (d *Desk) deleteWorkgroup(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{Next: "/desk/positions?told=done"}, d.Care.DeleteWorkgroup(r.Context(), actor, r.PathValue("id"))
 }
 
 // assignRequest is a position with its first day and the day on which it is over.
@@ -235,12 +217,4 @@ func (d *Desk) assign(w http.ResponseWriter, r *http.Request) (pages.Answer, err
 		return pages.Answer{}, err
 	}
 	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"assignment": held.ID}, Next: d.back(r, "done")}, nil
-}
-
-func (d *Desk) endPosition(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	actor, err := d.Strongest(r)
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{Next: d.back(r, "done")}, d.Care.EndPosition(r.Context(), actor, r.PathValue("assignment"))
 }
