@@ -3,6 +3,7 @@
 package webauthn_test
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -150,14 +151,28 @@ func TestRequests(t *testing.T) {
 		_, no := b.send(http.MethodPost, "signin", `{"credential":"`+strings.Repeat("A", 70<<10)+`"}`)
 		ruled(t, no, "http.large")
 		deep := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
-		for _, credential := range []string{`null`, `"x"`, `{}`, `{"id":"AA","rawId":"AA","type":"public-key","response":{}}`, deep,
+		for _, credential := range []string{
+			`null`, `"x"`, `{}`, `{"id":"AA","rawId":"AA","type":"public-key","response":{}}`, deep,
 			`{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"` + b64([]byte(deep)) + `","authenticatorData":"AA","signature":"AA"}}`,
-			`{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"` + b64([]byte(`{}`)) + `","attestationObject":"` + b64([]byte(strings.Repeat("\x81", 4000))) + `"}}`} {
+			`{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"` + b64([]byte(`{}`)) + `","attestationObject":"` + b64([]byte(strings.Repeat("\x81", 4000))) + `"}}`,
+		} {
 			_, no := b.send(http.MethodPost, "signin", `{"credential":`+credential+`}`)
 			ruled(t, no, "webauthn.form")
 			_, no = b.send(http.MethodPost, "register", `{"credential":`+credential+`}`)
 			ruled(t, no, "webauthn.form")
 		}
+	})
+	t.Run("where the store can't be asked", func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodPost, origin+webauthn.Path+"signin/options", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		w := httptest.NewRecorder()
+		p.servers[0].ServeHTTP(w, r.WithContext(gone))
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+		require.NotContains(t, w.Body.String(), "context")
+		require.Contains(t, p.log.String(), "level=ERROR msg=refused path=/webauthn/v1/signin/options rule=\"\" cause=\"")
+		require.Contains(t, p.log.String(), "context canceled")
 	})
 	t.Run("too many from one place", func(t *testing.T) {
 		c := p.config

@@ -99,11 +99,11 @@ func (h *Handler) fromPage(serve func(http.ResponseWriter, *http.Request) error)
 		if err == nil {
 			return
 		}
-		level := slog.LevelInfo
+		level, cause := slog.LevelInfo, errors.Unwrap(err)
 		if wardkey.RuleOf(err) == "" {
-			level = slog.LevelError
+			level, cause = slog.LevelError, err
 		}
-		h.config.Log.Log(r.Context(), level, "refused", "path", r.URL.Path, "rule", wardkey.RuleOf(err), "cause", errors.Unwrap(err))
+		h.config.Log.Log(r.Context(), level, "refused", "path", r.URL.Path, "rule", wardkey.RuleOf(err), "cause", cause)
 		wardkey.WriteProblem(w, err)
 	}
 }

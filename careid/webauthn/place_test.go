@@ -36,7 +36,7 @@ type place struct {
 	log         bytes.Buffer
 }
 
-func newPlace(t *testing.T) *place {
+func newPlace(t testing.TB) *place {
 	t.Helper()
 	p := &place{
 		Hospital: careidtest.New(t, careidtest.Config{}),
@@ -55,7 +55,7 @@ func newPlace(t *testing.T) *place {
 }
 
 // serve adds a server.
-func (p *place) serve(t *testing.T, c webauthn.Config) {
+func (p *place) serve(t testing.TB, c webauthn.Config) {
 	t.Helper()
 	keys, err := webauthn.New(c)
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func (p *place) serve(t *testing.T, c webauthn.Config) {
 
 // visitor is a browser: it keeps cookies and is served by one server after the other.
 type visitor struct {
-	t       *testing.T
+	t       testing.TB
 	place   *place
 	cookies map[string]string
 	turn    int
@@ -75,19 +75,19 @@ type visitor struct {
 	set     []*http.Cookie
 }
 
-func (p *place) visitor(t *testing.T) *visitor {
+func (p *place) visitor(t testing.TB) *visitor {
 	return &visitor{t: t, place: p, cookies: map[string]string{}}
 }
 
 // with is a browser in which somebody has just signed in with their card.
-func (p *place) with(t *testing.T, person careidtest.Person) *visitor {
+func (p *place) with(t testing.TB, person careidtest.Person) *visitor {
 	t.Helper()
 	in, err := p.SignIn(t.Context(), person.Card)
 	require.NoError(t, err)
 	return p.holding(t, in.Token)
 }
 
-func (p *place) holding(t *testing.T, token string) *visitor {
+func (p *place) holding(t testing.TB, token string) *visitor {
 	b := p.visitor(t)
 	c := p.cards.SessionCookie(token)
 	b.cookies[c.Name] = c.Value
@@ -188,7 +188,7 @@ func (b *visitor) session() *careid.Session {
 }
 
 // registered is a device on somebody's profile.
-func (p *place) registered(t *testing.T, person careidtest.Person, m *maker) *device {
+func (p *place) registered(t testing.TB, person careidtest.Person, m *maker) *device {
 	t.Helper()
 	d := m.device()
 	_, no := p.with(t, person).registers(d, "")
@@ -196,14 +196,14 @@ func (p *place) registered(t *testing.T, person careidtest.Person, m *maker) *de
 	return d
 }
 
-func ruled(t *testing.T, no *wardkey.Refusal, rule string) {
+func ruled(t testing.TB, no *wardkey.Refusal, rule string) {
 	t.Helper()
 	require.NotNil(t, no, "not refused by %s", rule)
 	require.Equal(t, rule, no.Rule, "%s", no.Public)
 	require.NotEmpty(t, no.Next)
 }
 
-func (p *place) audited(t *testing.T, do func()) []careid.AuditEntry {
+func (p *place) audited(t testing.TB, do func()) []careid.AuditEntry {
 	t.Helper()
 	read := func() []careid.AuditEntry {
 		rows, err := p.Service.Audit(t.Context(), careid.Operator("test"), 0, 10_000)

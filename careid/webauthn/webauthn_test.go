@@ -341,6 +341,28 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// A session that was left idle tells nothing, and goes on by its own person's key.
+func TestAnIdleSession(t *testing.T) {
+	p := newPlace(t)
+	key := p.registered(t, p.Nurse, p.keys)
+	other := p.registered(t, p.Sponsor, p.keys)
+	c := p.Config
+	c.Rules = must(must(careid.Rules()).Overlay([]byte(`{"sources": {"Trust": {"document": "Trust policy"}}, "rules": [
+		{"id": "session.idle", "value": 15, "unit": "minutes", "from": "2026-01-01", "zone": "Europe/London", "source": "Trust", "tighter": "lower"}]}`)))
+	p.config.Rules, p.config.Service = c.Rules, must(careid.New(c))
+	p.servers = nil
+	p.serve(t, p.config)
+	b := p.visitor(t)
+	require.Nil(t, b.signsIn(key))
+	p.Clock.Add(16 * time.Minute)
+	_, no := b.send(http.MethodGet, "authenticators", nil)
+	ruled(t, no, "session.locked")
+	require.Contains(t, string(b.must(http.MethodPost, "stepup/options", members{})), `"allowCredentials":[]`)
+	ruled(t, b.stepsUp(other), "proof.purpose")
+	require.Nil(t, b.stepsUp(key))
+	b.must(http.MethodGet, "authenticators", nil)
+}
+
 func TestOwnProfile(t *testing.T) {
 	p := newPlace(t)
 	b := p.with(t, p.Nurse)
