@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -29,6 +31,7 @@ const (
 var (
 	errSignerPaused = errors.New("it failed before and is left alone for a while")
 	errSignerSilent = errors.New("it doesn't answer")
+	errSignerBroke  = errors.New("it panicked")
 )
 
 // breaker is a Signer that fails at once while the one behind it is away. After
@@ -36,10 +39,12 @@ var (
 //
 // Callers come back when their context ends, the signer is given a time of its own:
 // that somebody gave up says nothing about it. One that never answers holds the
-// calls of its first half minute, and no more.
+// calls of its first half minute, and no more. That it went away is logged once, and
+// so is that it is back.
 type breaker struct {
 	signer Signer
 	wall   func() time.Time
+	log    *slog.Logger
 
 	mu      sync.Mutex
 	failed  int // in a row
@@ -79,13 +84,26 @@ func (b *breaker) sign(ctx context.Context, patience time.Duration, do func(cont
 	context.AfterFunc(limited, func() { b.overdue(s) })
 	go func() {
 		defer end()
-		s.der, s.err = do(limited)
-		b.report(s)
+		b.call(limited, s, do)
 	}()
 	if err := s.wait(ctx, limited); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
 	return s.der, nil
+}
+
+// call asks the signer. A panic there is a failure of the signer's, since in a
+// goroutine of its own it would end the process and not one request; where it came
+// from is logged.
+func (b *breaker) call(ctx context.Context, s *signing, do func(context.Context) ([]byte, error)) {
+	defer b.report(s)
+	s.err = errSignerBroke // unless do returns: runtime.Goexit is no panic
+	defer func() {
+		if v := recover(); v != nil {
+			b.log.ErrorContext(ctx, "the signer panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	s.der, s.err = do(ctx)
 }
 
 // wait returns when the call is over, the caller gives up or its time has passed.
@@ -133,7 +151,7 @@ func (b *breaker) overdue(s *signing) {
 	default:
 		s.late = true
 		b.silent++
-		b.fail()
+		b.fail(errSignerSilent)
 	}
 }
 
@@ -143,9 +161,12 @@ func (b *breaker) report(s *signing) {
 	defer b.mu.Unlock()
 	switch {
 	case s.err == nil:
+		if b.failed >= signerFailures {
+			b.log.Info("the signer is back")
+		}
 		b.failed = 0
 	case !s.late:
-		b.fail()
+		b.fail(s.err)
 	}
 	if s.late {
 		b.silent--
@@ -153,8 +174,9 @@ func (b *breaker) report(s *signing) {
 	close(s.done)
 }
 
-func (b *breaker) fail() {
+func (b *breaker) fail(why error) {
 	if b.failed++; b.failed == signerFailures {
 		b.retryAt = b.wall().Add(signerPause)
+		b.log.Error("the signer is away", "error", why.Error())
 	}
 }

@@ -3,11 +3,17 @@
 package pki_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -191,4 +197,113 @@ type slowly struct{ pki.Signer }
 func (s slowly) SignCertificate(ctx context.Context, template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
 	time.Sleep(2 * time.Second)
 	return s.Signer.SignCertificate(ctx, template, public)
+}
+
+// broken is a signer that doesn't return.
+type broken struct {
+	pki.Signer
+	leave func()
+}
+
+func (b *broken) SignCertificate(ctx context.Context, template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
+	b.leave()
+	return b.Signer.SignCertificate(ctx, template, public)
+}
+
+func (b *broken) SignCRL(ctx context.Context, template *x509.RevocationList) ([]byte, error) {
+	b.leave()
+	return b.Signer.SignCRL(ctx, template)
+}
+
+// A panic of the signer's costs one request and no process. The act is finished once
+// it works again.
+func TestSignerPanics(t *testing.T) {
+	for name, leave := range map[string]func(){
+		"panic":  func() { panic("a nil session") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			signer := &broken{leave: leave}
+			wall := pkitest.NewClock(start)
+			h := newHouse(t, func(c *pki.Config) {
+				signer.Signer, c.Signer, c.Wall = c.Signer, signer, wall.Now
+				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			})
+			csrs := requests(t)
+			_, err := h.Issue(t.Context(), "act", person(), csrs)
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.NotContains(t, err.Error(), "session", "who asks needn't know")
+			require.Equal(t, pki.Pending, h.act("act").State)
+			if name == "panic" {
+				require.Contains(t, log.String(), "a nil session")
+				require.Contains(t, log.String(), "breaker_test.go", "where it came from")
+			}
+			w := httptest.NewRecorder()
+			h.PublishHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/crl/0.crl", nil))
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			_, err = h.Due(t.Context())
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.Contains(t, log.String(), "the signer is away", "it counts as a failure")
+
+			signer.leave = func() {}
+			wall.Add(10 * time.Second)
+			certs, err := h.Issue(t.Context(), "act", person(), csrs)
+			require.NoError(t, err)
+			require.NoError(t, h.Verify(t.Context(), certs[0]))
+			require.NotNil(t, h.list(0))
+		})
+	}
+}
+
+// An outage is logged when it begins and when it ends, and each act that waits for
+// the end once, however often Due tries.
+func TestOutageIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	signer := &absent{}
+	wall := pkitest.NewClock(start)
+	h := newHouse(t, func(c *pki.Config) {
+		signer.Signer, c.Signer, c.Wall = c.Signer, signer, wall.Now
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	_, err := h.Due(t.Context())
+	require.NoError(t, err)
+	signer.away.Store(true)
+	for i := range 3 {
+		_, err := h.Issue(t.Context(), fmt.Sprint("act-", i), person(), requests(t))
+		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+	}
+	said := func(what string) int { return strings.Count(log.String(), what) }
+	require.Equal(t, 1, said("the signer is away"))
+	run := func(seconds int) {
+		for range seconds {
+			h.clock.Add(time.Second)
+			wall.Add(time.Second)
+			_, err := h.Due(t.Context())
+			require.NoError(t, err, "what waits for the signer is no failure of Due's")
+		}
+	}
+	run(120)
+	require.Equal(t, 3, said("act stays open"))
+	require.Equal(t, 1, said("the signer is away"))
+	require.Zero(t, said("the signer is back"))
+	log.Reset()
+	run(120)
+	require.Empty(t, log.String(), "nothing new")
+
+	signer.away.Store(false)
+	run(20)
+	require.Equal(t, 1, said("the signer is back"))
+	require.Equal(t, 3, said("issued"))
+	_, err = h.Issue(t.Context(), "later", person(), requests(t))
+	require.NoError(t, err)
+	signer.away.Store(true)
+	csrs := requests(t)
+	for range 3 {
+		_, err = h.Issue(t.Context(), "again", person(), csrs)
+		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+	}
+	run(120)
+	require.Equal(t, 1, said("the signer is away"), "another outage")
+	require.Equal(t, 1, said("act stays open"))
 }

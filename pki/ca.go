@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"math/big"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +26,8 @@ type Config struct {
 	// answer within half a minute (and a millisecond more for each entry of a
 	// list), is left alone for ten seconds by Wall, in which everything that needs
 	// it fails at once with ErrSignerUnavailable; acts stay open and are finished
-	// later. While three calls hang, there is no other. Required.
+	// later. While three calls hang, there is no other. A panic in it is a failure
+	// too, logged with its stack. Required.
 	Signer Signer
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.
@@ -103,6 +105,7 @@ type CA struct {
 	ocsp    *responder
 	lists   *listCache
 	acts    *keyedMutex
+	stuck   atomic.Pointer[map[string]bool] // acts that the log says stay open
 	now     func() time.Time
 	wall    func() time.Time
 	rand    io.Reader
@@ -132,11 +135,12 @@ func New(c Config) (*CA, error) {
 	}
 	sum := sha256.Sum256(c.Chain[0].RawSubjectPublicKeyInfo)
 	ca := &CA{
-		signer: &breaker{signer: c.Signer, wall: c.Wall}, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
+		signer: &breaker{signer: c.Signer, wall: c.Wall, log: c.Log}, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
 		ledger: c.Ledger, profile: c.Profile, crlLife: c.CRLLife, lists: newListCache(c.Profile.shards),
 		acts: newKeyedMutex(), now: c.Now, wall: c.Wall, rand: c.Rand, log: c.Log, observe: c.Observe,
 		compromised: c.Compromised, reminder: c.Remind,
 	}
+	ca.stuck.Store(&map[string]bool{})
 	var err error
 	if ca.encoded, err = c.Profile.encodeAll(ca.issuer); err != nil {
 		return nil, err

@@ -54,20 +54,25 @@ func soonest(a, b time.Time) time.Time {
 // recover finishes the acts of this issuer that were opened at or before a time
 // and are nobody's in this process. An OCSP signing certificate is closed: the
 // key was in the memory of a process that is gone. Only an error of the ledger
-// itself is returned; what the signer refuses stays pending, is logged and is
+// itself is returned; what the signer refuses stays pending, is logged once and is
 // tried again, and so does a renewal of what is on hold, silently.
 func (ca *CA) recover(ctx context.Context, opened time.Time) error {
 	acts, err := ca.ledger.PendingActs(ctx, ca.keyID, opened)
 	if err != nil {
 		return err
 	}
+	known, still := *ca.stuck.Load(), map[string]bool{}
+	defer ca.stuck.Store(&still)
 	for _, act := range acts {
 		underWay := act.Kind == ActResponder && act.Opened.After(second(ca.now()).Add(-abandoned))
 		if underWay || ca.acts.busy(act.ID) {
+			still[act.ID] = known[act.ID]
 			continue
 		}
 		if err := ca.recoverAct(ctx, act); err != nil && !errors.Is(err, ErrHeld) {
-			ca.log.ErrorContext(ctx, "act stays open", "act", act.ID, "error", err.Error())
+			if still[act.ID] = true; !known[act.ID] {
+				ca.log.ErrorContext(ctx, "act stays open", "act", act.ID, "error", err.Error())
+			}
 			if !errors.Is(err, ErrSignerUnavailable) {
 				return err
 			}

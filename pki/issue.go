@@ -302,7 +302,6 @@ func (ca *CA) sign(ctx context.Context, act Act, r Record) (*x509.Certificate, e
 	}
 	cert, err := ca.checkSigned(der, act, r, exts)
 	if err != nil {
-		ca.log.ErrorContext(ctx, "signer returned another certificate", "act", act.ID, "why", err.Error())
 		return nil, fmt.Errorf("%w: %w", ErrSignerUnavailable, err)
 	}
 	return cert, nil

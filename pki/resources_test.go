@@ -112,7 +112,6 @@ func TestOwnCRLMillion(t *testing.T) {
 			require.Equal(t, 1+(crowd-1)%5, e.Reason)
 		})
 		require.Less(t, used, uint64(16<<20), "reading takes memory for what is found, not for what is read")
-
 	})
 }
 

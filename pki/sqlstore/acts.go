@@ -291,8 +291,10 @@ func scan(rows *sql.Rows, behind ...any) (pki.Act, pki.Record, error) {
 		opened, notBefore, notAfter, reason, revokedAt int64
 		remindAt                                       int64
 	)
-	err := rows.Scan(append([]any{&a.ID, &a.Kind, &a.Issuer, &a.Fingerprint, &a.Subject, &a.UserID, &a.Lineage, &a.Generation, &opened, &state,
-		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &remindAt, &r.DER}, behind...)...)
+	err := rows.Scan(append([]any{
+		&a.ID, &a.Kind, &a.Issuer, &a.Fingerprint, &a.Subject, &a.UserID, &a.Lineage, &a.Generation, &opened, &state,
+		&serial, &purpose, &r.Shard, &r.PublicKey, &notBefore, &notAfter, &recordState, &reason, &revokedAt, &remindAt, &r.DER,
+	}, behind...)...)
 	if err != nil {
 		return a, r, err
 	}
