@@ -165,6 +165,12 @@ func TestDeskByHand(t *testing.T) {
 	require.Contains(t, h.text("main"), "replaced")
 	picture(t, h.ctx, "16-issued")
 
+	// The holder has forgotten the passcode: the manager opens the work, the holder alone types.
+	h.do(chromedp.Click(chromedp.Search(`//summary[text()="Unlock with the holder"]`)), chromedp.WaitVisible("#u"+blank),
+		chromedp.SendKeys("#u"+blank, "passport 925665416"), chromedp.Click(`details[open] form[action="/desk/acts"] button`), chromedp.WaitVisible("#r2:checked"))
+	h.atAgent("16-unlock-at-desk", map[string]string{"newPasscode": "23421516", "newPasscode2": "23421516"})
+	arrive(t, h.ctx, nurse+"?told=done")
+
 	confirm := `form[action="/desk/cards/` + blank + `/lost"] button`
 	h.do(chromedp.Click(chromedp.Search(`//summary[text()="Report lost"]`)),
 		chromedp.WaitVisible(`details[open] `+confirm), chromedp.Click(confirm), chromedp.WaitVisible(".state.lost"))

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
@@ -68,7 +67,7 @@ func (d *Desk) openAct(w http.ResponseWriter, r *http.Request) (pages.Answer, er
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	t := d.ticket(r, act)
+	t := d.Cards.ActTicket(r, act)
 	witness := d.Cards.PresenceTicket(r, act)
 	if !pages.Browser(r) {
 		full := pages.Named(t)
@@ -85,24 +84,6 @@ func (d *Desk) openAct(w http.ResponseWriter, r *http.Request) (pages.Answer, er
 	}
 	page, err := d.ForCard(r, p, t, in.Card)
 	return pages.Answer{View: page}, err
-}
-
-// ticket is what the agent gets for an act. That it names the act tells help at
-// the desk from what a holder does alone. Of a change of passcode the server
-// hears nothing but the card's word that its holder was here.
-func (d *Desk) ticket(r *http.Request, act *careid.Act) cardhttp.Ticket {
-	switch act.Kind {
-	case careid.Passcode:
-		t := d.Cards.PresenceTicket(r, act)
-		t.Kind = careid.Passcode
-		return t
-	case careid.Unlock:
-		t := d.Cards.ActTicket(r, act)
-		t.Act = act.ID
-		return t
-	default:
-		return d.Cards.ActTicket(r, act)
-	}
 }
 
 // presence is the ticket for the holder's card to show that its holder is at
