@@ -124,13 +124,24 @@ func (p person) arrive(path string) {
 // the agent's window.
 func (p person) atAgent(pairs ...string) {
 	p.t.Helper()
-	p.do(chromedp.WaitVisible("#r1"), chromedp.Click("#r1"), chromedp.Click("#go"))
-	p.window(pairs...)
+	agent := p.window()
+	for i := 0; i < len(pairs); i += 2 {
+		agent.do(chromedp.WaitVisible("#"+pairs[i]), chromedp.SendKeys("#"+pairs[i], pairs[i+1]))
+	}
+	agent.send()
 }
 
-// window fills in a form of the agent's window.
-func (p person) window(pairs ...string) {
+// send sends the form of the agent's window.
+func (p person) send() {
 	p.t.Helper()
+	p.do(chromedp.Click(`button[type="submit"]`))
+}
+
+// window begins a task with the card in the first reader and finds the agent's
+// window.
+func (p person) window() person {
+	p.t.Helper()
+	p.do(chromedp.WaitVisible("#r1"), chromedp.Click("#r1"), chromedp.Click("#go"))
 	var tab context.Context
 	require.Eventually(p.t, func() bool {
 		targets, err := chromedp.Targets(p.ctx)
@@ -144,11 +155,7 @@ func (p person) window(pairs ...string) {
 		}
 		return false
 	}, time.Minute, 50*time.Millisecond, "the agent's window")
-	agent := person{p.t, tab, p.at}
-	for i := 0; i < len(pairs); i += 2 {
-		agent.do(chromedp.WaitVisible("#"+pairs[i]), chromedp.SendKeys("#"+pairs[i], pairs[i+1]))
-	}
-	agent.do(chromedp.Click(`button[type="submit"]`))
+	return person{p.t, tab, p.at}
 }
 
 // accessible asks axe-core about the page, where it is installed.
@@ -172,7 +179,8 @@ func (p person) picture(name string) {
 
 // TestByHand is a hospital's first day, in a browser: the first RA manager makes
 // themselves a card, signs in, mends a form that was refused, registers an
-// authenticator app, and is asked for the card again after the page was left.
+// authenticator app, is asked for the card again after the page was left, locks the
+// card and opens it at the kiosk.
 func TestByHand(t *testing.T) {
 	need.Tool(t, "browser")
 	w := newWorkstation(t)
@@ -292,5 +300,33 @@ func TestByHand(t *testing.T) {
 			p.picture("6-wide" + strings.ReplaceAll(path, "/", "-"))
 			p.accessible(path)
 		}
+	})
+	t.Run("a locked card is opened at the kiosk by a code", func(t *testing.T) {
+		p := person{t, p.ctx, w}
+		p.do(chromedp.Click(`form[action="/signout"] button`))
+		p.arrive("/signed-out")
+		p.open(r.URL + "/signin")
+		agent := p.window()
+		for _, told := range []string{"not the passcode", "One try is left", ""} {
+			agent.do(chromedp.WaitVisible("#passcode"), chromedp.SendKeys("#passcode", "000000"))
+			agent.send()
+			if told != "" {
+				agent.shows(told)
+			}
+		}
+		p.shows("card.locked")
+		p.open(r.URL + "/unlock")
+		agent = p.window()
+		agent.do(chromedp.WaitVisible("#email"), chromedp.Click("#email"))
+		agent.send()
+		agent.do(chromedp.WaitVisible("#code"))
+		_, messages := call(t, "GET", r.URL+"/messages", "")
+		code := regexp.MustCompile(`\b[0-9]{8}\b`).FindString(messages)
+		agent.do(chromedp.SendKeys("#code", code), chromedp.SendKeys("#newPasscode", "53589793"), chromedp.SendKeys("#newPasscode2", "53589793"))
+		agent.send()
+		p.arrive("/?told=unlocked")
+		p.open(r.URL + "/signin")
+		p.atAgent("passcode", "53589793")
+		p.arrive("/my")
 	})
 }
