@@ -37,7 +37,7 @@ type roomOf struct {
 var arrows = []roomOf{
 	{"", "-", "-"},
 
-	{"careid", "careid/internal/...", "github.com/go-jose/go-jose/v4/..."},
+	{"careid", "careid/internal/...", "-"},
 	{"careid/...", "careid/...", "-"},
 	{"careid/sqlstore", "careid/... internal/sqlkit internal/chain", "-"},
 	{"careid/cardhttp", "careid/...", "golang.org/x/time/rate"},

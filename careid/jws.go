@@ -3,6 +3,7 @@
 package careid
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,10 +13,11 @@ import (
 	"errors"
 	"io"
 	"math/big"
-	"slices"
 )
 
-// A proof is read once: its form is narrower than a JWS's, and a library for all JWS would read it a second time.
+// The four algorithms are verified here, by the standard library, and not by a library for all JWS: that would accept
+// more than a proof may be (other members, forms and algorithms), all of which would have to be refused before or after
+// it by a second reading, and the two readings could differ.
 
 // algorithm is one of the four that a proof may be signed by.
 type algorithm string
@@ -36,7 +38,7 @@ func (a algorithm) fits(public crypto.PublicKey) bool {
 	case *ecdsa.PublicKey:
 		return a == es256 && key.Curve == elliptic.P256() || a == es384 && key.Curve == elliptic.P384()
 	case *rsa.PublicKey:
-		return (a == rs256 || a == ps256) && key.N.BitLen() >= minRSA
+		return (a == rs256 || a == ps256) && key.N.BitLen() >= minRSA && key.N.BitLen() <= maxRSA
 	}
 	return false
 }
@@ -64,53 +66,48 @@ func (a algorithm) verify(public crypto.PublicKey, input string, signature []byt
 	return false
 }
 
-// readPart decodes one part of a JWS: an object with exactly these members, none twice and none null.
-func readPart(part string, into any, members ...string) error {
+// readPart decodes one part of a JWS, an object, into the members that are named: each of them once, none null, none
+// besides, and nothing behind the object. A name means what it means once its escapes are read, and what is compared is
+// what is kept; capitals are other names.
+func readPart(part string, members map[string]any) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, into); err != nil { // which takes a member twice, and names in capitals
-		return err
+	text := json.NewDecoder(bytes.NewReader(raw))
+	if begin, err := text.Token(); err != nil || begin != json.Delim('{') {
+		return errors.New("not an object")
 	}
-	found, err := names(raw)
-	if err != nil {
-		return err
-	}
-	if len(found) != len(members) || slices.ContainsFunc(members, func(m string) bool { return !slices.Contains(found, m) }) {
-		return errors.New("a member missing, twice or unknown")
-	}
-	return nil
-}
-
-// names are the names of an object's members, as they are written: one with an escape in it is none of ours. The
-// object is JSON that holds together, and none of its members is null.
-func names(object []byte) (found []string, err error) {
-	depth, next := 0, false // next: a string would be a name
-	for i := 0; i < len(object); i++ {
-		switch object[i] {
-		case '{', '[':
-			depth++
-			next = object[i] == '{' && depth == 1
-		case '}', ']':
-			depth--
-		case ',':
-			next = depth == 1
-		case '"':
-			begin := i + 1
-			for i++; object[i] != '"'; i++ {
-				if object[i] == '\\' {
-					i++
-				}
-			}
-			if next {
-				found, next = append(found, string(object[begin:i])), false
-			}
-		case 'n': // outside a string, of null alone
-			if depth <= 1 {
-				return nil, errors.New("null")
-			}
+	for text.More() {
+		name, err := text.Token()
+		if err != nil {
+			return err
+		}
+		member, _ := name.(string) // in the place of a name Token gives nothing else
+		into, wanted := members[member]
+		if !wanted {
+			return errors.New("a member twice or unknown")
+		}
+		delete(members, member)
+		var value json.RawMessage
+		if err := text.Decode(&value); err != nil {
+			return err
+		}
+		if string(value) == "null" { // which Unmarshal would pass over
+			return errors.New("null")
+		}
+		if err := json.Unmarshal(value, into); err != nil {
+			return err
 		}
 	}
-	return found, nil
+	if len(members) > 0 {
+		return errors.New("a member missing")
+	}
+	if _, err := text.Token(); err != nil { // the end of the object
+		return err
+	}
+	if _, err := text.Token(); err != io.EOF {
+		return errors.New("more than an object")
+	}
+	return nil
 }

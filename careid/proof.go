@@ -17,17 +17,21 @@ const (
 	proofType = "wardkey-card+jwt"
 	maxProof  = 16 << 10
 	minRSA    = 2048
+	maxRSA    = 8192 // as crypto/tls: the key is a stranger's, and is used before anybody vouches for it
 )
 
 // claims are those of a proof: every one present, none besides.
 type claims struct {
-	Audience string  `json:"aud"`
-	Origin   string  `json:"origin"`
-	Nonce    string  `json:"nonce"`
-	Purpose  Purpose `json:"purpose"`
-	Act      string  `json:"act"`
-	Bind     string  `json:"bind"`
-	IssuedAt int64   `json:"iat"`
+	Audience, Origin, Nonce string
+	Purpose                 Purpose
+	Act, Bind               string
+	IssuedAt                int64
+}
+
+func (c *claims) read(part string) error {
+	return readPart(part, map[string]any{
+		"aud": &c.Audience, "origin": &c.Origin, "nonce": &c.Nonce, "purpose": &c.Purpose, "act": &c.Act, "bind": &c.Bind, "iat": &c.IssuedAt,
+	})
 }
 
 // proof is a card's answer whose form and signature hold. Nothing is yet proven about the certificate but that its
@@ -84,29 +88,27 @@ func (s *Service) parseProof(text string) (*proof, error) {
 	if len(text) > maxProof || len(parts) != 3 || strings.ContainsAny(text, "\r\n") { // which package base64 skips
 		return nil, bad("not a compact JWS")
 	}
-	var header struct {
-		Algorithm algorithm `json:"alg"`
-		Type      string    `json:"typ"`
-		Chain     []string  `json:"x5c"`
-	}
-	if err := readPart(parts[0], &header, "alg", "typ", "x5c"); err != nil {
+	p := &proof{input: text[:strings.LastIndexByte(text, '.')]}
+	var kind string
+	var chain []string
+	if err := readPart(parts[0], map[string]any{"alg": &p.algorithm, "typ": &kind, "x5c": &chain}); err != nil {
 		return nil, bad("header")
 	}
-	if !header.Algorithm.known() || header.Type != proofType || len(header.Chain) != 1 {
+	if !p.algorithm.known() || kind != proofType || len(chain) != 1 {
 		return nil, bad("algorithm, type or certificate")
 	}
-	der, err := base64.StdEncoding.Strict().DecodeString(header.Chain[0])
-	if err != nil || base64.StdEncoding.EncodeToString(der) != header.Chain[0] {
+	der, err := base64.StdEncoding.Strict().DecodeString(chain[0])
+	if err != nil || base64.StdEncoding.EncodeToString(der) != chain[0] {
 		return nil, bad("certificate encoding")
 	}
-	p := &proof{algorithm: header.Algorithm, input: text[:strings.LastIndexByte(text, '.')], fingerprint: sha256.Sum256(der)}
+	p.fingerprint = sha256.Sum256(der)
 	if p.signature, err = base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil {
 		return nil, bad("signature encoding")
 	}
 	if p.certificate, err = x509.ParseCertificate(der); err != nil {
 		return nil, bad("certificate")
 	}
-	if err := readPart(parts[1], &p.claims, "aud", "origin", "nonce", "purpose", "act", "bind", "iat"); err != nil {
+	if err := p.claims.read(parts[1]); err != nil {
 		return nil, bad("claims")
 	}
 	if !p.claims.Purpose.known() {
