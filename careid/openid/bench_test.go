@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/benchline"
+	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
 const (
@@ -42,7 +44,7 @@ type flow struct {
 	proof, cookie, assertion string
 }
 
-// bench is a provider over HTTP on loopback, in a hospital with its database in a file.
+// bench is a provider over HTTP on loopback, in a hospital, each with a database in a file of its own.
 type bench struct {
 	*testing.B
 	*careidtest.Hospital
@@ -78,7 +80,10 @@ func BenchmarkFlow(b *testing.B) {
 func newBench(b *testing.B) *bench {
 	b.Helper()
 	s := &bench{B: b, Hospital: careidtest.New(b, careidtest.Config{})}
-	store, err := sqlstore.Open(b.Context(), sqlstore.Config{DB: s.DB, Now: s.Clock.Now, Wall: s.Wall.Now})
+	db, err := sqlkit.OpenSQLite(filepath.Join(b.TempDir(), "openid.db"))
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, db.Close()) })
+	store, err := sqlstore.Open(b.Context(), sqlstore.Config{DB: db, Now: s.Clock.Now, Wall: s.Wall.Now})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, store.Close()) })
 	var handler http.Handler

@@ -163,7 +163,8 @@ const (
 // Tokens keeps access and refresh tokens.
 type Tokens interface {
 	AddToken(ctx context.Context, t TokenRow) error
-	Token(ctx context.Context, hash []byte) (TokenRow, error)
+	// Token is one with the grant that it is of.
+	Token(ctx context.Context, hash []byte) (TokenRow, GrantRow, error)
 	// UseToken marks a refresh token used that was not and has not ended at now (Wall).
 	UseToken(ctx context.Context, hash []byte, now time.Time) (bool, error)
 }

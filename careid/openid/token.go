@@ -158,13 +158,9 @@ func (p *Provider) refresh(ctx context.Context, c *client, form url.Values) (*to
 // kept reads a token and its grant; ErrNotFound is invalid_grant.
 func (p *Provider) kept(ctx context.Context, token string, kind TokenKind) (t TokenRow, g GrantRow, err error) {
 	err = p.config.Store.Read(ctx, func(ctx context.Context, tx *Tx) error {
-		if t, err = tx.Tokens.Token(ctx, digest(token)); err != nil {
-			return err
+		if t, g, err = tx.Tokens.Token(ctx, digest(token)); err == nil && t.Kind != kind {
+			err = ErrNotFound
 		}
-		if t.Kind != kind {
-			return ErrNotFound
-		}
-		g, err = tx.Grants.Grant(ctx, t.Grant)
 		return err
 	})
 	if errors.Is(err, ErrNotFound) {
@@ -258,7 +254,7 @@ func useToken(token string) use {
 		if first, err = tx.Tokens.UseToken(ctx, digest(token), tx.Wall); first || err != nil {
 			return first, false, err
 		}
-		t, err := tx.Tokens.Token(ctx, digest(token))
+		t, _, err := tx.Tokens.Token(ctx, digest(token))
 		return false, t.Used, err
 	}
 }

@@ -92,10 +92,11 @@ func (s *storeTest) tokens() {
 		return nil
 	})
 	s.write(func(ctx context.Context, tx *openid.Tx) error {
-		got, err := tx.Tokens.Token(ctx, access.Hash)
+		got, of, err := tx.Tokens.Token(ctx, access.Hash)
 		require.NoError(s, err)
 		require.Equal(s, access, got)
-		_, err = tx.Tokens.Token(ctx, hash("none"))
+		require.Equal(s, s.grant("one", "s"), of)
+		_, _, err = tx.Tokens.Token(ctx, hash("none"))
 		require.ErrorIs(s, err, openid.ErrNotFound)
 		for _, try := range []struct {
 			hash  []byte
@@ -112,7 +113,7 @@ func (s *storeTest) tokens() {
 			require.NoError(s, err)
 			require.Equal(s, try.first, first)
 		}
-		got, err = tx.Tokens.Token(ctx, refresh.Hash)
+		got, _, err = tx.Tokens.Token(ctx, refresh.Hash)
 		require.NoError(s, err)
 		require.True(s, got.Used)
 		return nil
@@ -211,9 +212,9 @@ func (s *storeTest) drops() {
 		require.False(s, is)
 		_, err = tx.Grants.Grant(ctx, "over")
 		require.ErrorIs(s, err, openid.ErrNotFound)
-		_, err = tx.Tokens.Token(ctx, hash("over"))
+		_, _, err = tx.Tokens.Token(ctx, hash("over"))
 		require.ErrorIs(s, err, openid.ErrNotFound)
-		_, err = tx.Tokens.Token(ctx, hash("stays"))
+		_, _, err = tx.Tokens.Token(ctx, hash("stays"))
 		require.NoError(s, err)
 		_, err = tx.Requests.Request(ctx, hash("old"))
 		require.ErrorIs(s, err, openid.ErrNotFound)

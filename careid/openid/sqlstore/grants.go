@@ -22,25 +22,40 @@ func (g grants) AddGrant(ctx context.Context, v openid.GrantRow) error {
 		v.ID, v.Client, v.Session, string(granted), v.Code, v.Sealed, v.CodeUntil.Unix(), v.Used, v.Revoked, v.Until.Unix())
 }
 
-const selectGrant = `SELECT id, client, session, granted, code, sealed, code_until, used, revoked, until_at FROM openid_grant`
+const grantColumns = `g.id, g.client, g.session, g.granted, g.code, g.sealed, g.code_until, g.used, g.revoked, g.until_at`
 
-func scanGrant(row scanner) (v openid.GrantRow, err error) {
-	var granted string
-	var codeUntil, until int64
-	err = row.Scan(&v.ID, &v.Client, &v.Session, &granted, &v.Code, &v.Sealed, &codeUntil, &v.Used, &v.Revoked, &until)
-	if err != nil {
-		return v, err
+const selectGrant = `SELECT ` + grantColumns + ` FROM openid_grant g`
+
+// grantScan is a grant's columns as they are read, before what else a query selects.
+type grantScan struct {
+	openid.GrantRow
+	granted          string
+	codeUntil, until int64
+}
+
+func (v *grantScan) columns() []any {
+	return []any{&v.ID, &v.Client, &v.Session, &v.granted, &v.Code, &v.Sealed, &v.codeUntil, &v.Used, &v.Revoked, &v.until}
+}
+
+func (v *grantScan) row() (openid.GrantRow, error) {
+	v.CodeUntil, v.Until = fromUnix(v.codeUntil), fromUnix(v.until)
+	return v.GrantRow, fromJSON(v.granted, &v.Granted)
+}
+
+func scanGrant(row scanner) (openid.GrantRow, error) {
+	var v grantScan
+	if err := row.Scan(v.columns()...); err != nil {
+		return v.GrantRow, err
 	}
-	v.CodeUntil, v.Until = fromUnix(codeUntil), fromUnix(until)
-	return v, fromJSON(granted, &v.Granted)
+	return v.row()
 }
 
 func (g grants) Grant(ctx context.Context, id string) (openid.GrantRow, error) {
-	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE id = $1", id)
+	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE g.id = $1", id)
 }
 
 func (g grants) GrantByCode(ctx context.Context, code []byte) (openid.GrantRow, error) {
-	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE code = $1", code)
+	return one(ctx, g.queries, scanGrant, selectGrant+" WHERE g.code = $1", code)
 }
 
 func (g grants) UseCode(ctx context.Context, code []byte, now time.Time) (bool, error) {
@@ -63,15 +78,24 @@ func (t tokens) AddToken(ctx context.Context, v openid.TokenRow) error {
 		v.Hash, v.Grant, string(v.Kind), v.Sealed, v.Until.Unix(), v.Used)
 }
 
-func (t tokens) Token(ctx context.Context, hash []byte) (openid.TokenRow, error) {
+func (t tokens) Token(ctx context.Context, hash []byte) (openid.TokenRow, openid.GrantRow, error) {
+	var g openid.GrantRow
 	scan := func(row scanner) (v openid.TokenRow, err error) {
+		var grant grantScan
 		var until int64
-		err = row.Scan(&v.Hash, &v.Grant, &v.Kind, &v.Sealed, &until, &v.Used)
+		if err = row.Scan(append(grant.columns(), &v.Hash, &v.Grant, &v.Kind, &v.Sealed, &until, &v.Used)...); err != nil {
+			return v, err
+		}
 		v.Until = fromUnix(until)
+		g, err = grant.row()
 		return v, err
 	}
-	return one(ctx, t.queries, scan, "SELECT hash, grant_id, kind, sealed, until_at, used FROM openid_token WHERE hash = $1", hash)
+	v, err := one(ctx, t.queries, scan, selectToken, hash)
+	return v, g, err
 }
+
+const selectToken = `SELECT ` + grantColumns + `, t.hash, t.grant_id, t.kind, t.sealed, t.until_at, t.used
+	FROM openid_token t JOIN openid_grant g ON g.id = t.grant_id WHERE t.hash = $1`
 
 func (t tokens) UseToken(ctx context.Context, hash []byte, now time.Time) (bool, error) {
 	return t.changed(ctx, "UPDATE openid_token SET used = TRUE WHERE hash = $1 AND kind = 'refresh' AND NOT used AND until_at > $2", hash, now.Unix())

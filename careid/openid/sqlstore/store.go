@@ -7,7 +7,7 @@
 //
 // Its tables begin with openid_ and are made or migrated by Open, so the database may hold other rooms' stores and the
 // application's own tables. Any number of servers may share a PostgreSQL cluster, any number of processes on one
-// machine an SQLite file.
+// machine an SQLite file; in an SQLite file of its own it does not wait for the other rooms' writers.
 //
 // openid_audit is a chain of hashes over what was granted, redeemed, refused and ended, written in the transaction of
 // what it tells of.
