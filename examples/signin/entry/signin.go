@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package entry
+
+import (
+	_ "embed"
+	"net/http"
+	"net/url"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
+)
+
+//go:embed key.js
+var keyScript []byte
+
+// virtualPage offers the cards of a test server.
+type virtualPage struct {
+	request
+	Again   bool // somebody is signed in, and it will not do
+	Wanted  []string
+	Virtual []VirtualCard
+}
+
+func (*virtualPage) Template() string { return "virtual.html" }
+
+// signIn asks for a card: at the agent, or one of the virtual ones.
+func (e *Entry) signIn(w http.ResponseWriter, r *http.Request, id string, waiting *openid.Waiting) (pages.Answer, error) {
+	if e.virtual != nil {
+		cards, err := e.virtual.Cards(r.Context())
+		page := &virtualPage{
+			request: request{pages.Base{Title: "Sign in"}, id, waiting.Client},
+			Again:   waiting.Session != nil, Wanted: waiting.Wanted, Virtual: cards,
+		}
+		return pages.Answer{View: page, Body: map[string]any{"client": waiting.Client, "wanted": waiting.Wanted, "cards": cards}}, err
+	}
+	t := e.ticket(w, r, waiting.Session)
+	if !pages.Browser(r) {
+		return pages.Answer{Body: pages.Named(t)}, nil
+	}
+	page := pages.CardPage{
+		Heading: "Sign in to " + waiting.Client, Button: "Sign in", Then: at(id, "&in=1"), Help: Path + "/other?request=" + url.QueryEscape(id),
+		Lead: "Your card signs you in for at most eight hours, or until it leaves its reader. By signing in you accept the terms of use.",
+	}
+	serial := ""
+	if steps(r, waiting.Session) {
+		page.Heading, page.Button, serial = "Show your card again", "Go on", waiting.Session.Card
+		page.Lead = waiting.Client + " asks for your card once more. Your session goes on."
+	}
+	view, err := e.ForCard(r, page, t, serial)
+	return pages.Answer{View: view}, err
+}
+
+// otherPage is for who can't or won't sign in with the card that was asked for.
+type otherPage struct {
+	request
+	Session *careid.Session
+	Wanted  []string
+	Keys    bool
+	Anew    string
+}
+
+func (*otherPage) Template() string { return "other.html" }
+
+func (e *Entry) other(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	id := r.URL.Query().Get("request")
+	waiting, err := e.provider.Waiting(r.Context(), id, e.Cards.Token(r))
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	e.lead(w)
+	page := &otherPage{
+		request: request{pages.Base{Title: "Other ways to sign in"}, id, waiting.Client},
+		Session: waiting.Session, Wanted: waiting.Wanted, Keys: e.keys != nil, Anew: at(id, "&anew=1"),
+	}
+	return pages.Answer{View: page, Body: map[string]any{"client": waiting.Client, "wanted": waiting.Wanted, "keys": page.Keys}}, nil
+}
+
+// signInVirtual signs a test's person in. A session that this browser still has ends, as with a card.
+func (e *Entry) signInVirtual(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	var in struct{ Request, UserID string }
+	if err := e.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
+	}
+	got, err := e.virtual.SignIn(r.Context(), in.UserID)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	if err := e.Leave(r); err != nil {
+		return pages.Answer{}, err
+	}
+	http.SetCookie(w, e.Cards.SessionCookie(got.Token))
+	return pages.Answer{Next: at(in.Request, "&in=1"), Body: map[string]string{"next": at(in.Request, "")}}, nil
+}
+
+// Leave ends the session of a browser; one that is over already is fine.
+func (e *Entry) Leave(r *http.Request) error {
+	token := e.Cards.Token(r)
+	if token == "" {
+		return nil
+	}
+	err := e.Care.SignOut(r.Context(), token)
+	switch wardkey.RuleOf(err) {
+	case "session.none", "session.ended", "presence.ended":
+		return nil
+	}
+	return err
+}
