@@ -16,7 +16,9 @@ import (
 
 // What the rows of the audit say. VerifyAudit makes these texts again from the
 // tables and compares: they hold or pin, by a hash, every column that decides
-// something, but when the next reminder is due.
+// something, but when the next reminder is due. These texts are an interface: a row
+// stays as it was written, so what it says is never changed, and a new form stands
+// beside the old (firstform.go).
 const (
 	issuerRegistered = "issuer.registered"
 	actOpened        = "act.opened"

@@ -33,6 +33,6 @@ const (
 	WHERE a.id IS NULL ORDER BY c.serial LIMIT 1`
 	selectStrayStatus = `SELECT c.serial FROM pki_certificates c JOIN pki_acts a ON a.id = c.act LEFT JOIN pki_audit p ON p.subject = c.serial
 	AND p.action = 'certificate.' || c.state
-	AND p.detail = 'change=' || c.changed || ' reason=' || c.reason || ' from=' || c.revoked_at || ' act=' || c.act
+	AND p.detail IN ('change=' || c.changed || ' reason=' || c.reason || ' from=' || c.revoked_at || ' act=' || c.act, 'reason=' || c.reason || ' act=' || c.act)
 	WHERE c.changed > 0 AND a.state = 'good' AND p.seq IS NULL ORDER BY c.serial LIMIT 1`
 )

@@ -15,7 +15,8 @@
 // pki_audit is a chain of hashes over what was done, written in the same
 // transaction. VerifyAudit checks it, and that every other table is what it says:
 // whoever can write to the database can change a status there, but not unseen. Only
-// remind_at, when the next reminder is due, stands outside the audit.
+// remind_at, when the next reminder is due, stands outside the audit. Rows are never
+// rewritten: those of older ledgers say less, and VerifyAudit says what.
 package sqlstore
 
 import (

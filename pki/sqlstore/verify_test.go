@@ -78,6 +78,7 @@ var tamperings = []tampering{
 	{"an act is of another lineage", `UPDATE pki_acts SET lineage = 'other'` + ofAct, acts, itsAct, true},
 	{"an act is put in", `INSERT INTO pki_acts SELECT 'new', kind, issuer, fingerprint, subject, user_id, lineage, generation, opened, state FROM pki_acts WHERE id = 'pending'`, acts, `SELECT 'new'`, false},
 	{"a closed act is committed", `UPDATE pki_acts SET state = 'good'` + ofAct, acts, `SELECT 'closed'`, true},
+	{"a closed certificate is dated later", `UPDATE pki_certificates SET revoked_at = revoked_at + 1` + ofPair, acts, `SELECT 'closed'`, true},
 	{"a pending act is committed", `UPDATE pki_acts SET state = 'good'` + ofAct, acts, `SELECT 'pending'`, true},
 	{"and has certificates", `UPDATE pki_certificates SET state = 'good', der = public_key WHERE act = '{key}'; UPDATE pki_acts SET state = 'good'` + ofAct, acts, `SELECT 'pending'`, false},
 	{"a committed act is pending again", `UPDATE pki_certificates SET state = 'pending', der = NULL WHERE act = '{key}'; UPDATE pki_acts SET state = 'pending'` + ofAct, acts, itsAct, true},
@@ -149,10 +150,15 @@ func madeAct(t *testing.T, id, issuer string, at time.Time) pki.Act {
 func TestVerifyAuditComparesTheTables(t *testing.T) { t.Run("threat062", comparesTheTables) }
 
 func comparesTheTables(t *testing.T) {
+	onBoth(t, makeLedger, tamperings)
+}
+
+// onBoth does each deed to a copy of one ledger, on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, make func(t *testing.T, folder string), deeds []tampering) {
 	t.Run("sqlite", func(t *testing.T) {
 		base := t.TempDir()
-		makeLedger(t, base)
-		tamperEach(t, func(t *testing.T, _ int) string {
+		make(t, base)
+		tamperEach(t, deeds, func(t *testing.T, _ int) string {
 			folder := t.TempDir()
 			require.NoError(t, os.CopyFS(folder, os.DirFS(base)))
 			return folder
@@ -164,8 +170,8 @@ func comparesTheTables(t *testing.T) {
 		require.NoError(t, err)
 		base := t.TempDir()
 		crashtest.UsePostgres(t, base, db, "base")
-		makeLedger(t, base)
-		tamperEach(t, func(t *testing.T, n int) string {
+		make(t, base)
+		tamperEach(t, deeds, func(t *testing.T, n int) string {
 			name := fmt.Sprint("ledger", n)
 			_, err := db.Exec("CREATE DATABASE " + name + " TEMPLATE base")
 			require.NoError(t, err)
@@ -176,8 +182,8 @@ func comparesTheTables(t *testing.T) {
 	})
 }
 
-func tamperEach(t *testing.T, copied func(t *testing.T, n int) string, unguarded string) {
-	for n, c := range tamperings {
+func tamperEach(t *testing.T, deeds []tampering, copied func(t *testing.T, n int) string, unguarded string) {
+	for n, c := range deeds {
 		t.Run(c.name, func(t *testing.T) {
 			db, err := crashtest.OpenDB(copied(t, n))
 			require.NoError(t, err)
