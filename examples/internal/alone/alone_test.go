@@ -68,10 +68,11 @@ func call(t *testing.T, method, address, body string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
+const founder = `"givenName":"Margaret","familyName":"Okafor","organisation":"RWK01","email":"margaret.okafor@nhs.net","card":"8000000000000001"`
+
 func TestFirst(t *testing.T) {
 	dir := t.TempDir()
 	r := alonetest.Start(t, program(), "-dir", dir)
-	const founder = `"givenName":"Margaret","familyName":"Okafor","organisation":"RWK01","email":"margaret.okafor@nhs.net","card":"8000000000000001"`
 	key := r.First[strings.Index(r.First, "=")+1:]
 	t.Run("only whoever reads the terminal makes the first RA manager", func(t *testing.T) {
 		status, body := call(t, "POST", r.URL+"/first", `{"key":"guess",`+founder+`}`)
@@ -115,13 +116,29 @@ func TestPostgres(t *testing.T) {
 	require.NoError(t, postgrestest.Open(t).QueryRowContext(t.Context(), "SHOW unix_socket_directories").Scan(&folder))
 	server := "postgres://wardkey@/postgres?sslmode=disable&host=" + url.QueryEscape(folder)
 	dir := t.TempDir()
-	r := alonetest.Start(t, program(), "-dir", dir, "-db", server)
-	status, body := call(t, "GET", r.URL+"/readyz", "")
-	require.Equal(t, 204, status, body)
-	beside := alonetest.Start(t, program(), "-dir", dir, "-db", server)
-	status, body = call(t, "GET", beside.URL+"/readyz", "")
-	require.Equal(t, 204, status, body)
+	oneHospital(t, "-dir", dir, "-db", server)
 	require.NoFileExists(t, filepath.Join(dir, "hospital.db"))
+}
+
+func TestSameFolder(t *testing.T) { oneHospital(t, "-dir", t.TempDir()) }
+
+// oneHospital starts two programs with the same flags: whom the one has made, the
+// other knows.
+func oneHospital(t *testing.T, args ...string) {
+	t.Helper()
+	made := map[string]bool{}
+	for range 2 {
+		r := alonetest.Start(t, program(), args...)
+		status, body := call(t, "GET", r.URL+"/readyz", "")
+		require.Equal(t, http.StatusNoContent, status, body)
+		key := r.First[strings.Index(r.First, "=")+1:]
+		status, body = call(t, "POST", r.URL+"/first", `{"key":"`+key+`",`+founder+`}`)
+		require.Equal(t, http.StatusCreated, status, body)
+		var who struct{ UserID string }
+		require.NoError(t, json.Unmarshal([]byte(body), &who))
+		made[who.UserID] = true
+	}
+	require.Len(t, made, 1, "the founder whose card is not made yet is the same")
 }
 
 func TestConfiguration(t *testing.T) {

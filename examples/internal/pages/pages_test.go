@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages/pagestest"
 )
@@ -159,6 +160,26 @@ func TestSite(t *testing.T) {
 		require.Contains(t, policy, "script-src 'self' http://127.0.0.1:9443;")
 		require.NotContains(t, policy, "unsafe")
 		require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+	})
+	t.Run("another site or name gets nothing", func(t *testing.T) {
+		for header, value := range map[string]string{"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site"} {
+			r, err := http.NewRequest(http.MethodPost, s.URL+"/signout", nil)
+			require.NoError(t, err)
+			r.Header.Set(header, value)
+			resp, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			no, err := wardkey.ParseRefusal(resp)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, "origin.refused", no.Rule)
+		}
+		r, err := http.NewRequest(http.MethodGet, s.URL+"/sample", nil)
+		require.NoError(t, err)
+		r.Host = "rebound.test"
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
 	})
 	t.Run("a configuration that can't stand is refused", func(t *testing.T) {
 		for _, base := range []string{"", "127.0.0.1:80", "http://127.0.0.1:80/below"} {
