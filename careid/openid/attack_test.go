@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/careid/careidtest"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
@@ -166,7 +167,7 @@ func TestCodesAreGoodOnceForTheirClient(t *testing.T) {
 
 func TestOneOfManyRedeemsACode(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { oneOfMany(t, open(t, nil)) })
-	t.Run("PostgreSQL", func(t *testing.T) { oneOfMany(t, openOn(t, postgrestest.Open(t), nil)) })
+	t.Run("PostgreSQL", func(t *testing.T) { oneOfMany(t, openIn(t, careidtest.Config{DB: postgrestest.Open(t)}, nil)) })
 }
 
 func oneOfMany(t *testing.T, s *site) {

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -70,18 +69,19 @@ type site struct {
 // open builds a site; change may change its configuration.
 func open(t testing.TB, change func(*openid.Config)) *site {
 	t.Helper()
-	return openOn(t, nil, change)
+	return openIn(t, careidtest.Config{}, change)
 }
 
-// openOn is open on a database of the caller's.
-func openOn(t testing.TB, db *sql.DB, change func(*openid.Config)) *site {
+// openIn is open in a hospital of another kind.
+func openIn(t testing.TB, hospital careidtest.Config, change func(*openid.Config)) *site {
 	t.Helper()
 	s := &site{TB: t}
-	s.Hospital = careidtest.New(t, careidtest.Config{DB: db, Observe: func(ctx context.Context, e careid.Event) {
+	hospital.Observe = func(ctx context.Context, e careid.Event) {
 		if s.provider != nil {
 			s.provider.OnEvent(ctx, e)
 		}
-	}})
+	}
+	s.Hospital = careidtest.New(t, hospital)
 	var err error
 	s.store, err = sqlstore.Open(t.Context(), sqlstore.Config{DB: s.DB, Now: s.Clock.Now, Wall: s.Wall.Now})
 	require.NoError(t, err)

@@ -89,8 +89,13 @@ func TestRelyingPartiesAreTold(t *testing.T) {
 		"signed out": func(t *testing.T, s *site, in *careidtest.SignedIn) {
 			require.NoError(t, s.Service.SignOut(t.Context(), in.Token))
 		},
-		"card removed": func(t *testing.T, s *site, in *careidtest.SignedIn) {
-			t.Run("row046", func(t *testing.T) { require.NoError(t, s.Service.Removed(t.Context(), in.Presence)) })
+		"row046": func(t *testing.T, s *site, in *careidtest.SignedIn) { // the card is pulled
+			require.NoError(t, s.Service.Removed(t.Context(), in.Presence))
+			kept := openIn(t, careidtest.Config{Binding: careid.BindingKeep}, nil)
+			in = kept.signIn(kept.Nurse)
+			access := kept.tokens(in.Token)["access_token"].(string)
+			require.NoError(t, kept.Service.Removed(t.Context(), in.Presence))
+			require.Equal(t, http.StatusOK, kept.userinfo(access).status, "where the organisation's card binding says so")
 		},
 		"workstation silent": func(t *testing.T, s *site, _ *careidtest.SignedIn) {
 			s.Wall.Add(31 * time.Second)
