@@ -142,7 +142,7 @@ func TestOutsideCardEnds(t *testing.T) {
 	ctx := t.Context()
 	h := careidtest.New(t, careidtest.Config{Outside: []string{"North"}})
 	north := h.Outside[0]
-	t.Run("row025", func(t *testing.T) { // alerted in the last ninety days, refused after the end, and by whom it is renewed
+	t.Run("row063", func(t *testing.T) { // alerted in the last ninety days, refused after the end, and by whom it is renewed
 		ivy := newcomer(t, h, north, "Ends")
 		end := ivy.Card.Certificates[0].NotAfter
 		h.Clock.Set(end.Add(-90 * 24 * time.Hour))

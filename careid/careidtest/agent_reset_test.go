@@ -104,6 +104,7 @@ func TestAgentResetCutShort(t *testing.T) {
 func TestAgentResetResumed(t *testing.T) {
 	d := newDesk(t)
 	serial := d.issued()
+	noticed := d.noticer()
 	d.lock()
 	opened, code := d.ask()
 	d.setGate(func(path string, before bool) bool {
@@ -127,6 +128,7 @@ func TestAgentResetResumed(t *testing.T) {
 	task, err = d.Type(t.Context(), opened, chosen("314159"))
 	require.NoError(t, err)
 	d.done(task)
+	noticed() // a removal that is seen only now ends a sign-in that has begun
 	d.browser().signIn("314159")
 }
 

@@ -56,6 +56,7 @@ type desk struct {
 	store   careid.Store
 	service *careid.Service
 	ca      *halting
+	outside []*pkitest.CA // of other issuers, in the order of their names
 	cards   *cardhttp.Handler
 	web     *httptest.Server
 	log     *buffer
@@ -94,7 +95,8 @@ func (d *desk) Send(_ context.Context, _, _, _, body string) error {
 	return nil
 }
 
-func newDesk(t *testing.T) *desk {
+// newDesk opens a desk whose server knows these outside issuers.
+func newDesk(t *testing.T, outside ...string) *desk {
 	t.Helper()
 	d := &desk{t: t, log: &buffer{}, inbox: make(chan string, 16), clock: pkitest.NewClock(time.Now().UTC().Truncate(time.Second))}
 	d.tray = cardtest.New(t, cardtest.Config{})
@@ -102,13 +104,13 @@ func newDesk(t *testing.T) *desk {
 	d.module, err = card.Open(card.Config{Module: d.tray.Module(), Poll: 50 * time.Millisecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.module.Close() })
-	d.startServer()
+	d.startServer(outside)
 	d.startAgent(d.web.URL)
 	t.Cleanup(func() { d.stopAgent() })
 	return d
 }
 
-func (d *desk) startServer() {
+func (d *desk) startServer(outside []string) {
 	t, ctx := d.t, d.t.Context()
 	db, err := sqlkit.OpenSQLite(filepath.Join(t.TempDir(), "careid.db"))
 	require.NoError(t, err)
@@ -124,8 +126,14 @@ func (d *desk) startServer() {
 	url := "http://" + d.web.Listener.Addr().String()
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	d.ca = &halting{CA: pkitest.New(t, pkitest.Config{Now: d.clock.Now})}
+	var issuers []careid.OutsideIssuer
+	for _, name := range outside {
+		ca := pkitest.New(t, pkitest.Config{Now: d.clock.Now})
+		d.outside = append(d.outside, ca)
+		issuers = append(issuers, careid.OutsideIssuer{Name: name, Contact: "the card office of " + name, Verify: ca.Verify})
+	}
 	d.service, err = careid.New(careid.Config{
-		Store: store, CA: d.ca, Sender: d, CardMaster: d.master,
+		Store: store, CA: d.ca, Sender: d, CardMaster: d.master, Outside: issuers, AuthenticatorKey: []byte("thirty-two bytes for app secrets"),
 		Servers: []string{url}, Origins: []string{url}, Now: d.clock.Now, Log: log,
 	})
 	require.NoError(t, err)
