@@ -48,19 +48,36 @@
 // Store a record that only that cookie opens. A session ends eight hours after it
 // began, after fifteen minutes without a request, at sign-out, and when the provider
 // says so: by back-channel logout, or by refusing to refresh its tokens where it
-// gave a refresh token. Both times are by Config.Now and may be made shorter. The
-// idle time may seem up to a thirtieth shorter than it is.
+// gave a refresh token. A provider that can't be reached, or answers 5xx, 408 or 429,
+// ends nothing: the requests of the session are refused with rp.provider until it
+// answers. Both times are by Config.Now and may be made shorter. The idle time may
+// seem up to a thirtieth shorter than it is.
 //
-// A MemoryStore serves one process. Several servers need a Store that they share;
-// rptest.TestStore tests one.
+// # Several servers
+//
+// MemoryStore, the only Store here, serves one process: when it ends, everybody signs
+// in anew, and a logout token that was taken could be taken once more, within its
+// five minutes. Several servers of one application need a Store of yours that they
+// share, on a database or a cache, and a callback may then arrive at any of them.
+// What the Store has to do, each in one step however many servers ask at once: Add,
+// which takes a key that nobody has or whose Until is over; Update, of the version
+// that was read and no other; Remove, by a key or a group, which gives each record to
+// one caller. What Add, Update and Remove have acknowledged must be what the next Load
+// at any server reads, so that no copy that lags behind may answer; a store that loses
+// records signs people out, and one that brings removed ones back, as from a backup,
+// signs people in whom the provider has signed out. It may forget what is past its
+// Until, and needn't. rptest.TestStore tests all of this but the copies. The servers
+// also need one clock (a minute's difference is borne), the same Config, and of Keys
+// the same keys with the same times.
 //
 // # Back-channel logout
 //
 // The provider posts a logout token to backchannel-logout beside the callback. It
 // ends the sessions of its sid, or of its sub where it has no sid, and answers 200;
 // 400 for a token that is not good, one whose jti was seen before, or one that is
-// older than five minutes. The address must be reachable for the provider, without
-// a password before it.
+// older than five minutes; and 500 where the store failed or the provider's own keys
+// could not be read: the same token is then taken again, by any server. The address
+// must be reachable for the provider, without a password before it.
 //
 // # Rotating keys
 //

@@ -52,7 +52,7 @@ func (l logoutToken) groups() []string {
 // backChannel ends the sessions that a logout token speaks of. It answers as
 // OpenID Connect Back-Channel Logout 1.0 §2.8 asks: 200, also where there was no
 // such session any more, 400 for a token that is not good, and 500 where the store
-// failed, so that the provider tries again.
+// failed or the provider's own keys could not be read, so that it tries again.
 func (rp *RelyingParty) backChannel(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
@@ -61,26 +61,66 @@ func (rp *RelyingParty) backChannel(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(body)) // the provider has gone; it tries again
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogout)
-	token, err := rp.verifyLogout(r.Context(), r.PostFormValue("logout_token"))
-	if err != nil {
+	ended, err := rp.logOut(r.Context(), r.PostFormValue("logout_token"))
+	switch {
+	case errors.Is(err, errLogout):
 		rp.config.Log.InfoContext(r.Context(), "logout token refused", "cause", err)
 		answer(http.StatusBadRequest, `{"error":"invalid_request"}`)
-		return
+	case err != nil:
+		rp.config.Log.ErrorContext(r.Context(), "logout failed", "cause", err)
+		answer(http.StatusInternalServerError, `{"error":"server_error"}`)
+	default:
+		rp.config.Log.InfoContext(r.Context(), "logged out by the provider", "sessions", ended)
+		answer(http.StatusOK, `{}`)
+	}
+}
+
+// errLogout is of a token that is not good, and won't be. After any other error the
+// same token is taken again.
+var errLogout = errors.New("relyingparty: not a good logout token")
+
+// logOut ends the sessions that a token speaks of, and counts them.
+func (rp *RelyingParty) logOut(ctx context.Context, raw string) (int, error) {
+	token, until, err := rp.verifyLogout(ctx, raw)
+	if err != nil {
+		return 0, err
+	}
+	seen, err := rp.firstSeen(ctx, Record{Key: digest("jti", token.Issuer, token.ID), Until: until})
+	if err != nil {
+		return 0, err
 	}
 	ended := 0
 	for _, group := range token.groups() {
-		records, err := rp.end(r.Context(), group)
+		sessions, err := rp.end(ctx, group)
 		if err != nil {
-			rp.config.Log.ErrorContext(r.Context(), "logout failed", "cause", err)
-			// What this token was to end still stands: the next try may carry it.
-			_, _ = rp.config.Store.Remove(context.WithoutCancel(r.Context()), digest("jti", token.Issuer, token.ID))
-			answer(http.StatusInternalServerError, `{"error":"server_error"}`)
-			return
+			return 0, err
 		}
-		ended += records
+		ended += sessions
 	}
-	rp.config.Log.InfoContext(r.Context(), "logged out by the provider", "sessions", ended)
-	answer(http.StatusOK, `{}`)
+	seen.Value = []byte(done)
+	err = rp.config.Store.Update(ctx, seen)
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) { // by the same token at another server
+		err = nil
+	}
+	return ended, err
+}
+
+// done is the value of a jti whose sessions have ended. One without was begun by a
+// server that failed in the middle, and may come again.
+const done = "done"
+
+// firstSeen notes a jti, and refuses one that was done. OpenID Connect Back-Channel
+// Logout 1.0 §2.6, 8.
+func (rp *RelyingParty) firstSeen(ctx context.Context, jti Record) (Record, error) {
+	err := rp.config.Store.Add(ctx, jti, rp.config.Wall())
+	if !errors.Is(err, ErrTaken) {
+		return jti, err
+	}
+	was, err := rp.config.Store.Load(ctx, jti.Key)
+	if errors.Is(err, ErrNotFound) || err == nil && string(was.Value) == done {
+		err = fmt.Errorf("%w: its jti was seen before", errLogout)
+	}
+	return was, err
 }
 
 // overFor is how long an end is remembered for sign-ins that were under way: longer
@@ -118,23 +158,27 @@ func (rp *RelyingParty) overSince(ctx context.Context, groups []string, began ti
 	return false, nil
 }
 
-// verifyLogout checks a logout token and spends its jti. OpenID Connect
-// Back-Channel Logout 1.0 §2.6, by its numbers. Unlike there, exp may be missing,
-// as the national service's may: a token is good for rp.logout.age from its iat
-// in any case.
-func (rp *RelyingParty) verifyLogout(ctx context.Context, raw string) (logoutToken, error) {
-	var token logoutToken
-	refuse := func(why string) (logoutToken, error) { return token, errors.New(why) }
+// verifyLogout checks a logout token, and says how long its jti has to be
+// remembered. OpenID Connect Back-Channel Logout 1.0 §2.6, by its numbers. Unlike
+// there, exp may be missing, as the national service's may: a token is good for
+// rp.logout.age from its iat in any case.
+func (rp *RelyingParty) verifyLogout(ctx context.Context, raw string) (token logoutToken, until time.Time, err error) {
+	refuse := func(why string) (logoutToken, time.Time, error) {
+		return token, until, fmt.Errorf("%w: %s", errLogout, why)
+	}
 	if raw == "" {
 		return refuse("no logout token came")
 	}
 	p, err := rp.provider(ctx)
 	if err != nil {
-		return token, err
+		return token, until, err
 	}
-	jwt, err := p.tokens.Verify(ctx, raw) // 2, 3, 4: signature, alg, iss, aud
+	jwt, err := p.verify(ctx, raw) // 2, 3, 4: signature, alg, iss, aud
+	if errors.Is(err, errUnread) {
+		return token, until, err
+	}
 	if err != nil {
-		return token, err
+		return refuse(err.Error())
 	}
 	if err := jwt.Claims(&token); err != nil {
 		return refuse("its claims have another form")
@@ -142,7 +186,7 @@ func (rp *RelyingParty) verifyLogout(ctx context.Context, raw string) (logoutTok
 	now := rp.config.Wall()
 	age, err := rp.book.Duration("rp.logout.age", rp.config.Now())
 	if err != nil {
-		return token, err
+		return token, until, err
 	}
 	var event map[string]json.RawMessage
 	switch {
@@ -159,9 +203,5 @@ func (rp *RelyingParty) verifyLogout(ctx context.Context, raw string) (logoutTok
 	case token.ID == "" || len(token.ID) > 255: // §2.4
 		return refuse("its jti is missing or too long")
 	}
-	seen := Record{Key: digest("jti", token.Issuer, token.ID), Until: jwt.IssuedAt.Add(age + time.Second)}
-	if err := rp.config.Store.Add(ctx, seen, now); err != nil { // 8
-		return token, fmt.Errorf("its jti: %w", err)
-	}
-	return token, nil
+	return token, jwt.IssuedAt.Add(age + time.Second), nil
 }

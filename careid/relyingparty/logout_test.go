@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
@@ -30,10 +31,18 @@ func (f *fake) logoutClaims() object {
 
 func (f *fake) logout(app ward, claims object) int {
 	f.t.Helper()
-	resp, err := http.PostForm(app.URL+"/auth/backchannel-logout", url.Values{"logout_token": {f.sign("one", claims)}})
-	require.NoError(f.t, err)
-	require.NoError(f.t, resp.Body.Close())
-	require.Equal(f.t, "no-store", resp.Header.Get("Cache-Control"))
+	return f.logoutBy("one", app, claims)
+}
+
+// logoutBy names a key.
+func (f *fake) logoutBy(kid string, app ward, claims object) int {
+	f.t.Helper()
+	resp, err := http.PostForm(app.URL+"/auth/backchannel-logout", url.Values{"logout_token": {f.sign(kid, claims)}})
+	if !assert.NoError(f.t, err) {
+		return 0
+	}
+	assert.NoError(f.t, resp.Body.Close())
+	assert.Equal(f.t, "no-store", resp.Header.Get("Cache-Control"))
 	return resp.StatusCode
 }
 
@@ -150,14 +159,17 @@ func TestLogoutOverHTTP(t *testing.T) {
 
 var errStore = errors.New("the disk is full")
 
-// broken is a store whose Remove fails once.
+// broken is a store that fails from the removal of a provider's session on, as
+// often as fails says.
 type broken struct {
 	relyingparty.Store
 	fails int
+	began bool
 }
 
 func (b *broken) Remove(ctx context.Context, key string) ([]relyingparty.Record, error) {
-	if strings.HasPrefix(key, "both:") && b.fails > 0 {
+	b.began = b.began || strings.HasPrefix(key, "both:")
+	if b.began && b.fails > 0 {
 		b.fails--
 		return nil, errStore
 	}
@@ -177,4 +189,50 @@ func TestALogoutThatFailsIsTriedAgain(t *testing.T) {
 	require.True(t, p.in())
 	require.Equal(t, http.StatusOK, f.logout(app, claims))
 	require.False(t, p.in())
+}
+
+// Several servers of one application share a store, and a server that is started
+// again has the one of before.
+func TestLogoutAmongServers(t *testing.T) {
+	store := relyingparty.NewMemoryStore()
+	f, one := open(t, func(c *relyingparty.Config) { c.Store = &broken{Store: store, fails: 1 << 20} })
+	two := protect(t, func(string) relyingparty.Config {
+		return relyingparty.Config{Issuer: f.URL, ClientID: clientID, Secret: secret(), Store: store}
+	})
+	claims := f.logoutClaims()
+	t.Run("one that dies in the middle leaves the token to another", func(t *testing.T) {
+		p := newPerson(t, two)
+		p.signIn()
+		require.Equal(t, http.StatusInternalServerError, f.logout(one, claims))
+		require.True(t, p.in())
+		require.Equal(t, http.StatusOK, f.logout(two, claims))
+		require.False(t, p.in())
+	})
+	t.Run("a token that was done is done at all of them", func(t *testing.T) {
+		p := newPerson(t, two)
+		p.signIn()
+		require.Equal(t, http.StatusBadRequest, f.logout(one, claims))
+		require.Equal(t, http.StatusBadRequest, f.logout(two, claims))
+		require.True(t, p.in())
+	})
+}
+
+// A provider that can't be asked for its keys hears that its token was not taken,
+// and not that it isn't good: it comes again.
+func TestALogoutThatCanNotBeCheckedIsTriedAgain(t *testing.T) {
+	wall := new(clock)
+	f, app := open(t, func(c *relyingparty.Config) { c.Wall = wall.now })
+	claims := f.logoutClaims()
+	f.set(func(f *fake) { f.away = true })
+	require.Equal(t, http.StatusInternalServerError, f.logout(app, claims))
+	f.set(func(f *fake) { f.away, f.instead = false, status("/keys", http.StatusBadGateway) })
+	for range 2 {
+		wall.add(5 * time.Second)
+		require.Equal(t, http.StatusInternalServerError, f.logout(app, claims))
+	}
+	require.Equal(t, http.StatusInternalServerError, f.logout(app, claims), "nor as long as nobody asks again")
+	f.set(func(f *fake) { f.instead = nil })
+	wall.add(5 * time.Second)
+	require.Equal(t, http.StatusOK, f.logout(app, claims))
+	require.Equal(t, http.StatusBadRequest, f.logout(app, claims))
 }

@@ -4,18 +4,15 @@ package relyingparty
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/go-jose/go-jose/v4"
 )
 
 const (
@@ -38,7 +35,9 @@ var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", 
 // provider is what discovery told.
 type provider struct {
 	*oidc.Provider
-	tokens *oidc.IDTokenVerifier
+	keys   *providerKeys
+	checks *oidc.Config
+	issuer string
 	// tellsIssuer: its responses always carry iss. RFC 9207 §3.
 	tellsIssuer bool
 	read        time.Time
@@ -95,95 +94,38 @@ func (rp *RelyingParty) discover(ctx context.Context, now time.Time) (*provider,
 	}
 	keys := &providerKeys{address: told.Keys, client: rp.client, wall: rp.config.Wall, algorithms: rp.config.Algorithms}
 	return &provider{
-		Provider: found, tellsIssuer: told.TellsIssuer, read: now,
-		tokens: oidc.NewVerifier(rp.config.Issuer, keys, &oidc.Config{
+		Provider: found, tellsIssuer: told.TellsIssuer, read: now, keys: keys, issuer: rp.config.Issuer,
+		checks: &oidc.Config{
 			ClientID: rp.config.ClientID, SupportedSigningAlgs: rp.config.Algorithms, Now: rp.config.Wall,
 			SkipExpiryCheck: true, // checked beside the other times
-		}),
+		},
 	}, nil
 }
 
-// providerKeys are the keys that a provider publishes. Unlike package oidc's own
-// set, it asks for a kid, minds use and alg, and doesn't read the keys anew for
-// each token with a made-up kid.
-type providerKeys struct {
-	address    string
-	client     *http.Client
-	wall       func() time.Time
-	algorithms []string
-
-	mu   sync.Mutex
-	keys []jose.JSONWebKey
-	read time.Time
+// verify checks a token's signature, issuer and audience. errUnread: nobody knows.
+func (p *provider) verify(ctx context.Context, token string) (*oidc.IDToken, error) {
+	asked := &keysOnce{providerKeys: p.keys}
+	id, err := oidc.NewVerifier(p.issuer, asked, p.checks).Verify(ctx, token)
+	if asked.unread != nil {
+		return nil, asked.unread
+	}
+	return id, err
 }
 
-// VerifySignature is oidc.KeySet's: the payload of a token that is signed by the
-// key which its kid names.
-func (k *providerKeys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	var algorithms []jose.SignatureAlgorithm
-	for _, a := range k.algorithms {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(a))
-	}
-	jws, err := jose.ParseSignedCompact(token, algorithms)
-	if err != nil {
-		return nil, err
-	}
-	header := jws.Signatures[0].Header
-	key, err := k.named(ctx, header.KeyID)
-	if err != nil {
-		return nil, err
-	}
-	if key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != header.Algorithm {
-		return nil, errors.New("the key that the token names is for something else")
-	}
-	return jws.Verify(key.Key)
+// keysOnce are the provider's keys for one token. It keeps why they could not be
+// read, which package oidc makes a text of.
+type keysOnce struct {
+	*providerKeys
+	unread error
 }
 
-func (k *providerKeys) named(ctx context.Context, kid string) (jose.JSONWebKey, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	find := func() int {
-		return slices.IndexFunc(k.keys, func(key jose.JSONWebKey) bool { return kid != "" && key.KeyID == kid })
+// VerifySignature is oidc.KeySet's.
+func (k *keysOnce) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	payload, err := k.payload(ctx, token)
+	if errors.Is(err, errUnread) {
+		k.unread = err
 	}
-	if now := k.wall(); find() < 0 && now.Sub(k.read).Abs() >= retryAfter {
-		k.read = now
-		if err := k.fetch(ctx); err != nil {
-			return jose.JSONWebKey{}, fmt.Errorf("the provider's keys: %w", err)
-		}
-	}
-	if i := find(); i >= 0 {
-		return k.keys[i], nil
-	}
-	return jose.JSONWebKey{}, errors.New("the token names no key that the provider publishes")
-}
-
-func (k *providerKeys) fetch(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, k.address, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := k.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", resp.Status)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil {
-		return err
-	}
-	k.keys = nil
-	for _, raw := range set.Keys {
-		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && key.Valid() && key.IsPublic() { // others are for others: RFC 7517 §5
-			k.keys = append(k.keys, key)
-		}
-	}
-	return nil
+	return payload, err
 }
 
 // newClient reaches the provider: no redirects, in bounded time, and no more of an

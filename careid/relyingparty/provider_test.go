@@ -43,6 +43,8 @@ type fake struct {
 	keys     func([]jose.JSONWebKey) []jose.JSONWebKey
 	kid      string
 	away     bool
+	hangs    map[string]chan struct{}                          // by path, until it is closed
+	instead  func(w http.ResponseWriter, r *http.Request) bool // answers by itself
 }
 
 // providerKey is made once: an RSA key takes long.
@@ -64,8 +66,17 @@ func newFake(t *testing.T) *fake {
 
 func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.asked[r.URL.Path]++
+	hangs := f.hangs[r.URL.Path]
+	f.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.instead != nil && f.instead(w, r) {
+		return
+	}
 	if f.away {
 		http.Error(w, "away", http.StatusServiceUnavailable)
 		return

@@ -27,8 +27,9 @@ type tokenFacts levelClaims
 // untoldLife, in seconds, is taken for an access token whose life isn't told.
 const untoldLife = 300
 
-// renewing is how long one request may take to do it for all.
-const renewing = 30 * time.Second
+// renewing is how long one request may take to do it for all: longer than its
+// four requests to the provider may together.
+const renewing = time.Minute
 
 func (rp *RelyingParty) renewal(t tokens, id tokenClaims) renewal {
 	if t.Refresh == "" {
@@ -45,7 +46,7 @@ func (r renewal) due(wall time.Time) bool { return r.Refresh != "" && !wall.Befo
 // renew uses the refresh token, once for all requests and servers: a second use
 // would look like a theft, and end the session. While one does it, others go on
 // with the claims that there are. A provider that says no ends the session; one
-// that doesn't answer fails the request, and leaves it.
+// that doesn't answer, or is too busy to, fails the request, and leaves it.
 func (rp *RelyingParty) renew(ctx context.Context, secret string, record Record, k kept) (Claims, error) {
 	wall := rp.config.Wall()
 	lock := Record{Key: digest("renewing", record.Key), Until: wall.Add(renewing)}
@@ -75,9 +76,12 @@ func (rp *RelyingParty) renew(ctx context.Context, secret string, record Record,
 		rp.config.Log.InfoContext(ctx, "session ended by the provider", "cause", err)
 		_, removed := rp.config.Store.Remove(ctx, record.Key)
 		return Claims{}, errors.Join(rp.book.Refuse("rp.session").Because(err), removed)
-	default:
-		return Claims{}, rp.book.Refuse("rp.provider").Because(err).RetryAfter(wall.Add(retryAfter))
 	}
+	err = rp.book.Refuse("rp.provider").Because(err).RetryAfter(wall.Add(retryAfter))
+	if again.Renewal.Refresh != k.Renewal.Refresh { // the one that the session has is spent
+		err = errors.Join(err, rp.keep(ctx, secret, record, again))
+	}
+	return Claims{}, err
 }
 
 // keep writes the session with its new refresh token, over whatever touch wrote
@@ -102,7 +106,8 @@ func (rp *RelyingParty) keep(ctx context.Context, secret string, record Record, 
 	}
 }
 
-// refreshed asks for new tokens and for the person anew. OpenID Connect Core §12.
+// refreshed asks for new tokens and for the person anew. What it returns holds the
+// newest refresh token, also beside an error. OpenID Connect Core §12.
 func (rp *RelyingParty) refreshed(ctx context.Context, k kept) (kept, error) {
 	p, err := rp.provider(ctx)
 	if err != nil {
@@ -115,6 +120,7 @@ func (rp *RelyingParty) refreshed(ctx context.Context, k kept) (kept, error) {
 	if got.Refresh == "" {
 		got.Refresh = k.Renewal.Refresh // RFC 6749 §6
 	}
+	k.Renewal.Refresh = got.Refresh
 	claims, id := k.Claims, k.Renewal.Token.claims(k.Claims)
 	if got.ID != "" {
 		fresh, told, err := rp.verifyID(ctx, p, got, expected{})

@@ -123,7 +123,10 @@ func (rp *RelyingParty) verifyID(ctx context.Context, p *provider, t tokens, wan
 	if t.ID == "" {
 		return refuse("no ID token came")
 	}
-	id, err := p.tokens.Verify(ctx, t.ID) // 2, 3 in part, 6 to 8
+	id, err := p.verify(ctx, t.ID) // 2, 3 in part, 6 to 8
+	if errors.Is(err, errUnread) {
+		return Claims{}, claims, rp.book.Refuse("rp.provider").Because(err)
+	}
 	if err != nil {
 		return refuse("the ID token is not good: " + err.Error())
 	}
@@ -189,10 +192,14 @@ func (rp *RelyingParty) freshEnough(at time.Time, want expected, now time.Time) 
 // person asks userinfo, which has the roles, and holds it to the ID token's
 // subject. OpenID Connect Core §5.3.
 func (rp *RelyingParty) person(ctx context.Context, p *provider, access string, c Claims, id tokenClaims) (Claims, error) {
-	ctx = oidc.ClientContext(ctx, rp.client)
-	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(&oauth2.Token{AccessToken: access}))
+	client, noted := *rp.client, &statusNoted{RoundTripper: rp.client.Transport}
+	client.Transport = noted
+	info, err := p.UserInfo(oidc.ClientContext(ctx, &client), oauth2.StaticTokenSource(&oauth2.Token{AccessToken: access}))
 	if where := (*url.Error)(nil); errors.As(err, &where) {
 		return c, rp.book.Refuse("rp.provider").Because(where.Err)
+	}
+	if noted.passing() {
+		return c, rp.book.Refuse("rp.provider").Because(fmt.Errorf("userinfo answers with status %d", noted.status))
 	}
 	if err != nil {
 		return c, rp.book.Refuse("rp.userinfo").Because(errors.New("userinfo was not given or can't be read"))
@@ -209,4 +216,25 @@ func (rp *RelyingParty) person(ctx context.Context, p *provider, access string, 
 		c.Alerts = u.Alerts
 	}
 	return c, nil
+}
+
+// statusNoted keeps the status of an answer, which package oidc makes a text of.
+type statusNoted struct {
+	http.RoundTripper
+	status int
+}
+
+// RoundTrip is http.RoundTripper's.
+func (n *statusNoted) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(r)
+	if err == nil {
+		n.status = resp.StatusCode
+	}
+	return resp, err
+}
+
+// passing says whether the status is of a provider that can't answer just now, and
+// not its answer.
+func (n *statusNoted) passing() bool {
+	return n.status/100 == 5 || n.status == http.StatusTooManyRequests || n.status == http.StatusRequestTimeout
 }

@@ -12,7 +12,8 @@
 // is to be configured with, and waits until its login address leads here.
 //
 // The client's secret comes from the environment, RPCHECK_SECRET: arguments can be
-// seen by all users. -ca names the certificate of an application on https that the
+// seen by all users. Make one up for the check: the application sends it here by plain
+// HTTP, and it goes nowhere else. -ca names the certificate of an application on https that the
 // system doesn't trust. Instead of a secret, -jwks is where the application publishes
 // its keys, for private_key_jwt. With neither, the way in which the application
 // authenticates itself is not checked.

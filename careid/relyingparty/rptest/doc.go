@@ -29,6 +29,11 @@
 // made-up person. Nothing here asks that service, and passing proves nothing
 // about it.
 //
+// It listens on 127.0.0.1, unless Config.Listen says otherwise. The secret is only
+// compared with what the application sends; make one up for the check, for it comes
+// over plain HTTP. The browser goes where the application sends it: one that is still
+// configured with another provider sends it there, with its authorization request.
+//
 // # What it needs
 //
 // An address that begins a sign-in by GET, through redirects alone; and a page

@@ -70,6 +70,21 @@ func TestStore(t *testing.T, open func(t *testing.T) relyingparty.Store) {
 		require.ErrorIs(t, s.Add(t.Context(), record, record.Until), relyingparty.ErrTaken, "its end was moved")
 		require.NoError(t, s.Update(t.Context(), got))
 	})
+	t.Run("one of many updates it", func(t *testing.T) {
+		s := open(t)
+		require.NoError(t, s.Add(t.Context(), record, now))
+		was := kept(t, s, record.Key, nil)
+		require.Equal(t, 1, count(func() bool { return s.Update(t.Context(), was) == nil }))
+	})
+	t.Run("a record may have no groups and no value yet", func(t *testing.T) {
+		s := open(t)
+		require.NoError(t, s.Add(t.Context(), relyingparty.Record{Key: "jti:a", Until: now.Add(time.Minute)}, now))
+		got := kept(t, s, "jti:a", nil)
+		require.Empty(t, got.Value)
+		got.Value = []byte("done")
+		require.NoError(t, s.Update(t.Context(), got))
+		require.Equal(t, "done", string(kept(t, s, "jti:a", nil).Value))
+	})
 	t.Run("what was removed stays away", func(t *testing.T) {
 		s := open(t)
 		require.NoError(t, s.Add(t.Context(), record, now))
