@@ -142,6 +142,15 @@ func newParty(t *testing.T) *party {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><html lang=en><title>Ward list</title><h1>Back at the ward list</h1>")
 	})
+	mux.HandleFunc("GET /told", func(w http.ResponseWriter, r *http.Request) {
+		mine := []string{}
+		for _, token := range p.tokens() {
+			if claims(t, token)["aud"] == r.URL.Query().Get("client") {
+				mine = append(mine, token)
+			}
+		}
+		_ = json.NewEncoder(w).Encode(mine) // the script has gone
+	})
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	return p
