@@ -100,7 +100,8 @@
 // of the chain or of the tables beside it, that isn't as it was written: one who
 // changes or removes a certificate, a revocation or a list's number in the
 // database is seen. One who rebuilds the chain too, or puts an old copy back, is
-// seen by an anchor kept elsewhere (examples/auditcheck takes them).
+// seen by an anchor kept elsewhere (examples/auditcheck takes them). The rows of
+// older ledgers say less; pki/sqlstore tells what.
 //
 // # Revocation
 //

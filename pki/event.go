@@ -8,7 +8,7 @@ import "math/big"
 // name of a person.
 type Event struct {
 	Name   string
-	Act    string   // for certificate.issued and certificate.refused
+	Act    string   // for certificate.issued, certificate.refused and act.recovered
 	Serial *big.Int // for certificate.revoked and certificate.reminded
 	Rule   string   // for certificate.refused
 	Shard  int      // for crl.signed

@@ -45,6 +45,12 @@ func TestWatched(t *testing.T) {
 	require.ErrorIs(t, err, pki.ErrSignerUnavailable)
 	h.reopen()
 	require.Equal(t, pki.Event{Name: pki.EventRecovered, Act: "left"}, last())
+
+	h = h.reopen(func(c *pki.Config) { c.Remind = (&reminded{}).send })
+	h.clock.Set(pair[1].NotAfter.Add(-time.Hour))
+	_, err = h.Due(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, pki.Event{Name: pki.EventReminded, Serial: h.act("left").Records[0].Serial}, last())
 	require.NotContains(t, log.String(), "Osei")
 	require.Contains(t, log.String(), "the token was pulled")
 }

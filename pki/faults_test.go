@@ -295,6 +295,15 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// A profile is a copy of what made it.
+func TestProfileStays(t *testing.T) {
+	policies := []x509.OID{oid(t, 1, 2, 3)}
+	p := profile(t, pki.ProfileConfig{Policies: policies})
+	policies[0] = oid(t, 1, 2, 4)
+	h := newHouse(t, func(c *pki.Config) { c.Profile = p })
+	require.Equal(t, []x509.OID{oid(t, 1, 2, 3)}, h.issue("first")[0].Policies)
+}
+
 func oid(t *testing.T, arcs ...uint64) x509.OID {
 	t.Helper()
 	o, err := x509.OIDFromInts(arcs)

@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/pki"
 )
 
@@ -104,4 +107,31 @@ func TestPublish(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, kept[own], string(data))
 	})
+}
+
+// What a published file is renamed to was flushed before, and its folder is after:
+// when the power fails, there is the old list or the new one, whole.
+func TestPublishFlushes(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "trace")
+	out, err := exec.Command(need.Tool(t, "strace"), "-f", "-qq", "-y", "-o", trace, "-e", "trace=fsync,rename,renameat,renameat2",
+		os.Args[0], "-test.run=^TestPublish$").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	calls, err := os.ReadFile(trace)
+	require.NoError(t, err)
+	flushed, owed, renames := map[string]bool{}, map[string]int{}, 0
+	call := regexp.MustCompile(`(?m)^\d+ +(?:fsync\(\d+<([^>]+)>|rename\w*\((?:AT_FDCWD[^"]*)?"([^"]+)")`)
+	for _, found := range call.FindAllStringSubmatch(string(calls), -1) {
+		if path := found[1]; path != "" {
+			flushed[path] = true
+			owed[path]-- // where it is a folder
+			continue
+		}
+		require.True(t, flushed[found[2]], "%s was not flushed", found[2])
+		owed[filepath.Dir(found[2])]++
+		renames++
+	}
+	require.Greater(t, renames, 18)
+	for folder, more := range owed {
+		require.LessOrEqual(t, more, 0, "%s was not flushed after each rename", folder)
+	}
 }

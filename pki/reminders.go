@@ -60,8 +60,8 @@ func reminderAt(now, notAfter time.Time) (days int, next time.Time) {
 // the ledger before it is sent, so that no other server sends it meanwhile, and
 // done with afterwards. If sending fails, or nobody says how it ended, it comes
 // again: somebody who is told twice is better off than one whose card ends
-// unannounced, and people who can't be reached don't stand before all others. Of several thresholds that passed unseen only the last
-// is sent.
+// unannounced, and people who can't be reached don't stand before all others. Of
+// several thresholds that passed unseen only the last is sent.
 func (ca *CA) remind(ctx context.Context, now time.Time) (next time.Time, err error) {
 	if ca.reminder == nil {
 		return time.Time{}, nil

@@ -22,8 +22,8 @@ import (
 // that an unfinished renewal can be given up. A renewal that is unfinished when
 // the old pair is revoked is closed, whoever comes to finish it (ErrRevoked); one
 // whose old pair is put on hold waits until that is released (ErrHeld).
-// Of many renewals at once one happens. act is the idempotency key as with Issue, and a repeated act is
-// answered before any of this is looked at.
+// Of many renewals at once one happens. act is the idempotency key as with Issue,
+// and a repeated act is answered before any of this is looked at.
 //
 // Errors: *RenewalError (ErrTooEarly, ErrTooLate), ErrUnknownCertificate,
 // ErrRevoked, ErrHeld, ErrSuperseded, and those of Issue.

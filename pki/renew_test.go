@@ -358,3 +358,24 @@ func TestRenewalIsRebuilt(t *testing.T) {
 		require.Equal(t, renewed[1].Raw, again[1].Raw)
 	})
 }
+
+// An expired pair isn't renewed: it is issued anew, with its subject and fresh keys,
+// and begins a lineage of its own.
+func TestExpiredIsIssuedAnew(t *testing.T) {
+	h := newHouse(t)
+	old := h.issue("first")
+	h.clock.Set(old[0].NotAfter.Add(time.Second))
+	_, err := h.renew(old)
+	require.ErrorIs(t, err, pki.ErrTooLate)
+	fresh, err := h.Issue(t.Context(), "anew", old[0].Subject, requests(t))
+	require.NoError(t, err)
+	for i, cert := range fresh {
+		require.Equal(t, old[i].RawSubject, cert.RawSubject)
+		require.NoError(t, h.Verify(t.Context(), cert))
+		s, err := h.Status(t.Context(), cert.SerialNumber)
+		require.NoError(t, err)
+		require.Equal(t, "anew", s.Lineage)
+		require.EqualValues(t, 1, s.Generation)
+	}
+	require.Len(t, collect(t, h.Lineage(t.Context(), old[0].SerialNumber)), 2)
+}

@@ -18,11 +18,11 @@ import (
 //
 // reason is one of the constants from Unspecified to AACompromise; CardEvent says
 // which one a lost card or a leaver has. CertificateHold puts on hold and
-// RemoveFromCRL releases. Doing the same again changes nothing and returns nil. A held
-// certificate can be revoked, from the earlier of both dates. A revoked one stays
-// revoked: RemoveFromCRL is ErrRevoked, KeyCompromise replaces a weaker reason,
-// and the others, CertificateHold included, change nothing. An expired certificate is recorded too, and
-// appears on one more CRL.
+// RemoveFromCRL releases. Doing the same again changes nothing and returns nil. A
+// held certificate can be revoked, from the earlier of both dates. A revoked one
+// stays revoked: RemoveFromCRL is ErrRevoked, KeyCompromise replaces a weaker
+// reason, and the others, CertificateHold included, change nothing. An expired
+// certificate is recorded too, and appears on one more CRL.
 //
 // Errors: ErrReason, ErrUnknownCertificate, ErrRevoked, or the ledger's.
 func (ca *CA) Revoke(ctx context.Context, cert *x509.Certificate, reason int, at time.Time) error {

@@ -245,6 +245,63 @@ func TestLists(t *testing.T) {
 	})
 }
 
+// Due, called every second, signs each list before two thirds of its life, however
+// short that is.
+func TestListsAreNeverOlder(t *testing.T) {
+	for _, life := range []time.Duration{time.Minute, 61 * time.Second, 100 * time.Second, time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			h := newHouse(t, func(c *pki.Config) {
+				c.CRLLife, c.Profile = life, profile(t, pki.ProfileConfig{Shards: 1})
+			})
+			_, err := h.Due(t.Context())
+			require.NoError(t, err)
+			for range 2 * life / time.Second {
+				list, err := h.ledger.CRL(t.Context(), h.KeyID(), 0)
+				require.NoError(t, err)
+				require.Equal(t, life, list.NextUpdate.Sub(list.ThisUpdate))
+				require.Less(t, h.clock.Now().Sub(list.ThisUpdate), life*2/3)
+				h.clock.Add(time.Second)
+				_, err = h.Due(t.Context())
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// A client that has the answer is told that it still is the answer, until it isn't.
+// RFC 5019 §6.
+func TestOCSPAgain(t *testing.T) {
+	h := newHouse(t)
+	cert := h.issue("first")[0]
+	request, err := ocsp.CreateRequest(cert, h.Chain()[0], nil)
+	require.NoError(t, err)
+	path := "/ocsp/" + url.PathEscape(base64.StdEncoding.EncodeToString(request))
+	get := func(method, etag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, nil)
+		r.Header.Set("If-None-Match", etag)
+		w := httptest.NewRecorder()
+		h.OCSPHandler().ServeHTTP(w, r)
+		require.Equal(t, "no-cache, no-transform", w.Header().Get("Cache-Control"))
+		return w
+	}
+	first := get(http.MethodGet, "")
+	require.Equal(t, http.StatusOK, first.Code)
+	etag := first.Header().Get("ETag")
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		again := get(method, etag)
+		require.Equal(t, http.StatusNotModified, again.Code)
+		require.Equal(t, etag, again.Header().Get("ETag"))
+		require.Empty(t, again.Body.Bytes())
+	}
+	require.NoError(t, h.Revoke(t.Context(), cert, pki.KeyCompromise, time.Time{}))
+	after := get(http.MethodGet, etag)
+	require.Equal(t, http.StatusOK, after.Code, "the very next answer")
+	require.NotEqual(t, etag, after.Header().Get("ETag"))
+	answer, err := ocsp.ParseResponseForCert(after.Body.Bytes(), cert, h.Chain()[0])
+	require.NoError(t, err)
+	require.Equal(t, ocsp.Revoked, answer.Status)
+}
+
 func TestOCSP(t *testing.T) {
 	h := newHouse(t)
 	cert := h.issue("first")[0]
