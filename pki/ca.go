@@ -249,9 +249,12 @@ func (ca *CA) find(ctx context.Context, cert *x509.Certificate) (Record, error) 
 	return r, nil
 }
 
+// validSerial is true for what can stand in a certificate. RFC 5280 §4.1.2.2.
+func validSerial(n *big.Int) bool { return n != nil && n.Sign() > 0 && n.BitLen() <= 159 }
+
 // record reads a serial of this issuer.
 func (ca *CA) record(ctx context.Context, serial *big.Int) (Record, error) {
-	if serial == nil || serial.Sign() <= 0 || serial.BitLen() > 159 {
+	if !validSerial(serial) {
 		return Record{}, ErrUnknownCertificate
 	}
 	r, err := ca.ledger.Record(ctx, serial)

@@ -95,6 +95,9 @@ func (ca *CA) signList(ctx context.Context, shard int, before Shard) (CRL, error
 		ExtraExtensions:           []pkix.Extension{{Id: oidIssuingDistPoint, Critical: true, Value: scope}},
 	}
 	for i, e := range plan.Entries {
+		if !validSerial(e.Serial) {
+			return CRL{}, fmt.Errorf("pki: ledger: serial number %x can't be listed", e.Serial)
+		}
 		template.RevokedCertificateEntries[i] = x509.RevocationListEntry{
 			SerialNumber: e.Serial, RevocationTime: e.RevokedAt, ReasonCode: e.Reason,
 		}

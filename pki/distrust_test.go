@@ -9,10 +9,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ocsp"
 
@@ -171,4 +176,58 @@ func TestForgedRows(t *testing.T) {
 			require.True(t, err != nil || e.State == pki.Unknown)
 		})
 	}
+}
+
+// misled is a ledger that panics, or has something on its lists that no certificate
+// can be.
+type misled struct {
+	pki.Ledger
+	panics atomic.Bool
+	serial *big.Int
+}
+
+func (m *misled) Revision(ctx context.Context) (int64, error) {
+	if m.panics.Load() {
+		panic("a nil map")
+	}
+	return m.Ledger.Revision(ctx)
+}
+
+func (m *misled) ReserveCRL(ctx context.Context, issuer string, shard int, at time.Time) (pki.CRLPlan, error) {
+	plan, err := m.Ledger.ReserveCRL(ctx, issuer, shard, at)
+	if m.serial != nil {
+		plan.Entries = append(plan.Entries, pki.RevokedEntry{Serial: m.serial, RevokedAt: at})
+	}
+	return plan, err
+}
+
+// What a ledger does to a goroutine of the authority's ends no process, and what
+// waits for it doesn't wait for ever.
+func TestLedgerPanics(t *testing.T) {
+	ledger := &misled{}
+	h := newHouse(t, func(c *pki.Config) { ledger.Ledger = c.Ledger; c.Ledger = ledger })
+	cert := h.issue("first")[0]
+	request, err := ocsp.CreateRequest(cert, h.Chain()[0], nil)
+	require.NoError(t, err)
+	ledger.panics.Store(true)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			w := httptest.NewRecorder()
+			h.OCSPHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(request)))
+			assert.Equal(t, ocsp.TryLaterErrorResponse, w.Body.Bytes())
+		})
+	}
+	wg.Wait()
+	ledger.panics.Store(false)
+	require.Equal(t, ocsp.Good, h.ocspStatus(cert))
+
+	for _, serial := range []*big.Int{new(big.Int), big.NewInt(-1), new(big.Int).Lsh(big.NewInt(1), 2000)} {
+		ledger.serial = serial
+		_, err := h.Due(t.Context())
+		require.ErrorContains(t, err, "can't be listed")
+	}
+	ledger.serial = nil
+	_, err = h.Due(t.Context())
+	require.NoError(t, err)
 }

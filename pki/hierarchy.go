@@ -47,7 +47,7 @@ func authorityTemplate(organization, commonName string, serial *big.Int, at time
 			return nil, err
 		}
 	}
-	if serial == nil || serial.Sign() <= 0 || serial.BitLen() > 159 {
+	if !validSerial(serial) {
 		return nil, errors.New("pki: a serial number is positive and below 2^159")
 	}
 	notBefore := second(at)

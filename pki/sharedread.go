@@ -4,6 +4,7 @@ package pki
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -61,10 +62,21 @@ func (s *sharedRead) step(ctx context.Context) (more bool) {
 	r := s.next
 	s.next = nil
 	s.mu.Unlock()
-	r.value, r.err = s.read(ctx)
-	close(r.done)
+	s.fill(ctx, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = s.next != nil
 	return s.running
+}
+
+// fill reads. Others wait for it, and it may have a goroutine of its own: a panic is
+// an error for each of them, and not the end of the process or a wait for ever.
+func (s *sharedRead) fill(ctx context.Context, r *reading) {
+	defer close(r.done)
+	defer func() {
+		if v := recover(); v != nil {
+			r.err = fmt.Errorf("pki: the ledger panicked: %v", v)
+		}
+	}()
+	r.value, r.err = s.read(ctx)
 }
