@@ -117,125 +117,10 @@ func TestRenewalOfWhat(t *testing.T) {
 		_, err = h.renew(used)
 		require.NoError(t, err)
 	})
-	t.Run("revoked before it is finished", func(t *testing.T) {
-		for name, finish := range map[string]func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest){
-			"by Due": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) {
-				h.clock.Add(time.Minute)
-				_, err := h.Due(t.Context())
-				require.NoError(t, err)
-			},
-			"by the same call": func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest) {
-				for range 2 {
-					_, err := h.Renew(t.Context(), "late", pair, csrs)
-					require.ErrorIs(t, err, pki.ErrRevoked)
-				}
-			},
-			"by another server": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) { h.reopen() },
-		} {
-			t.Run(name, func(t *testing.T) {
-				h := newHouse(t)
-				pair := h.issue("first")
-				h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
-				csrs := requests(t)
-				away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
-				_, err := away.Renew(t.Context(), "late", pair, csrs)
-				require.ErrorIs(t, err, pki.ErrSignerUnavailable)
-				require.NoError(t, h.Revoke(t.Context(), pair[1], 1, time.Time{})) // the card was lost
-				finish(h, pair, csrs)
-				act := h.act("late")
-				require.Equal(t, pki.Revoked, act.State)
-				for _, r := range act.Records {
-					require.Equal(t, ocsp.Revoked, h.answer(r.Serial, crypto.SHA1).Status)
-				}
-			})
-		}
-	})
-	t.Run("held before it is finished", func(t *testing.T) {
-		h := newHouse(t)
-		pair := h.issue("first")
-		h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
-		csrs := requests(t)
-		away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
-		_, err := away.Renew(t.Context(), "waits", pair, csrs)
-		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
-		require.NoError(t, h.Revoke(t.Context(), pair[1], pki.CertificateHold, time.Time{})) // the card is mislaid
-		asked := 0
-		h = h.reopen(func(c *pki.Config) {
-			c.Signer = &hooked{Signer: h.authority, before: func(template *x509.Certificate) {
-				for _, r := range h.act("waits").Records {
-					if r.Serial.Cmp(template.SerialNumber) == 0 {
-						asked++
-					}
-				}
-			}}
-		})
-		_, err = h.Renew(t.Context(), "waits", pair, csrs) // by who found it
-		require.ErrorIs(t, err, pki.ErrHeld)
-		h.clock.Add(2 * time.Minute)
-		_, err = h.Due(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, pki.Pending, h.act("waits").State)
-		require.Zero(t, asked, "the key signs nothing meanwhile")
-		require.NoError(t, h.Revoke(t.Context(), pair[1], pki.RemoveFromCRL, time.Time{}))
-		h.clock.Set(pair[0].NotAfter.Add(time.Hour)) // the act was opened in the window
-		renewed, err := h.Renew(t.Context(), "waits", pair, csrs)
-		require.NoError(t, err)
-		require.NoError(t, h.Verify(t.Context(), renewed[0]))
-	})
-	t.Run("hold and release at the window's edges", func(t *testing.T) {
-		for name, c := range map[string]struct {
-			before time.Duration // of notAfter
-			want   error
-		}{
-			"a second early": {90*24*time.Hour + time.Second, pki.ErrTooEarly}, "first": {90 * 24 * time.Hour, nil},
-			"last": {0, nil}, "a second late": {-time.Second, pki.ErrTooLate},
-		} {
-			t.Run(name, func(t *testing.T) {
-				h := newHouse(t)
-				pair := h.issue("first")
-				h.clock.Set(pair[0].NotAfter.Add(-c.before))
-				for i, cert := range pair {
-					require.NoError(t, h.Revoke(t.Context(), cert, 6, time.Time{}))
-					_, err := h.Renew(t.Context(), fmt.Sprint("held", i), pair, requests(t))
-					require.ErrorIs(t, err, pki.ErrHeld, "a hold is told before the window")
-					require.NoError(t, h.Revoke(t.Context(), cert, 8, time.Time{}))
-				}
-				_, err := h.Renew(t.Context(), "released", pair, requests(t))
-				require.ErrorIs(t, err, c.want)
-			})
-		}
-	})
-	t.Run("given up and renewed again", func(t *testing.T) {
-		h := newHouse(t)
-		first := h.issue("first")
-		h.clock.Set(first[0].NotAfter.Add(-time.Hour))
-		second, err := h.Renew(t.Context(), "second", first, requests(t))
-		require.NoError(t, err)
-		require.NoError(t, h.Revoke(t.Context(), second[0], 5, time.Time{}))
-		for name, c := range map[string]struct {
-			pair []*x509.Certificate
-			want error
-		}{
-			"old": {first, pki.ErrSuperseded}, "half": {second, pki.ErrRevoked}, "mixed": {[]*x509.Certificate{first[0], second[1]}, pki.ErrUnknownCertificate},
-		} {
-			_, err := h.Renew(t.Context(), "again-"+name, c.pair, requests(t))
-			require.ErrorIs(t, err, c.want, name)
-		}
-		require.NoError(t, h.Revoke(t.Context(), second[1], 6, time.Time{})) // a hold can be released: it still counts
-		_, err = h.Renew(t.Context(), "held", first, requests(t))
-		require.ErrorIs(t, err, pki.ErrSuperseded)
-		require.NoError(t, h.Revoke(t.Context(), second[1], 5, time.Time{}))
-		third, err := h.Renew(t.Context(), "third", first, requests(t))
-		require.NoError(t, err)
-		again, err := h.Renew(t.Context(), "second", first, requests(t))
-		require.Nil(t, again)
-		require.ErrorIs(t, err, pki.ErrActConflict, "the act given up can't be asked for with other requests")
-		h.clock.Set(third[0].NotAfter)
-		_, err = h.Renew(t.Context(), "of-the-second", second, requests(t))
-		require.ErrorIs(t, err, pki.ErrRevoked)
-		_, err = h.Renew(t.Context(), "fourth", third, requests(t))
-		require.NoError(t, err)
-	})
+	t.Run("revoked before it is finished", renewalOfTheRevoked)
+	t.Run("held before it is finished", renewalOfTheHeld)
+	t.Run("hold and release at the window's edges", renewalAfterAHold)
+	t.Run("given up and renewed again", renewalGivenUp)
 	t.Run("not a pair of ours", func(t *testing.T) {
 		a, b := h.issue("a"), h.issue("b")
 		stranger := newHouse(t).issue("x")
@@ -258,6 +143,133 @@ func TestRenewalOfWhat(t *testing.T) {
 			require.ErrorIs(t, err, pki.ErrUnknownCertificate)
 		}
 	})
+}
+
+// A renewal whose old pair is revoked meanwhile is closed, whoever finishes it.
+func renewalOfTheRevoked(t *testing.T) {
+	for name, finish := range map[string]func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest){
+		"by Due": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) {
+			h.clock.Add(time.Minute)
+			_, err := h.Due(t.Context())
+			require.NoError(t, err)
+		},
+		"by the same call": func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest) {
+			for range 2 {
+				_, err := h.Renew(t.Context(), "late", pair, csrs)
+				require.ErrorIs(t, err, pki.ErrRevoked)
+			}
+		},
+		"by another server": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) { h.reopen() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			pair := h.issue("first")
+			h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
+			csrs := requests(t)
+			away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
+			_, err := away.Renew(t.Context(), "late", pair, csrs)
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			require.NoError(t, h.Revoke(t.Context(), pair[1], 1, time.Time{})) // the card was lost
+			finish(h, pair, csrs)
+			act := h.act("late")
+			require.Equal(t, pki.Revoked, act.State)
+			for _, r := range act.Records {
+				require.Equal(t, ocsp.Revoked, h.answer(r.Serial, crypto.SHA1).Status)
+			}
+		})
+	}
+}
+
+// A renewal whose old pair is put on hold meanwhile waits.
+func renewalOfTheHeld(t *testing.T) {
+	h := newHouse(t)
+	pair := h.issue("first")
+	h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
+	csrs := requests(t)
+	away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
+	_, err := away.Renew(t.Context(), "waits", pair, csrs)
+	require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+	require.NoError(t, h.Revoke(t.Context(), pair[1], pki.CertificateHold, time.Time{})) // the card is mislaid
+	asked := 0
+	h = h.reopen(func(c *pki.Config) {
+		c.Signer = &hooked{Signer: h.authority, before: func(template *x509.Certificate) {
+			for _, r := range h.act("waits").Records {
+				if r.Serial.Cmp(template.SerialNumber) == 0 {
+					asked++
+				}
+			}
+		}}
+	})
+	_, err = h.Renew(t.Context(), "waits", pair, csrs) // by who found it
+	require.ErrorIs(t, err, pki.ErrHeld)
+	h.clock.Add(2 * time.Minute)
+	_, err = h.Due(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, pki.Pending, h.act("waits").State)
+	require.Zero(t, asked, "the key signs nothing meanwhile")
+	require.NoError(t, h.Revoke(t.Context(), pair[1], pki.RemoveFromCRL, time.Time{}))
+	h.clock.Set(pair[0].NotAfter.Add(time.Hour)) // the act was opened in the window
+	renewed, err := h.Renew(t.Context(), "waits", pair, csrs)
+	require.NoError(t, err)
+	require.NoError(t, h.Verify(t.Context(), renewed[0]))
+}
+
+// A hold says nothing about the window.
+func renewalAfterAHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		before time.Duration // of notAfter
+		want   error
+	}{
+		"a second early": {90*24*time.Hour + time.Second, pki.ErrTooEarly}, "first": {90 * 24 * time.Hour, nil},
+		"last": {0, nil}, "a second late": {-time.Second, pki.ErrTooLate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			pair := h.issue("first")
+			h.clock.Set(pair[0].NotAfter.Add(-c.before))
+			for i, cert := range pair {
+				require.NoError(t, h.Revoke(t.Context(), cert, 6, time.Time{}))
+				_, err := h.Renew(t.Context(), fmt.Sprint("held", i), pair, requests(t))
+				require.ErrorIs(t, err, pki.ErrHeld, "a hold is told before the window")
+				require.NoError(t, h.Revoke(t.Context(), cert, 8, time.Time{}))
+			}
+			_, err := h.Renew(t.Context(), "released", pair, requests(t))
+			require.ErrorIs(t, err, c.want)
+		})
+	}
+}
+
+// A pair that was revoked as a whole doesn't count, and half a pair does.
+func renewalGivenUp(t *testing.T) {
+	h := newHouse(t)
+	first := h.issue("first")
+	h.clock.Set(first[0].NotAfter.Add(-time.Hour))
+	second, err := h.Renew(t.Context(), "second", first, requests(t))
+	require.NoError(t, err)
+	require.NoError(t, h.Revoke(t.Context(), second[0], 5, time.Time{}))
+	for name, c := range map[string]struct {
+		pair []*x509.Certificate
+		want error
+	}{
+		"old": {first, pki.ErrSuperseded}, "half": {second, pki.ErrRevoked}, "mixed": {[]*x509.Certificate{first[0], second[1]}, pki.ErrUnknownCertificate},
+	} {
+		_, err := h.Renew(t.Context(), "again-"+name, c.pair, requests(t))
+		require.ErrorIs(t, err, c.want, name)
+	}
+	require.NoError(t, h.Revoke(t.Context(), second[1], 6, time.Time{})) // a hold can be released: it still counts
+	_, err = h.Renew(t.Context(), "held", first, requests(t))
+	require.ErrorIs(t, err, pki.ErrSuperseded)
+	require.NoError(t, h.Revoke(t.Context(), second[1], 5, time.Time{}))
+	third, err := h.Renew(t.Context(), "third", first, requests(t))
+	require.NoError(t, err)
+	again, err := h.Renew(t.Context(), "second", first, requests(t))
+	require.Nil(t, again)
+	require.ErrorIs(t, err, pki.ErrActConflict, "the act given up can't be asked for with other requests")
+	h.clock.Set(third[0].NotAfter)
+	_, err = h.Renew(t.Context(), "of-the-second", second, requests(t))
+	require.ErrorIs(t, err, pki.ErrRevoked)
+	_, err = h.Renew(t.Context(), "fourth", third, requests(t))
+	require.NoError(t, err)
 }
 
 func TestRenewalAtOnce(t *testing.T) {
@@ -331,32 +343,38 @@ func TestRenewalIsRebuilt(t *testing.T) {
 			require.Equal(t, old[i].RawSubject, renewed[i].RawSubject)
 		}
 	})
-	t.Run("profile of today", func(t *testing.T) {
-		h := newHouse(t)
-		old := h.issue("first")
-		h.clock.Set(old[0].NotAfter)
-		h = h.reopen(func(c *pki.Config) {
-			c.Profile = profile(t, pki.ProfileConfig{Base: "http://new.example.org", Years: 2})
-		})
-		renewed, err := h.renew(old)
-		require.NoError(t, err)
-		require.Equal(t, []string{"http://new.example.org/ocsp"}, renewed[0].OCSPServer)
-		require.Equal(t, h.clock.Now().AddDate(2, 0, 0).Add(-time.Second), renewed[0].NotAfter)
+	t.Run("profile of today", renewalByTodaysProfile)
+	t.Run("a repeated act is answered at any time", renewalRepeated)
+}
+
+// The new pair is made from the profile of today.
+func renewalByTodaysProfile(t *testing.T) {
+	h := newHouse(t)
+	old := h.issue("first")
+	h.clock.Set(old[0].NotAfter)
+	h = h.reopen(func(c *pki.Config) {
+		c.Profile = profile(t, pki.ProfileConfig{Base: "http://new.example.org", Years: 2})
 	})
-	t.Run("a repeated act is answered at any time", func(t *testing.T) {
-		h := newHouse(t)
-		old := h.issue("first")
-		h.clock.Set(old[0].NotAfter)
-		csrs := requests(t)
-		renewed, err := h.Renew(t.Context(), "renewal", old, csrs)
-		require.NoError(t, err)
-		h.clock.Add(365 * 24 * time.Hour)
-		require.NoError(t, h.Revoke(t.Context(), old[0], 1, time.Time{}))
-		again, err := h.Renew(t.Context(), "renewal", old, csrs)
-		require.NoError(t, err)
-		require.Equal(t, renewed[0].Raw, again[0].Raw)
-		require.Equal(t, renewed[1].Raw, again[1].Raw)
-	})
+	renewed, err := h.renew(old)
+	require.NoError(t, err)
+	require.Equal(t, []string{"http://new.example.org/ocsp"}, renewed[0].OCSPServer)
+	require.Equal(t, h.clock.Now().AddDate(2, 0, 0).Add(-time.Second), renewed[0].NotAfter)
+}
+
+// What was renewed once is answered as it was.
+func renewalRepeated(t *testing.T) {
+	h := newHouse(t)
+	old := h.issue("first")
+	h.clock.Set(old[0].NotAfter)
+	csrs := requests(t)
+	renewed, err := h.Renew(t.Context(), "renewal", old, csrs)
+	require.NoError(t, err)
+	h.clock.Add(365 * 24 * time.Hour)
+	require.NoError(t, h.Revoke(t.Context(), old[0], 1, time.Time{}))
+	again, err := h.Renew(t.Context(), "renewal", old, csrs)
+	require.NoError(t, err)
+	require.Equal(t, renewed[0].Raw, again[0].Raw)
+	require.Equal(t, renewed[1].Raw, again[1].Raw)
 }
 
 // An expired pair isn't renewed: it is issued anew, with its subject and fresh keys,
