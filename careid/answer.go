@@ -78,6 +78,8 @@ func (s *Service) cardOfProof(ctx context.Context, tx *Tx, rec *record, p *proof
 	switch {
 	case v.issuer != card.Issuer: // its issuer is no longer configured, or another one answers now
 		return fail(s.no("cert.unknown"))
+	case cert.State == CertificateUnbound && card.State == CardActive: // the card was bound again, by another one
+		return fail(s.no("cert.unknown"))
 	case cert.Use != Authentication:
 		return fail(s.no("cert.usage"))
 	case card.State != CardActive && card.State != CardLocked:

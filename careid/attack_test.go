@@ -98,6 +98,8 @@ func TestRegistrationAuthorityAbuse(t *testing.T) {
 				"issue":      act(careid.ActRequest{Kind: careid.Issue, Profile: own, Replaces: serial, Evidence: attested}),
 				"repair":     act(careid.ActRequest{Kind: careid.Repair, Evidence: attested}),
 				"clear":      act(careid.ActRequest{Kind: careid.Clear}),
+				"bind":       act(careid.ActRequest{Kind: careid.Bind, Profile: own, Evidence: careid.Evidence{Kind: careid.ByCard, Document: "passport"}}),
+				"SO PIN":     func() error { return h.Service.ImportSOPIN(ctx, manager, serial, []byte("12345678")) },
 			} {
 				rows := audited(t, h, func() { refused(t, try(), "own.record") })
 				require.Len(t, rows, 1, name)

@@ -48,10 +48,8 @@ func (s *Service) readyForBinding(ctx context.Context, tx *Tx, serial, profile s
 		return err
 	}
 	switch {
-	case c.Issuer != "" && c.Profile == profile && slices.Contains([]CardState{CardActive, CardCancelled, CardReturned, CardReplaced}, c.State):
-		return nil
 	case c.Issuer != "" && c.Profile == profile:
-		return s.cardState(c)
+		return s.bindable(c)
 	case c.Issuer == "" && c.State == CardOrdered && c.Profile == profile: // begun before: addAct sees to the rest
 		return nil
 	case c.Issuer == "" && c.State == CardCleared:
@@ -67,6 +65,14 @@ func (s *Service) readyForBinding(ctx context.Context, tx *Tx, serial, profile s
 		return s.no("card.ours")
 	}
 	return s.no("card.taken")
+}
+
+// bindable refuses an outside card that is lost, which stays so, and one under unlock, which is finished first.
+func (s *Service) bindable(c Card) error {
+	if slices.Contains([]CardState{CardOrdered, CardActive, CardCancelled, CardReturned, CardReplaced}, c.State) {
+		return nil
+	}
+	return s.cardState(c)
 }
 
 // bindingOf finds the open act that a presence proof is to bind a card for; "" is no such act.
@@ -102,6 +108,9 @@ func (s *Service) bind(ctx context.Context, tx *Tx, rec *record, act Act, p *pro
 	}
 	if card.Profile != act.Profile || card.Issuer != "" && card.Issuer != v.issuer {
 		return s.no("card.taken")
+	}
+	if err := s.bindable(card); err != nil { // it was, when the act was opened
+		return err
 	}
 	if err := s.onlyCard(ctx, tx, act.Profile, act.Card); err != nil {
 		return err

@@ -74,6 +74,11 @@ type Certificate struct {
 	DER         []byte
 }
 
+// dead says that it was decided here that the certificate ends, whether the CA has heard of it or not.
+func (c Certificate) dead() bool {
+	return c.State == CertificateRevoking || c.State == CertificateRevoked || c.State == CertificateUnbound
+}
+
 // Parse reads the DER.
 func (c Certificate) Parse() (*x509.Certificate, error) { return x509.ParseCertificate(c.DER) }
 

@@ -157,6 +157,52 @@ func TestOutsideAttacks(t *testing.T) {
 		refused(t, err, "act.unknown")
 		require.NoError(t, h.Bind(ctx, p.ID, c))
 	})
+	t.Run("what was on the card before it was taken out", func(t *testing.T) {
+		p, err := h.Enrol(ctx, "Old", "Key")
+		require.NoError(t, err)
+		c, err := north.Card(ctx, p.ID, "Old Key")
+		require.NoError(t, err)
+		require.NoError(t, h.Bind(ctx, p.ID, c))
+		old := *c
+		require.NoError(t, h.Service.CancelCard(ctx, actor(t, h, h.RAAgent, careid.RAAgent), c.Serial))
+		require.NoError(t, north.Renew(ctx, c)) // which its issuer does without revoking the old ones
+		require.NoError(t, h.Bind(ctx, p.ID, c))
+		signIn(t, h, c)
+		_, err = h.SignIn(ctx, &old)
+		refused(t, err, "cert.unknown")
+	})
+	t.Run("a card whose state changed under the act", func(t *testing.T) {
+		p, err := h.Enrol(ctx, "Un", "Locking")
+		require.NoError(t, err)
+		c, err := north.Card(ctx, p.ID, "Un Locking")
+		require.NoError(t, err)
+		require.NoError(t, h.Bind(ctx, p.ID, c))
+		locking := careidtest.Person{Profile: p, Card: c}
+		agent := actor(t, h, h.RAAgent, careid.RAAgent)
+		require.NoError(t, h.Service.ImportSOPIN(ctx, agent, c.Serial, c.SOPIN))
+		in := signIn(t, h, h.RAManager.Card)
+		manager, err := h.Service.Actor(ctx, in.Token, careid.RAManager, careidtest.Organisation)
+		require.NoError(t, err)
+		ask := careid.ActRequest{Kind: careid.Bind, Card: c.Serial, Profile: p.ID, Evidence: careid.Evidence{Kind: careid.ByCard, Document: "passport"}}
+		act, err := h.Service.OpenAct(ctx, manager, ask)
+		require.NoError(t, err)
+		u := start(t, h, locking)
+		reset, err := h.Redeem(ctx, locking, u)
+		require.NoError(t, err)
+		claims := careidtest.Claims{Purpose: careid.Presence, Act: act.ID, Bind: in.Token}
+		_, err = h.Answer(ctx, c, claims)
+		refused(t, err, "unlock.unfinished") // which no binding ends
+		_, err = h.SignIn(ctx, c)
+		refused(t, err, "unlock.unfinished")
+		require.NoError(t, h.Reset(ctx, locking, u, reset))
+		require.NoError(t, h.Service.ResetConfirm(ctx, reset.Token))
+		_, err = h.Service.ReportLoss(ctx, agent, careid.LossReport{Profile: p.ID})
+		require.NoError(t, err)
+		_, err = h.Answer(ctx, c, claims)
+		refused(t, err, "act.unknown") // given up with the card
+		_, err = h.SignIn(ctx, c)
+		refused(t, err, "card.lost")
+	})
 	t.Run("an outside root that is also ours", func(t *testing.T) {
 		old := *h.Nurse.Card
 		next, err := h.Issue(ctx, h.Nurse.Profile.ID, old.Serial)

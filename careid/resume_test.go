@@ -188,3 +188,41 @@ func TestGivenUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, states(t, h, h.Nurse.Card.Serial)[careid.CertificateRevoked])
 }
+
+// A session by a pair that was given up ends when that is decided, not when the CA has heard of it.
+func TestSessionOfAGivenUpPair(t *testing.T) {
+	ctx := context.Background()
+	h := careidtest.New(t, careidtest.Config{})
+	ca := &unavailable{CA: h.CA}
+	c := h.Config
+	c.CA = ca
+	var err error
+	h.Service, err = careid.New(c)
+	require.NoError(t, err)
+	h.Clock.Set(h.Nurse.Card.Certificates[0].NotAfter.Add(-24 * time.Hour))
+	in := signIn(t, h, h.Nurse.Card)
+	self := holder(t, h, in.Token)
+	act, err := h.Service.OpenAct(ctx, self, careid.ActRequest{Kind: careid.Renew, Card: h.Nurse.Card.Serial})
+	require.NoError(t, err)
+	_, err = h.Answer(ctx, h.Nurse.Card, careidtest.Claims{Purpose: careid.Renew, Act: act.ID, Bind: in.Token})
+	require.NoError(t, err)
+	keys, requests, err := pkitest.Requests()
+	require.NoError(t, err)
+	certs, err := h.Service.Requests(ctx, act.Handle, [][]byte{requests[0].Raw, requests[1].Raw})
+	require.NoError(t, err)
+	next := &careidtest.Card{Serial: h.Nurse.Card.Serial, Passcode: h.Nurse.Card.Passcode, Keys: keys, Certificates: certs}
+	by := signIn(t, h, next) // until the renewal is confirmed both pairs sign in
+	_, err = h.Service.Session(ctx, by.Token)
+	require.NoError(t, err)
+
+	ca.revoke = true
+	require.ErrorIs(t, h.Service.AbandonAct(ctx, self, act.ID), errLost)
+	require.NoError(t, h.CA.Verify(ctx, certs[0]))
+	_, err = h.Service.Session(ctx, by.Token)
+	refused(t, err, "session.ended")
+	_, err = h.SignIn(ctx, next)
+	refused(t, err, "cert.revoked")
+	_, err = h.Service.Session(ctx, in.Token)
+	require.NoError(t, err, "the old pair counts again")
+	require.Equal(t, map[careid.CertificateState]int{careid.CertificateCurrent: 2, careid.CertificateRevoking: 2}, states(t, h, next.Serial))
+}

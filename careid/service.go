@@ -56,7 +56,8 @@ type Config struct {
 	AuthenticatorKey []byte
 	// EarlierAuthenticatorKeys open what was sealed under them, and seal nothing. A good code of an app has its secret
 	// sealed again under AuthenticatorKey. A key that is taken away leaves the apps that were not used since refused: they
-	// are registered again.
+	// are registered again. An outside card whose SO PIN was imported under it is then unlocked by its issuer alone, until
+	// its SO PIN is imported again.
 	EarlierAuthenticatorKeys [][]byte
 
 	// Servers are this service's base URLs as agents know them (the claim aud), Origins those of its pages (the

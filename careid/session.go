@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -278,7 +277,7 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	var row SessionRow
 	var p Profile
 	var session Session
-	var der []byte
+	var stored Certificate
 	open, issuer := "", ""
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		var err error
@@ -292,7 +291,7 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 			return err
 		}
 		cert, card, _, err := tx.Cards.CardOf(ctx, row.Certificate)
-		der, issuer, open = cert.DER, card.Issuer, card.OpenAct
+		stored, issuer, open = cert, card.Issuer, card.OpenAct
 		return err
 	})
 	if err != nil {
@@ -301,13 +300,16 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	if row.Card == "" { // no certificate of it can be revoked
 		return &session, s.see(ctx, row)
 	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err := stored.Parse()
 	if err != nil {
 		return nil, err
 	}
 	v, err := s.judge(ctx, cert)
 	if err != nil {
 		return nil, err
+	}
+	if stored.dead() { // decided here, though the CA may not have heard of it yet
+		v = verdict{issuer: issuer, no: s.no("cert.revoked")}
 	}
 	switch rule := wardkey.RuleOf(v.no); {
 	case rule == "cert.status": // nobody tells: neither is it believed, nor does it end what may be good

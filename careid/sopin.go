@@ -64,16 +64,32 @@ func sealedSOPIN(card string, generation int64) string {
 	return fmt.Sprintf("wardkey/imported-so-pin/v1 %d %s", generation, card)
 }
 
-// officer refuses to open an outside card whose security officer PIN nobody here knows.
+// officer refuses to open an outside card whose security officer PIN nobody here knows, or no longer, because the key that
+// it was sealed under is gone: before a code is sent and spent.
 func (s *Service) officer(ctx context.Context, tx *Tx, c Card) error {
 	if c.Issuer == "" {
 		return nil
 	}
 	g, err := tx.Cards.Generations(ctx, c.Serial)
-	if err != nil || g.First != 0 {
+	if err != nil {
 		return err
 	}
-	return s.theirs(c)
+	imported, err := tx.Cards.ImportedSOPIN(ctx, c.Serial)
+	switch {
+	case err != nil:
+		return err
+	case g.First == 0:
+		return s.theirs(c)
+	case g.First != imported.Generation:
+		return nil
+	}
+	pin, err := s.unsealSOPIN(c.Serial, imported)
+	clear(pin)
+	if err != nil {
+		s.log.ErrorContext(ctx, "careid: imported SO PIN", "card", c.Serial, "error", err)
+		return s.theirs(c)
+	}
+	return nil
 }
 
 // soPIN is the security officer PIN of one generation of a card: derived, or imported. The caller clears it.
@@ -89,10 +105,15 @@ func (s *Service) soPIN(ctx context.Context, card string, generation int64) ([]b
 	if imported.Generation == 0 || imported.Generation != generation {
 		return s.master.SOPIN(ctx, card, generation)
 	}
+	return s.unsealSOPIN(card, imported)
+}
+
+// unsealSOPIN is the security officer PIN that was imported. The caller clears it.
+func (s *Service) unsealSOPIN(card string, imported ImportedSOPIN) ([]byte, error) {
 	if s.sealer == nil {
 		return nil, errors.New("careid: an imported SO PIN needs the AuthenticatorKey")
 	}
-	pin, _, err := s.sealer.open(sealedSOPIN(card, generation), imported.Sealed)
+	pin, _, err := s.sealer.open(sealedSOPIN(card, imported.Generation), imported.Sealed)
 	return pin, err
 }
 

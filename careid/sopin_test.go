@@ -60,6 +60,25 @@ func TestImportedSOPIN(t *testing.T) {
 		kept, _ := imported(t)
 		require.NotContains(t, string(kept.Sealed), string(nia.Card.SOPIN))
 	})
+	t.Run("under a key that is gone", func(t *testing.T) {
+		c := h.Config
+		c.AuthenticatorKey = []byte("a key that knows of no other one")
+		other, err := careid.New(c)
+		require.NoError(t, err)
+		c.AuthenticatorKey = nil
+		keyless, err := careid.New(c)
+		require.NoError(t, err)
+		h.Clock.Add(time.Hour)
+		for _, service := range []*careid.Service{other, keyless} {
+			handle, err := service.OpenUnlock(ctx, []byte("cookie"))
+			require.NoError(t, err)
+			_, err = service.StartUnlock(ctx, careid.UnlockStart{Handle: handle, Card: nia.Card.Serial, Channel: careid.ByEmail})
+			require.Contains(t, refused(t, err, "card.outside").Contact, "North: ")
+			_, err = service.OpenAct(ctx, agent, careid.ActRequest{Kind: careid.Unlock, Card: nia.Card.Serial, Evidence: attested})
+			refused(t, err, "card.outside") // no code is sent or spent, and nothing is locked
+		}
+		h.Clock.Add(-time.Hour)
+	})
 	t.Run("unlocked here, under a key that has changed since", func(t *testing.T) {
 		c := h.Config
 		c.EarlierAuthenticatorKeys = [][]byte{c.AuthenticatorKey}
