@@ -145,6 +145,18 @@ func TestRenewalOfWhat(t *testing.T) {
 	})
 }
 
+// unfinishedRenewal is of a pair whose new one got no second signature.
+func unfinishedRenewal(t *testing.T, act string) (*house, []*x509.Certificate, []*x509.CertificateRequest) {
+	t.Helper()
+	h := newHouse(t)
+	pair, csrs := h.issue("first"), requests(t)
+	h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
+	away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
+	_, err := away.Renew(t.Context(), act, pair, csrs)
+	require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+	return h, pair, csrs
+}
+
 // A renewal whose old pair is revoked meanwhile is closed, whoever finishes it.
 func renewalOfTheRevoked(t *testing.T) {
 	for name, finish := range map[string]func(h *house, pair []*x509.Certificate, csrs []*x509.CertificateRequest){
@@ -162,13 +174,7 @@ func renewalOfTheRevoked(t *testing.T) {
 		"by another server": func(h *house, _ []*x509.Certificate, _ []*x509.CertificateRequest) { h.reopen() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
-			pair := h.issue("first")
-			h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
-			csrs := requests(t)
-			away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
-			_, err := away.Renew(t.Context(), "late", pair, csrs)
-			require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+			h, pair, csrs := unfinishedRenewal(t, "late")
 			require.NoError(t, h.Revoke(t.Context(), pair[1], 1, time.Time{})) // the card was lost
 			finish(h, pair, csrs)
 			act := h.act("late")
@@ -182,13 +188,7 @@ func renewalOfTheRevoked(t *testing.T) {
 
 // A renewal whose old pair is put on hold meanwhile waits.
 func renewalOfTheHeld(t *testing.T) {
-	h := newHouse(t)
-	pair := h.issue("first")
-	h.clock.Set(pair[0].NotAfter.Add(-time.Hour))
-	csrs := requests(t)
-	away := h.reopen(func(c *pki.Config) { c.Signer = h.failing(1) })
-	_, err := away.Renew(t.Context(), "waits", pair, csrs)
-	require.ErrorIs(t, err, pki.ErrSignerUnavailable)
+	h, pair, csrs := unfinishedRenewal(t, "waits")
 	require.NoError(t, h.Revoke(t.Context(), pair[1], pki.CertificateHold, time.Time{})) // the card is mislaid
 	asked := 0
 	h = h.reopen(func(c *pki.Config) {
@@ -200,7 +200,7 @@ func renewalOfTheHeld(t *testing.T) {
 			}
 		}}
 	})
-	_, err = h.Renew(t.Context(), "waits", pair, csrs) // by who found it
+	_, err := h.Renew(t.Context(), "waits", pair, csrs) // by who found it
 	require.ErrorIs(t, err, pki.ErrHeld)
 	h.clock.Add(2 * time.Minute)
 	_, err = h.Due(t.Context())

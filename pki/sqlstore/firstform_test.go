@@ -176,10 +176,7 @@ func openFirstForm(t *testing.T) (*sqlstore.Ledger, *sql.DB) {
 	db, err := crashtest.OpenDB(folder)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ledger.Close()) })
-	return ledger, db
+	return ledgerOn(t, db), db
 }
 
 // goOn changes something of everything.

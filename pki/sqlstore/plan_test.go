@@ -22,7 +22,6 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
-	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
 )
 
 // spy keeps the statements that SQLite runs.
@@ -50,10 +49,7 @@ func TestEveryStatementHasAnIndex(t *testing.T) {
 	db, err := driver.Open("file:"+filepath.Join(t.TempDir(), "ledger.db"), seen.watch)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ledger.Close()) })
-	ca := pkitest.New(t, pkitest.Config{Ledger: ledger})
+	ca := pkitest.New(t, pkitest.Config{Ledger: ledgerOn(t, db)})
 
 	seen.mu.Lock()
 	clear(seen.ran)

@@ -3,6 +3,7 @@
 package sqlstore_test
 
 import (
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -27,6 +28,11 @@ func openAt(t testing.TB, path string) *sqlstore.Ledger {
 	db, err := sqlkit.OpenSQLite(path)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return ledgerOn(t, db)
+}
+
+func ledgerOn(t testing.TB, db *sql.DB) *sqlstore.Ledger {
+	t.Helper()
 	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, ledger.Close()) })
@@ -50,10 +56,7 @@ func TestPostgreSQL(t *testing.T) {
 		require.NoError(t, err)
 		db.SetMaxIdleConns(0) // the next connection begins in the new schema
 		db.SetMaxIdleConns(8)
-		ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, ledger.Close()) })
-		return ledger
+		return ledgerOn(t, db)
 	})
 }
 
