@@ -49,7 +49,8 @@
 // With profile, role and organisation the Registration Authority registers one on
 // the profile of a person in its care: that may be the first. A name is given at the
 // registration. Each person has one random user handle, the same on each
-// authenticator, which says nothing of who they are.
+// authenticator, which says nothing of who they are; of two first registrations
+// that were begun side by side one is begun again.
 //
 // An authenticator is registered only if all of this holds: it verified its user; its
 // key stays in it (a key that may be synced is refused, since AAL3 asks for one that

@@ -38,9 +38,9 @@ func (h *Handler) registrar(r *http.Request, w whose) (registrar, error) {
 	}
 	if w == (whose{}) {
 		w = whose{Profile: session.Profile, Role: careid.Holder}
-		if err := h.fresh(session); err != nil {
-			return registrar{}, err
-		}
+	}
+	if err := h.worthwhile(session, w); err != nil {
+		return registrar{}, err
 	}
 	actor, err := h.config.Service.Actor(ctx, token, w.Role, w.Organisation)
 	if err != nil {
@@ -53,10 +53,16 @@ func (h *Handler) registrar(r *http.Request, w whose) (registrar, error) {
 	return registrar{actor: actor, person: person, token: token}, nil
 }
 
-// fresh asks before the authenticator is touched what the Service asks again when
-// it registers: an authenticator that made a key for nothing keeps it.
-// Refusal: session.stale.
-func (h *Handler) fresh(session *careid.Session) error {
+// worthwhile asks before the authenticator is touched what the Service asks again
+// when it registers: an authenticator that made a key for nothing keeps it.
+// Refusals: session.stale, own.record.
+func (h *Handler) worthwhile(session *careid.Session, w whose) error {
+	if w.Role != careid.Holder {
+		if w.Profile == session.Profile {
+			return h.config.Rules.Refuse("own.record")
+		}
+		return nil
+	}
 	now := h.config.Now()
 	within, err := h.config.Rules.Duration("session.fresh", now)
 	if err == nil && now.Sub(session.AuthTime) > within {
@@ -180,6 +186,11 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := h.config.Service.TakeChallenge(r.Context(), registration(by.person.ID, in.User), []byte(by.token), challenge); err != nil {
 		return err
+	}
+	if _, kept, err := h.described(r.Context(), by.person.ID); err != nil {
+		return err
+	} else if kept != "" && kept != in.User { // the first one was registered while this was under way
+		return h.config.Rules.Refuse("challenge.none").Because(errors.New("the person has another user handle by now"))
 	}
 	handle, err := base64.RawURLEncoding.DecodeString(in.User)
 	if err != nil {

@@ -97,7 +97,8 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if old := h.config.Sessions.Token(r); old != "" {
 		if err := h.config.Service.SignOut(r.Context(), old); err != nil {
-			h.config.Log.Info("an earlier session of this browser", "rule", wardkey.RuleOf(err))
+			// The new session stands, and its cookie takes the old one's place: the old one ends by itself.
+			h.config.Log.Error("an earlier session of this browser was not ended", "rule", wardkey.RuleOf(err), "cause", err)
 		}
 	}
 	cookie.MaxAge = -1

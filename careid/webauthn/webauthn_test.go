@@ -346,12 +346,7 @@ func TestAnIdleSession(t *testing.T) {
 	p := newPlace(t)
 	key := p.registered(t, p.Nurse, p.keys)
 	other := p.registered(t, p.Sponsor, p.keys)
-	c := p.Config
-	c.Rules = must(must(careid.Rules()).Overlay([]byte(`{"sources": {"Trust": {"document": "Trust policy"}}, "rules": [
-		{"id": "session.idle", "value": 15, "unit": "minutes", "from": "2026-01-01", "zone": "Europe/London", "source": "Trust", "tighter": "lower"}]}`)))
-	p.config.Rules, p.config.Service = c.Rules, must(careid.New(c))
-	p.servers = nil
-	p.serve(t, p.config)
+	p.idle(t, 15)
 	b := p.visitor(t)
 	require.Nil(t, b.signsIn(key))
 	p.Clock.Add(16 * time.Minute)
