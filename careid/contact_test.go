@@ -66,8 +66,17 @@ func TestContact(t *testing.T) {
 		in := signIn(t, h, h.Nurse.Card)
 		self, err := h.Service.Actor(ctx, in.Token, careid.Holder, "")
 		require.NoError(t, err)
+		before := read()
 		require.NoError(t, h.Service.SetContact(ctx, self, id, careid.Contact{Email: "asha@nhs.net", Mobile: "07700900123"}))
-		require.Equal(t, "Asha Patel", read().Name())
+		require.Equal(t, []string{"asha@nhs.net", "+447700900123"}, []string{read().Email, read().Mobile})
+		_, err = h.Service.Rename(ctx, self, id, careid.NewName{Given: "Asha", Family: "Iyer", Evidence: attested})
+		refused(t, err, "role.action")
+		_, err = h.Service.AssignPosition(ctx, self, careid.Assign{Profile: id, Position: "000000000001"})
+		refused(t, err, "role.action")
+		after := read()
+		after.Email, after.Mobile = before.Email, before.Mobile
+		require.Equal(t, before, after, "and nothing else of the profile")
+		refused(t, h.Service.SetContact(ctx, self, h.Sponsor.Profile.ID, careid.Contact{Email: "asha@nhs.net"}), "org.scope")
 	})
 	t.Run("threat010", func(t *testing.T) {
 		// The old address is told of a change; the new one, set by the RA, may be used at once.
@@ -97,6 +106,12 @@ func TestContact(t *testing.T) {
 		require.Equal(t, "ra-agent", no.Fixer)
 		t.Run("row028", func(t *testing.T) {
 			require.NoError(t, h.Service.SetContact(ctx, agent, person.Profile.ID, careid.Contact{Email: "petra@nhs.net"}))
+			_, err := h.SignIn(ctx, person.Card)
+			refused(t, err, "unlock.unfinished") // it is locked all the while
+			h.Clock.Add(time.Hour)
+			person.Profile.Email = "petra@nhs.net"
+			u := start(t, h, person)
+			require.NoError(t, redeem(h, person.Card.Serial, u, u.Code))
 		})
 		h.Clock.Add(time.Hour)
 	})

@@ -24,8 +24,10 @@ func TestSession(t *testing.T) {
 		h := careidtest.New(t, careidtest.Config{})
 		in := signIn(t, h, h.Nurse.Card)
 		require.Equal(t, []string{"N3_SMARTCARD"}, in.Session.AMR)
+		_, err := h.Service.Session(ctx, "") // a browser that was closed, or another one, has no cookie
+		refused(t, err, "session.none")
 		h.Clock.Add(8*time.Hour - time.Second)
-		_, err := h.Service.Session(ctx, in.Token)
+		_, err = h.Service.Session(ctx, in.Token)
 		require.NoError(t, err)
 		h.Clock.Add(time.Second)
 		_, err = h.Service.Session(ctx, in.Token)
