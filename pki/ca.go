@@ -22,12 +22,12 @@ import (
 
 // Config is what an authority is made of.
 type Config struct {
-	// Signer is the issuing key. One that fails three times in a row, or doesn't
-	// answer within half a minute (and a millisecond more for each entry of a
-	// list), is left alone for ten seconds by Wall, in which everything that needs
-	// it fails at once with ErrSignerUnavailable; acts stay open and are finished
-	// later. While three calls hang, there is no other. A panic in it is a failure
-	// too, logged with its stack. Required.
+	// Signer is the issuing key. One that fails three times in a row is left alone
+	// for ten seconds by Wall, in which everything that needs it fails at once with
+	// ErrSignerUnavailable; acts stay open and are finished later. A call that isn't
+	// over within half a minute, and a millisecond more for each entry of a list, is
+	// a failure, and so is a panic, which is logged with its stack. While three
+	// calls hang, there is no other. Required.
 	Signer Signer
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.

@@ -36,8 +36,8 @@ func (e *TamperedError) Error() string {
 //
 // Rows of the first form, in which an act's has no sha256, a status's no change and
 // a list's no until, say less, and what they don't say is not compared: an act's
-// name, lineage and bytes, its certificates' keys, dates and uses; since when a
-// certificate is revoked or on hold; a list's end and what it covers.
+// name, lineage and fingerprint, its certificates' keys, dates, uses and bytes; since
+// when a certificate is revoked or on hold; a list's end and what it covers.
 //
 // It reads one snapshot, a page at a time: memory doesn't grow with the ledger,
 // writers are not held up, and ctx ends it. Who can rebuild the chain can rebuild
