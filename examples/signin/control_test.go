@@ -59,7 +59,7 @@ func TestControlPortAnswersNoPage(t *testing.T) {
 			require.Empty(t, got.Header.Get("Access-Control-Allow-Origin"))
 		})
 	}
-	require.Equal(t, "/login", goes(t, browser(t), s.asking(p)).Path, "nobody was chosen by any of them")
+	require.Equal(t, "/login", goes(t, visitor(t), s.asking(p)).Path, "nobody was chosen by any of them")
 }
 
 func TestCommandRefuses(t *testing.T) {
@@ -130,7 +130,7 @@ func TestDay(t *testing.T) {
 	s := test(t, p)
 
 	require.EqualValues(t, http.StatusOK, s.says(t, "/persona", `{"sub":"`+nurse+`"}`)["status"])
-	tokens := s.redeems(t, p, goes(t, browser(t), s.asking(p)))
+	tokens := s.redeems(t, p, goes(t, visitor(t), s.asking(p)))
 	id := claims(t, tokens["id_token"])
 	require.Equal(t, nurse, id["sub"])
 	require.Equal(t, true, id["wardkey_test"])
@@ -151,7 +151,7 @@ func TestDay(t *testing.T) {
 	require.Equal(t, true, told["wardkey_test"])
 
 	s.says(t, "/persona", `{"sub":"`+doctor+`"}`)
-	tokens = s.redeems(t, p, goes(t, browser(t), s.asking(p)))
+	tokens = s.redeems(t, p, goes(t, visitor(t), s.asking(p)))
 	s.says(t, "/card", `{"do":"pull"}`)
 	status, _ = s.info(t, tokens)
 	require.Equal(t, http.StatusUnauthorized, status)

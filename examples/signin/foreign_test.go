@@ -115,7 +115,7 @@ func (f foreign) goOIDC(t *testing.T) {
 	}
 	pkce := oauth2.GenerateVerifier()
 	f.says(t, "/persona", `{"sub":"`+nurse+`"}`)
-	b := browser(t)
+	b := visitor(t)
 	back := goes(t, b, config.AuthCodeURL("st", oidc.Nonce("no"), oauth2.S256ChallengeOption(pkce)))
 	token, err := config.Exchange(ctx, back.Query().Get("code"), oauth2.VerifierOption(pkce))
 	require.NoError(t, err)

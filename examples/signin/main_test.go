@@ -212,8 +212,8 @@ func (s provider) asking(p *party, more ...string) string {
 	return s.issuer + "/authorize?" + v.Encode()
 }
 
-// browser keeps cookies and follows redirects to where a person ends.
-func browser(t *testing.T) *http.Client {
+// visitor keeps cookies and follows redirects to where a person ends.
+func visitor(t *testing.T) *http.Client {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	return &http.Client{Jar: jar, Timeout: time.Minute}

@@ -9,7 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
+	"path/filepath"
 
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 )
@@ -21,14 +21,15 @@ type options struct {
 	clientsFile, personasFile string
 	verbose                   bool
 
+	dir         string
+	forHospital []string // what package alone is asked
+
 	clients []openid.Client
 }
 
-// Flags that belong to one of the two kinds of provider.
-var (
-	testOnly = []string{"personas", "control"}
-	realOnly = []string{"dir", "agent", "idle", "keys"}
-)
+// isOfTest and isOfHospital say which of the two kinds of provider a flag belongs to, where it is one.
+func isOfTest(name string) bool     { return name == "personas" || name == "control" }
+func isOfHospital(name string) bool { return name == "dir" || name == "agent" || name == "idle" }
 
 // asked reads the arguments, and the file of clients.
 func asked(args []string, stderr io.Writer) (options, error) {
@@ -41,6 +42,9 @@ func asked(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.clientsFile, "clients", "", "`file` of the applications")
 	flags.StringVar(&o.personasFile, "personas", "", "-test: `file` of the people (default: some that are built in)")
 	flags.StringVar(&o.control, "control", "", "-test: loopback `address` of the control port (default: none)")
+	flags.StringVar(&o.dir, "dir", "", "`folder` of the hospital (default: wardkey/hospital in the user's cache)")
+	flags.String("agent", "http://127.0.0.1:9443", "`URL` of the card service of this workstation")
+	flags.Duration("idle", 0, "`time` after which a session that is left locks (default: never)")
 	flags.BoolVar(&o.verbose, "v", false, "tell what happens")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -51,18 +55,7 @@ func asked(args []string, stderr io.Writer) (options, error) {
 	if o.clientsFile == "" {
 		return o, errors.New("-clients is missing: the file that says which applications may ask; see the documentation")
 	}
-	if !o.test {
-		return o, errors.New("-test is missing")
-	}
-	var err error
-	flags.Visit(func(f *flag.Flag) {
-		switch {
-		case !o.test && slices.Contains(testOnly, f.Name):
-			err = fmt.Errorf("-%s is for a test server alone: say -test too, or leave it out", f.Name)
-		case o.test && slices.Contains(realOnly, f.Name):
-			err = fmt.Errorf("-%s is not for -test, which keeps everything in memory", f.Name)
-		}
-	})
+	err := o.sort(flags)
 	if err == nil {
 		err = o.checkControl()
 	}
@@ -70,6 +63,33 @@ func asked(args []string, stderr io.Writer) (options, error) {
 		o.clients, err = readClients(o.clientsFile)
 	}
 	return o, err
+}
+
+// sort refuses flags of the other kind of provider, and passes a hospital's on.
+func (o *options) sort(flags *flag.FlagSet) error {
+	var wrong error
+	flags.Visit(func(f *flag.Flag) {
+		switch {
+		case !o.test && isOfTest(f.Name):
+			wrong = fmt.Errorf("-%s is for a test server alone: say -test too, or leave it out", f.Name)
+		case o.test && isOfHospital(f.Name):
+			wrong = fmt.Errorf("-%s is not for -test, which keeps everything in memory", f.Name)
+		case f.Name == "agent" || f.Name == "idle" || f.Name == "listen" || f.Name == "v":
+			o.forHospital = append(o.forHospital, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	if wrong != nil || o.test {
+		return wrong
+	}
+	if o.dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("there is no cache folder here, so say with -dir where the hospital is to live: %w", err)
+		}
+		o.dir = filepath.Join(cache, "wardkey", "hospital")
+	}
+	o.forHospital = append(o.forHospital, "-dir="+o.dir)
+	return nil
 }
 
 // checkControl keeps others off the control port.

@@ -36,11 +36,7 @@ func (o options) mock(ctx context.Context, stdout, stderr io.Writer) error {
 	if issuer == "" {
 		issuer = "http://" + public.Addr().String()
 	}
-	level := slog.LevelWarn
-	if o.verbose {
-		level = slog.LevelInfo
-	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := logger(stderr, o.verbose)
 	m, err := mock.Open(ctx, mock.Config{Issuer: issuer, Keys: keys, Clients: o.clients, People: people, Log: log})
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package entry is the pages between an application that asks for a sign-in and
-// the person who answers: the card, a security key, the role, the terms, what
-// ends soon, and the way back to the application.
+// the person who answers: the card, the role, the terms, what ends soon, and the
+// way back to the application.
 //
 //	provider, err := openid.New(openid.Config{SignIn: entry.Path, SessionToken: site.Cards.Token, …})
 //	e, err := entry.New(entry.Config{Site: site, Provider: provider, Clients: clients})
@@ -10,6 +10,8 @@
 //
 // The page of a card is the site's own, and so is the page after a sign-out.
 // Where a person can't or won't answer, the application is told access_denied.
+// Other authenticators have no page here. A session that stands on them, by
+// package careid/webauthn at the same site say, is taken like any other.
 package entry
 
 import (
@@ -39,9 +41,6 @@ type Config struct {
 	Site     *pages.Site
 	Provider *openid.Provider
 	Clients  []openid.Client // the provider's: a form may lead to their redirect addresses
-
-	// Keys serves security keys, mounted by Routes. Nil: there is no page for them.
-	Keys http.Handler
 	// Virtual, where set, are cards in the memory of a test server, instead of those at the agent of a workstation.
 	Virtual Virtual
 }
@@ -60,7 +59,6 @@ type Entry struct {
 	*pages.Module
 	provider *openid.Provider
 	virtual  Virtual
-	keys     http.Handler
 	leadTo   string // origins, with blanks between
 }
 
@@ -73,7 +71,7 @@ func New(c Config) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Entry{Module: m, provider: c.Provider, virtual: c.Virtual, keys: c.Keys, leadTo: origins(c.Clients)}, nil
+	return &Entry{Module: m, provider: c.Provider, virtual: c.Virtual, leadTo: origins(c.Clients)}, nil
 }
 
 // origins are where the redirect addresses of the clients lead.
@@ -100,13 +98,6 @@ func (e *Entry) Routes(mux *http.ServeMux) {
 	if e.virtual != nil {
 		e.Handle(mux, "POST "+Path+"/virtual", e.signInVirtual)
 	}
-	if e.keys != nil {
-		mux.Handle("/webauthn/v1/", e.keys)
-	}
-	mux.HandleFunc("GET "+Path+"/key.js", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		_, _ = w.Write(keyScript) // the browser has gone; there is nobody left to tell
-	})
 }
 
 // request is a page's own part of what it shows: the request that waits.

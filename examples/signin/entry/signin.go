@@ -3,7 +3,6 @@
 package entry
 
 import (
-	_ "embed"
 	"net/http"
 	"net/url"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
-
-//go:embed key.js
-var keyScript []byte
 
 // virtualPage offers the cards of a test server.
 type virtualPage struct {
@@ -58,7 +54,6 @@ type otherPage struct {
 	request
 	Session *careid.Session
 	Wanted  []string
-	Keys    bool
 	Anew    string
 }
 
@@ -72,10 +67,10 @@ func (e *Entry) other(w http.ResponseWriter, r *http.Request) (pages.Answer, err
 	}
 	e.lead(w)
 	page := &otherPage{
-		request: request{pages.Base{Title: "Other ways to sign in"}, id, waiting.Client},
-		Session: waiting.Session, Wanted: waiting.Wanted, Keys: e.keys != nil, Anew: at(id, "&anew=1"),
+		request: request{pages.Base{Title: "If you can’t sign in"}, id, waiting.Client},
+		Session: waiting.Session, Wanted: waiting.Wanted, Anew: at(id, "&anew=1"),
 	}
-	return pages.Answer{View: page, Body: map[string]any{"client": waiting.Client, "wanted": waiting.Wanted, "keys": page.Keys}}, nil
+	return pages.Answer{View: page, Body: map[string]any{"client": waiting.Client, "wanted": waiting.Wanted}}, nil
 }
 
 // signInVirtual signs a test's person in. A session that this browser still has ends, as with a card.
