@@ -58,7 +58,9 @@
 // Contexts bound the waiting: for a card that is in use, for the list of readers,
 // for a person who is asked; and they are looked at between calls of the module. A
 // call that runs inside the module can't be stopped; a module that hangs keeps the
-// card that hangs, and nobody who waits for it longer than their context.
+// card that hangs, and nobody who waits for it longer than their context. A card that
+// doesn't even say what it is within five seconds is ErrHung, and the others go on;
+// Close waits for it.
 //
 // # PINs
 //

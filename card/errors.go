@@ -24,6 +24,7 @@ var (
 	ErrUntrusted   error = &sentinel{"module.untrusted", "card: module can be replaced by others"}
 	ErrURI         error = &sentinel{"module.uri", "card: not a PKCS#11 URI that is taken"}
 	ErrModule      error = &sentinel{"module.failed", "card: module failed"}
+	ErrHung        error = &sentinel{"module.hung", "card: card, or its module, doesn't answer"}
 	ErrClosed      error = &sentinel{"module.closed", "card: module is closed"}
 	ErrNoCard      error = &sentinel{"card.absent", "card: no such card in any reader"}
 	ErrRemoved     error = &sentinel{"card.removed", "card: card was removed"}

@@ -308,6 +308,45 @@ func TestModuleThatHangs(t *testing.T) {
 		q.are()
 		require.NoError(t, <-hung)
 	})
+	t.Run("one card, which hides no other", func(t *testing.T) {
+		d, q := quirkyDesk(t, cardtest.Personal{})
+		t.Cleanup(func() { q.are() }) // closing the module waits for it
+		ctx := t.Context()
+		other, err := d.tray.Personalised(1, cardtest.Personal{})
+		require.NoError(t, err)
+		d.login(d.card)
+		k := d.key(d.card, 1)
+		w := watch(ctx, t, d.module)
+		require.Equal(t, card.Inserted, (<-w.events).Kind)
+		require.Equal(t, card.Inserted, (<-w.events).Kind)
+		q.are("hanging-card")
+		for range 3 { // the first time it is waited for
+			slots, err := d.module.Slots(ctx)
+			require.NoError(t, err)
+			require.Len(t, slots, 2)
+			require.Equal(t, d.serial, slots[0].Token.Serial)
+			require.Nil(t, slots[1].Token)
+			require.ErrorIs(t, slots[1].Err, card.ErrHung)
+			require.NotEmpty(t, slots[1].Description)
+		}
+		_, err = d.module.Card(ctx, card.Selector{Serial: other})
+		require.ErrorIs(t, err, card.ErrHung)
+		d.find(d.serial)
+		require.NoError(t, signs(ctx, k))
+		require.Empty(t, w.events, "nobody saw it leave")
+
+		// A dead module is not initialised anew under a call.
+		q.are("hanging-card", "fail C_GetInfo 30", "fail C_SignInit 30")
+		short, end := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer end()
+		require.ErrorIs(t, signs(short, k), context.DeadlineExceeded)
+		q.are()
+		require.Eventually(t, func() bool {
+			slots, err := d.module.Slots(ctx)
+			return err == nil && slots[1].Token != nil && slots[1].Token.Serial == other
+		}, 20*time.Second, time.Millisecond)
+		d.find(other)
+	})
 	t.Run("dead, and answering again", func(t *testing.T) {
 		d, q := quirkyDesk(t, cardtest.Personal{})
 		ctx := t.Context()

@@ -73,8 +73,9 @@ type library struct {
 	// slots serialises C_GetSlotList and what follows from it: some modules
 	// crash when two threads list readers.
 	slots  gate
-	tokens []*token // of the cards that were asked for; guarded by slots
-	ended  bool     // closed; guarded by slots
+	tokens []*token          // of the cards that were asked for; guarded by slots
+	hung   map[uint]*reading // by slot: calls that were left behind; guarded by slots
+	ended  bool              // closed; guarded by slots
 
 	orphaned atomic.Bool // initialised anew, and nothing was there yet
 }
@@ -153,7 +154,7 @@ func load(path, args string) (*library, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	l := &library{path: path, args: args, lib: lib, slots: newGate()}
+	l := &library{path: path, args: args, lib: lib, slots: newGate(), hung: map[uint]*reading{}}
 	switch err := lib.Initialize(args); code(err) {
 	case cryptoki.OK:
 		if err != nil {
@@ -219,6 +220,7 @@ func (l *library) end() error {
 	}
 	l.slots.wait() // nobody lists readers meanwhile
 	defer l.slots.leave()
+	_ = l.settled(context.Background()) // which has no end
 	if err := l.lib.Finalize(); err != nil && code(err) != cryptoki.CryptokiNotInitialized {
 		return fmt.Errorf("%w: %w", ErrModule, err)
 	}

@@ -43,6 +43,9 @@ func (l *library) revive(ctx context.Context) error {
 	if !l.dead() { // another goroutine was here
 		return nil
 	}
+	if err := l.settled(ctx); err != nil {
+		return err
+	}
 	for _, t := range tokens {
 		t.lost()
 		t.stuck = false // its number is no longer its own

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey/card/internal/cryptoki"
 )
@@ -55,7 +56,9 @@ func (s PINState) String() string {
 	return names[s]
 }
 
-// Slots lists the readers, with the card in each.
+// Slots lists the readers, with the card in each. A card that doesn't answer within
+// five seconds is told by the Slot's Err, ErrHung, and hides no other; a module that
+// doesn't even list its readers keeps Slots as long as it takes.
 func (m *Module) Slots(ctx context.Context) ([]Slot, error) {
 	if err := m.enter(ctx); err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (l *library) list() ([]Slot, error) {
 			s.Err = explain("slots", err)
 		}
 		if info.Flags&cryptoki.FlagTokenPresent != 0 {
-			t, err := l.lib.TokenInfo(id)
+			t, err := l.tokenIn(id)
 			switch {
 			case err == nil:
 				s.Token = l.told(tokenInfo(t))
@@ -92,6 +95,57 @@ func (l *library) list() ([]Slot, error) {
 		slots = append(slots, s)
 	}
 	return slots, nil
+}
+
+// readLimit is how long a list waits for one card. The first look at a card that was
+// just put in takes some modules a few seconds.
+const readLimit = 5 * time.Second
+
+// reading is a C_GetTokenInfo that is under way until done is closed.
+type reading struct {
+	done chan struct{}
+	info cryptoki.TokenInfo
+	err  error
+}
+
+// tokenIn is what the card in a slot tells, if it does in time. While a call for it
+// hangs, no other joins it; slots is held.
+func (l *library) tokenIn(id uint) (cryptoki.TokenInfo, error) {
+	if hung := l.hung[id]; hung != nil {
+		select {
+		case <-hung.done: // but what it told may be old
+			delete(l.hung, id)
+		default:
+			return cryptoki.TokenInfo{}, ErrHung
+		}
+	}
+	r := &reading{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.info, r.err = l.lib.TokenInfo(id)
+	}()
+	limit := time.NewTimer(readLimit)
+	defer limit.Stop()
+	select {
+	case <-r.done:
+		return r.info, r.err
+	case <-limit.C:
+		l.hung[id] = r
+		return cryptoki.TokenInfo{}, ErrHung
+	}
+}
+
+// settled waits for the calls that were left behind, so that the module can be
+// finalised; slots is held.
+func (l *library) settled(ctx context.Context) error {
+	for _, r := range l.hung {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // told is what a card tells, with what is known of it besides; slots is held.

@@ -100,6 +100,7 @@ static ck_ulong get_slot_info(ck_ulong slot, ck_slot_info *info) {
 
 static ck_ulong get_token_info(ck_ulong slot, ck_token_info *info) {
 	BEGIN("C_GetTokenInfo");
+	while (quirk("hanging-card") && slot == 1) usleep(1000);
 	if (quirk("unplugged")) return CKR_SLOT_ID_INVALID;
 	ck_ulong rv = inner->C_GetTokenInfo(slot, info);
 	if (rv == CKR_OK) last_token = *info;
