@@ -163,6 +163,9 @@ export class Agent {
     if (!page) throw new Refusal({ rule: "window.blocked" });
     try {
       const { task: id, page: address } = await this.start(ticket);
+      // The window still is this page's own. Whoever has the agent's port may send it to
+      // the agent's addresses, and have it run nothing.
+      if (!String(address).startsWith(new URL(this.base).origin + "/v1/tasks/")) throw new Refusal({ rule: "agent.absent" });
       page.location = address;
       for (;;) {
         await new Promise((done) => setTimeout(done, 400));

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,6 +259,36 @@ func TestScriptAndClient(t *testing.T) {
 	_, err = d.Task(ctx, "nothing")
 	require.ErrorContains(t, err, "task.unknown")
 	require.Contains(t, script(`task("nothing")`), "task.unknown|There is no such task")
+}
+
+// A program that has the agent's port gets no script run in the page that asks: run
+// sends its window to the agent's own addresses alone.
+func TestSomebodyElsesPort(t *testing.T) {
+	app := site(t, false, func(string) string { return "" })
+	var at atomic.Value
+	rogue := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+		w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+		_ = json.NewEncoder(w).Encode(map[string]any{"task": "t", "state": "refused", "page": at.Load()})
+	}))
+	defer rogue.Close()
+	p := newTab(t)
+	p.do(chromedp.Navigate(app.URL))
+	run := func(page string) string {
+		at.Store(page)
+		return p.told(`window.went = undefined;
+			window.open = () => ({ set location(to) { window.went = to; }, close() {}, closed: false });
+			try { return (await new Agent("` + rogue.URL + `").run({ kind: "passcode" })).state + " " + window.went; }
+			catch (no) { return no.rule + " " + window.went; }`)
+	}
+	own := rogue.URL + "/v1/tasks/t/page"
+	require.Equal(t, `"refused `+own+`"`, run(own))
+	for _, page := range []string{
+		"javascript:alert(1)", " javascript:alert(1)", "data:text/html,<p>", "https://other.example/", "//other.example/",
+		"blob:" + app.URL + "/x", "blob:" + rogue.URL + "/x", "filesystem:" + rogue.URL + "/x", "", rogue.URL + "@other.example/",
+	} {
+		require.Equal(t, `"agent.absent undefined"`, run(page), page)
+	}
 }
 
 // No page can put the agent's own page into a frame of its own.

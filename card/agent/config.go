@@ -52,9 +52,10 @@ type Config struct {
 	// Patience is how long a person is kept waiting, in the middle of an act, for
 	// a server that is away (default 20 seconds).
 	Patience time.Duration
-	// CallLimit is how long the card's module may take for a call before it is given
-	// up (default 30 seconds), but for those that make keys or empty a card, which have
-	// as long as a whole step, two minutes. A card answers within a second or two.
+	// CallLimit is how long the card's module may take for a call, or for several
+	// without a server between them, before it is given up (default 30 seconds); but
+	// for those that make keys or empty a card, which have as long as a whole step, two
+	// minutes. A card answers within a second or two.
 	CallLimit time.Duration
 	// Now is the calendar that certificates are read by (default time.Now).
 	Now func() time.Time

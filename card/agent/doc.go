@@ -27,7 +27,15 @@
 // connection is. That can be told on Linux alone; elsewhere New refuses, unless
 // [Config].OneUser says that the machine has one user. Programs of the same user
 // are not kept out, for they may claim any origin, and could read the screen and the
-// keyboard as well. They can start nothing but a task, for which a person types.
+// keyboard as well; nor is whoever comes through one of them, such as a port forwarder.
+// They can start nothing but a task, for which a person types.
+//
+// A page can't tell the agent from a program that took its port before it. The agent
+// then doesn't start; but what a page gives away meanwhile, a ticket with its handle,
+// goes to that program, and so would a passcode that is typed into a page of its own,
+// which is worth nothing without the card. On a machine with several users, start the
+// agent before anybody else can log in, or have the system keep its port: on Linux one
+// below 1024, or a socket that the service manager holds.
 //
 // One holder is signed in at a time, by one card, to any number of pages. A
 // second reader may hold somebody else's card, for a task whose act names it: issue,
@@ -59,8 +67,8 @@
 // the reader or for all. system and build are the workstation's, agent is the
 // release of this package.
 //
-// doctor: a checkup of the workstation ([Doctor]), which tells a page of no other
-// origin. Programs print it by `go run ./examples/agent -doctor`.
+// doctor: a checkup of the workstation ([Doctor]), which names each of the servers, and
+// no origin but the one that asks. Programs print it by `go run ./examples/agent -doctor`.
 //
 // tasks: a server's ticket is the body, with reader added where the page knows
 // the reader. What each kind needs:
@@ -148,8 +156,12 @@
 // nothing that comes after the call is done. What the call itself does to the card
 // stands, whenever it does it: of a passcode that was being changed, the old or the
 // new one may hold. Until it returns no lease of that card is renewed, so its
-// sessions end at their servers, and other tasks with it are refused. Where the module doesn't even list its readers any more, this holds for
-// all cards. The status and the checkup still answer, and say so.
+// sessions end at their servers, and other tasks with it are refused. A card that
+// doesn't even say what it is hides no other in the status, after five seconds; tasks
+// with another card go on where the page names its reader or the act its card, and are
+// refused where the one that hangs may be meant. Where the module doesn't list its
+// readers any more, this holds for all cards. The status and the checkup still answer,
+// and say so.
 //
 // # Unlocking
 //

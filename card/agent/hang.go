@@ -7,6 +7,9 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/card"
 )
 
 // The module is other people's code in this process, and a call that hangs in it
@@ -19,16 +22,8 @@ const (
 	statusLimit = 3 * time.Second
 )
 
-// hung is the error of a call that was left behind.
-type hung struct{}
-
-func (hung) Error() string { return "agent: the card's module does not answer" }
-
-// Rule is the id of its row.
-func (hung) Rule() string { return "module.hung" }
-
 // within asks what may hang in the module, and waits no longer than ctx: with its
-// deadline the error is hung, otherwise ctx's.
+// deadline the error is card.ErrHung, otherwise ctx's.
 func within[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -46,7 +41,7 @@ func within[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 		got.err = ctx.Err()
 	}
 	if errors.Is(got.err, context.DeadlineExceeded) && ctx.Err() != nil {
-		got.err = hung{}
+		got.err = card.ErrHung
 	}
 	return got.value, got.err
 }
@@ -134,27 +129,26 @@ func (a *Agent) overseen(t *task, do func(context.Context)) {
 	select {
 	case <-done:
 	case <-dead:
-		a.giveUp(t)
+		given := t.giveUp(a.rules.Refuse("module.hung"))
 		cancel() // where the module answers after all, nothing more is done
+		if given {
+			a.config.Log.Error("the module does not answer", "kind", t.request.Kind, "card", a.cardOf(t))
+			a.announce(t, Refused, "")
+		}
 	}
 }
 
-// giveUp refuses a task whose step hangs in the module. The card stays taken
-// until the call returns.
-func (a *Agent) giveUp(t *task) {
+// giveUp refuses a task whose step hangs in the module, unless it was just done. The
+// card stays taken until the call returns.
+func (t *task) giveUp(no *wardkey.Refusal) bool {
 	t.mu.Lock()
-	working := t.state == Working
-	t.given = working
-	t.mu.Unlock()
-	if !working {
-		return // it was just done
+	defer t.mu.Unlock()
+	if t.state != Working {
+		return false
 	}
-	a.config.Log.Error("the module does not answer", "kind", t.request.Kind, "card", a.cardOf(t))
-	no := a.rules.Refuse("module.hung")
-	t.mu.Lock()
+	t.given = true
 	t.state, t.step, t.refusal, t.result = Refused, "", no, ""
-	t.mu.Unlock()
-	a.announce(t, Refused, "")
+	return true
 }
 
 // cardOf is the card that a task works with, "" where it has none yet.

@@ -231,6 +231,46 @@ func TestHungReaders(t *testing.T) {
 	})
 }
 
+// A card that doesn't even say what it is hides no other, and what is typed for it
+// goes to no other.
+func TestHungCardBesideAnother(t *testing.T) {
+	t.Parallel() // they wait most of the time
+	d, are := newQuirkyDesk(t, nil)
+	ctx := t.Context()
+	d.personalised(0)
+	d.personalised(1)
+	opened, err := d.Start(ctx, d.signin())
+	require.NoError(t, err)
+	are("hanging-card") // in reader 1
+	t.Run("threat035", func(t *testing.T) {
+		require.Eventually(t, func() bool {
+			s, err := d.Status(ctx)
+			return err == nil && len(s.Readers) == 2 && s.Readers[0].State == agent.CardPresent &&
+				s.Readers[1].State == agent.CardUnknown && s.Readers[1].Refusal.Rule == "module.hung" && s.Readers[1].Name != ""
+		}, patience, 20*time.Millisecond)
+		for reader, want := range []string{"", "module.hung"} {
+			r := d.signin()
+			r.Reader = &reader
+			task, err := d.Run(ctx, r, typed("123456"))
+			require.NoError(t, err)
+			require.Equal(t, want, rule(nil, task), d.log)
+		}
+		signed := len(d.server.proofs)
+		task, err := d.Type(ctx, opened, typed("123456"))
+		require.NoError(t, err)
+		require.Equal(t, "module.hung", rule(nil, task), "no reader was named")
+		require.Len(t, d.server.proofs, signed)
+		report, err := d.Doctor(ctx)
+		require.NoError(t, err)
+		require.False(t, report.OK)
+	})
+	are()
+	require.Eventually(t, func() bool {
+		s, err := d.Status(ctx)
+		return err == nil && s.Readers[1].State == agent.CardPresent
+	}, patience, 20*time.Millisecond)
+}
+
 // Who waits for a call that hangs is let go by its context, and a person who went
 // away is not told as a hang.
 func TestWithin(t *testing.T) {

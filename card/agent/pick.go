@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -53,19 +54,25 @@ func (a *Agent) pick(ctx context.Context, t *task) (*card.TokenInfo, error) {
 		return nil, err
 	}
 	var present []*card.TokenInfo
+	hung := false
 	for i, s := range slots {
 		here := t.request.Reader == nil || *t.request.Reader == i
 		if s.Token != nil && s.Token.Serial != "" && here {
 			present = append(present, s.Token)
 		}
-	}
-	if len(present) == 0 {
-		return nil, card.ErrNoCard
+		hung = hung || here && errors.Is(s.Err, card.ErrHung)
 	}
 	if t.serial != "" {
 		if fit := only(present, func(c *card.TokenInfo) bool { return c.Serial == t.serial }); fit != nil {
 			return fit, nil
 		}
+	}
+	switch {
+	case hung: // it may be the one that is meant, and no other gets its passcode
+		return nil, card.ErrHung
+	case len(present) == 0:
+		return nil, card.ErrNoCard
+	case t.serial != "":
 		return nil, a.rules.Refuse("card.other")
 	}
 	for _, fits := range a.preferences(t.request) {
@@ -131,7 +138,7 @@ func (a *Agent) take(ctx context.Context, t *task) (c *card.Card, info *card.Tok
 	a.mu.Unlock()
 	switch {
 	case by != nil && by.givenUp():
-		return nil, nil, nil, hung{}
+		return nil, nil, nil, card.ErrHung
 	case by != nil:
 		return nil, nil, nil, card.ErrBusy
 	}

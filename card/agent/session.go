@@ -66,7 +66,7 @@ func (a *Agent) hold(serial string, pulled uint64, t *task, got answered) error 
 	case a.holder != nil && a.holder.serial != serial:
 		no = a.rules.Refuse("session.busy")
 	case t.givenUp():
-		no = hung{}
+		no = card.ErrHung
 	}
 	if no != nil {
 		stop()

@@ -81,7 +81,7 @@ func (a *Agent) getStatus(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) status(ctx context.Context) (Status, error) {
 	s := Status{Version: 1, System: a.system, Build: a.build, Agent: version(), Readers: []ReaderStatus{}}
 	slots, err := a.readers(ctx)
-	if errors.Is(err, hung{}) {
+	if errors.Is(err, card.ErrHung) {
 		s.Refusal = a.refusal(err)
 		return s, nil
 	}
@@ -117,7 +117,7 @@ func (a *Agent) tellCard(ctx context.Context, reader *ReaderStatus, token *card.
 	switch {
 	case errors.Is(err, card.ErrRemoved), errors.Is(err, card.ErrNoCard):
 		return // it has just been pulled
-	case errors.Is(err, hung{}) && a.atWork(token.Serial):
+	case errors.Is(err, card.ErrHung) && a.atWork(token.Serial):
 		return // a task is at work with it, and nothing hangs as far as is known
 	case wardkey.RuleOf(err) == "cert.none":
 		reader.Mend, reader.Refusal = mendByRA, a.refusal(err)
@@ -142,7 +142,7 @@ func (a *Agent) tellCard(ctx context.Context, reader *ReaderStatus, token *card.
 // newest is the certificate that a card would sign in with first.
 func (a *Agent) newest(ctx context.Context, serial string) (*x509.Certificate, error) {
 	if a.hangs(serial) {
-		return nil, hung{}
+		return nil, card.ErrHung
 	}
 	return within(ctx, func() (*x509.Certificate, error) {
 		c, err := a.config.Module.Card(ctx, card.Selector{Serial: serial})

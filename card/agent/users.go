@@ -13,9 +13,12 @@ import (
 // agent's own user.
 var errPeer = errors.New("agent: not a connection of this user")
 
-// isOwn says whether a request comes from a process of the agent's own user. It is
-// asked for each request and not kept with the connection: a process may hand a
-// connection on.
+// isOwn says whether a request comes over a connection that a process of the agent's
+// own user opened. Who opened it is what the system tells, whoever holds it now: what
+// a user's program hands on is as what it forwards. A stranger's connection that was
+// closed before this is asked, and whose port one of our own took at that very moment,
+// passes; nobody is left to hear the answer, and without one no request reaches more
+// than a task that waits for its person.
 func (a *Agent) isOwn(r *http.Request) error {
 	if a.config.OneUser {
 		return nil
