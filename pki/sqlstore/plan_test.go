@@ -10,16 +10,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/pkitest"
 )
@@ -75,9 +79,60 @@ func TestEveryStatementHasAnIndex(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, walks, 3, "Expiring, Issued, DueReminders")
+	t.Run("postgres", func(t *testing.T) { plannedByPostgres(t, statements) })
 	require.Contains(t, explain(t, db, "SELECT serial FROM pki_certificates WHERE reason = 1"), "SCAN", "a scan would be seen")
 	require.Contains(t, explain(t, db, "SELECT id FROM pki_acts ORDER BY user_id LIMIT 5"), "B-TREE FOR ORDER BY", "a sort would be seen")
 }
+
+// plannedByPostgres asks PostgreSQL too, which would rather read a table this small
+// from end to end, and is told not to where it can.
+func plannedByPostgres(t *testing.T, statements []string) {
+	db := postgrestest.Open(t)
+	ledgerOn(t, db)
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	run := func(query string) (lines string) {
+		require.NoError(t, conn.Raw(func(c any) error {
+			results, err := c.(*stdlib.Conn).Conn().PgConn().Exec(t.Context(), query).ReadAll()
+			for _, result := range results {
+				for _, row := range result.Rows {
+					lines += string(row[0]) + "\n"
+				}
+			}
+			return err
+		}), query)
+		return lines
+	}
+	run("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET plan_cache_mode = force_generic_plan")
+	plan := func(statement string) string {
+		arguments := 0
+		statement = argument.ReplaceAllStringFunc(statement, func(n string) string {
+			number, err := strconv.Atoi(n[1:])
+			require.NoError(t, err)
+			arguments = max(arguments, number)
+			return "$" + n[1:]
+		})
+		run("DEALLOCATE ALL")
+		run("PREPARE p AS " + statement)
+		if arguments == 0 {
+			return run("EXPLAIN EXECUTE p")
+		}
+		return run("EXPLAIN EXECUTE p(NULL" + strings.Repeat(", NULL", arguments-1) + ")")
+	}
+	for _, statement := range statements {
+		steps := plan(statement)
+		require.NotContains(t, steps, "Seq Scan", statement)
+		if strings.Contains(statement, "LIMIT") && strings.Contains(statement, "ORDER BY") {
+			require.NotContains(t, strings.ReplaceAll(steps, "Incremental Sort", ""), "Sort  ", statement)
+		}
+	}
+	require.Contains(t, plan("SELECT serial FROM pki_certificates WHERE reason = ?1"), "Seq Scan")
+	require.Contains(t, plan("SELECT id FROM pki_acts ORDER BY user_id LIMIT 5"), "Sort  ")
+}
+
+// argument is one as SQLite's statements have it.
+var argument = regexp.MustCompile(`\?\d+`)
 
 // liveADay uses all that an authority offers, but VerifyAudit.
 func liveADay(t *testing.T, ca *pkitest.CA) {
