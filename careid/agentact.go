@@ -143,8 +143,8 @@ func ofAct(certs []Certificate, act string) ([]*x509.Certificate, error) {
 }
 
 // Requests takes the two certificate requests (DER: authentication, signing) of the keys that the agent made, stores
-// them with the act, and returns the CA's certificates in the same order. The same two again get the same answer;
-// others are refused (act.requests). A holder's renewal needs the card's own consent first (act.proof). Refusals of
+// them with the act, and returns the CA's certificates in the same order. Requests by the same two keys again get the
+// answer to the first; by others they are refused (act.requests). A holder's renewal needs the card's own consent first (act.proof). Refusals of
 // the CA come through: renewal.…, key.…, subject.invalid.
 func (s *Service) Requests(ctx context.Context, handle string, csrs [][]byte) ([]*x509.Certificate, error) {
 	parsed, err := s.parseRequests(csrs)

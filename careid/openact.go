@@ -17,7 +17,7 @@ import (
 //
 // An Unlock goes on with TakeUnlock; a Passcode and a Bind are confirmed by the presence proof itself.
 //
-// Refusals, besides those of the actor: name.card (Repair after a change of name), cert.expired (Unlock), card.exists,
+// Refusals, besides those of the actor: act.kind (none of these, or Bind without Config.Outside); name.card (Repair after a change of name), cert.expired (Unlock), card.exists,
 // card.taken, card.serial (Issue, Bind), card.ours (Bind); card.outside (what only the issuer of an outside card can do);
 // renewal.early with RetryAt, renewal.late for the holder, role.action for a sponsor past the end; card.… by state;
 // evidence.missing; act.open.

@@ -169,7 +169,7 @@ func (s *Service) OpenProfile(ctx context.Context, a Actor, n NewProfile) (*Prof
 }
 
 // Actor makes an Actor of a live session, in a role that its person holds at an organisation. For Holder the
-// organisation is not read. Refusals: session.none, session.ended, presence.ended, role.missing.
+// organisation is not read. Refusals: those of Session; role.missing.
 func (s *Service) Actor(ctx context.Context, token string, role Role, organisation string) (Actor, error) {
 	session, err := s.Session(ctx, token)
 	if err != nil {

@@ -5,8 +5,11 @@ package careid_test
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,13 +29,16 @@ import (
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
-// redeemer says to a process of its own which code to redeem, how often, and by how many at once.
+// redeemer says to a process of its own which code to redeem, or which other race to run, how often, and by how many at
+// once.
 type redeemer struct {
 	Dir           string // of an SQLite database, or
 	Postgres      string // how to reach a PostgreSQL
 	Now, Wall     time.Time
+	Race          string // of races, "" to redeem a code
 	Request, Card string
 	Code          string
+	Secrets       []string // what the race is about: one, or one for each of three processes
 	Tries, AtOnce int
 	Stay          bool // until it is killed
 }
@@ -51,8 +57,14 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// noCA is one that an unlock never asks.
+// noCA is one that knows of no revocation and makes nothing.
 type noCA struct{ careid.CA }
+
+func (noCA) Verify(context.Context, *x509.Certificate) error { return nil }
+
+func (noCA) Issue(context.Context, string, pkix.Name, []*x509.CertificateRequest) ([]*x509.Certificate, error) {
+	return nil, errLost
+}
 
 func (r redeemer) open() (*sql.DB, error) {
 	if r.Postgres == "" {
@@ -84,25 +96,25 @@ func redeemAsTold(order string) error {
 		return err
 	}
 	service, err := careid.New(careid.Config{
-		Store: store, CA: noCA{}, Sender: new(careidtest.Inbox), CardMaster: master,
+		Store: store, CA: noCA{}, Mail: noMail{}, Sender: new(careidtest.Inbox), CardMaster: master,
 		Servers: []string{careidtest.Server}, Origins: []string{careidtest.Origin}, Now: now, Wall: wall,
 	})
 	if err != nil {
 		return err
 	}
-	key := make([]byte, 32)
-	key[0] = 9 // the base point: a public key that HPKE takes
+	race := races()[r.Race]
 	var good, refusals atomic.Int64
 	var wait sync.WaitGroup
 	tries := make(chan bool)
 	for range r.AtOnce {
 		wait.Go(func() {
 			for range tries {
-				_, err := service.RedeemUnlock(context.Background(), careid.UnlockCode{Request: r.Request, Card: r.Card, Code: []byte(r.Code), AgentKey: key})
+				err := race.run(context.Background(), service, r)
+				var several wardkey.Refusals
 				switch {
 				case err == nil:
 					good.Add(1)
-				case wardkey.RuleOf(err) == "unlock.code":
+				case errors.As(err, &several) && len(several) == 1 && several[0].Rule == race.refused, wardkey.RuleOf(err) == race.refused:
 					refusals.Add(1)
 				default:
 					fmt.Fprintln(os.Stderr, err)
@@ -160,9 +172,13 @@ func (r redeemer) spread(t *testing.T, times int) (good, refusals int) {
 	t.Helper()
 	var lines []func() (int, int)
 	for i := range 3 {
-		r.Tries = (times + i) / 3
-		r.AtOnce = r.Tries
-		line, _ := r.run(t)
+		one := r
+		one.Tries = (times + i) / 3
+		one.AtOnce = one.Tries
+		if len(r.Secrets) == 3 {
+			one.Secrets = r.Secrets[i : i+1]
+		}
+		line, _ := one.run(t)
 		lines = append(lines, line)
 	}
 	for _, line := range lines {
@@ -224,15 +240,21 @@ func TestProcesses(t *testing.T) {
 	})
 }
 
-// The same over a PostgreSQL that three servers share.
-func TestProcessesOnPostgreSQL(t *testing.T) {
+// onPostgreSQL is a hospital on a PostgreSQL, and how other processes reach it.
+func onPostgreSQL(t *testing.T) (h *careidtest.Hospital, reach string) {
+	t.Helper()
 	db := postgrestest.Open(t)
 	var socket string
 	require.NoError(t, db.QueryRow("SHOW unix_socket_directories").Scan(&socket))
-	h := careidtest.New(t, careidtest.Config{DB: db})
+	return careidtest.New(t, careidtest.Config{DB: db}), "host=" + socket + " user=wardkey dbname=postgres sslmode=disable"
+}
+
+// The same over a PostgreSQL that three servers share.
+func TestProcessesOnPostgreSQL(t *testing.T) {
+	h, reach := onPostgreSQL(t)
 	ordered := func(u *careidtest.Unlocking, code string) redeemer {
 		o := order(h, "", u, code)
-		o.Postgres = "host=" + socket + " user=wardkey dbname=postgres sslmode=disable"
+		o.Postgres = reach
 		return o
 	}
 	t.Run("threat003", func(t *testing.T) {

@@ -128,7 +128,8 @@ func (p Purpose) known() bool {
 	return p == SignIn || p == StepUp || p == Presence || p == Renew
 }
 
-// Nonce gives a nonce of 128 bits for one proof of that purpose, good for 60 seconds by Wall on any server.
+// Nonce gives a nonce of 128 bits for one proof of that purpose, good for 60 seconds by Wall on any server. Refusal:
+// proof.purpose (another one than SignIn, StepUp, Presence or Renew).
 func (s *Service) Nonce(ctx context.Context, p Purpose) (string, error) {
 	if !p.known() {
 		return "", s.no("proof.purpose")

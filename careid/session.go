@@ -269,7 +269,7 @@ func alerts(window time.Duration, c Card, t time.Time) []Alert {
 }
 
 // Session reads a live session by its token, and asks the CA, or the outside issuer, whether its certificate was revoked:
-// then the session ends here and now. Where an outside issuer's answer can't be had it is refused and does not end. That the
+// then the session ends here and now, and also where that was decided here and the CA has not heard of it yet. Where an outside issuer's answer can't be had it is refused and does not end. That the
 // certificate reached its end meanwhile does not end it, but for one of an outside issuer, which need not say any more
 // whether it was revoked. Each call counts as use of the session: a page that polls keeps it from being idle.
 // Refusals: session.none, session.ended, session.locked (a step-up goes on with it), presence.ended, cert.status.

@@ -276,7 +276,7 @@ type SessionRow struct {
 	Binding     Binding
 	AuthTime    time.Time
 	Seen        time.Time // last used
-	Locked      bool      // left idle for too long; only a proof by its card goes on with it
+	Locked      bool      // left idle for too long; only a step-up goes on with it
 	ExpiresAt   time.Time // exclusive
 	Ended       string    // why, or ""
 	Used        []Shown   // what it stands on where Card is ""
@@ -324,7 +324,7 @@ type Links interface {
 type AuditEntry struct {
 	Seq     int64
 	At      time.Time
-	Actor   string // user id, or "bootstrap", "card", "anonymous", "system"
+	Actor   string // user id, then role and organisation if acted in one; or a word: "anonymous", "agent", "card", "system", …
 	Action  string
 	Subject string
 	Detail  string

@@ -31,14 +31,16 @@
 //	         "nonce":"…","purpose":"signin","act":"","bind":"…","iat":1763773200}
 //
 // alg is ES256 with P-256, ES384 with P-384, RS256 or PS256 with RSA of 2048
-// bits or more; ES signatures are r||s of fixed length (RFC 7518 §3.4). Any
+// to 8192 bits; ES signatures are r||s of fixed length (RFC 7518 §3.4). Any
 // other alg, any other header member, crit, or a typ that differs is refused. x5c
 // has one element: the authentication certificate, standard base64 of DER. It
 // needs key usage digitalSignature and the extended key usage clientAuth, so a
 // proof by a certificate made for signing documents is refused, and typ, which
 // the signature covers, keeps a proof from being read as any other token.
 //
-// Every claim is present, in any order, none twice and none besides:
+// Every claim is present, in any order, none twice, none null and none besides;
+// so are the members of the header. A name is what it is once its escapes are
+// read, and capitals are another name. Nothing follows the object:
 //
 //   - aud: the server's base URL, as it stands in the server's configuration:
 //     scheme, host, port where it isn't the scheme's own; no path, no slash.
@@ -102,9 +104,9 @@
 //
 // act/requests: csrs are two PKCS#10 requests (RFC 2986), authentication then
 // signing, by the keys under the act's ids, with an empty subject and no
-// attributes: what a certificate says is the server's to decide. The same two,
-// byte for byte, get the same certificates again; others are refused. certificates stand in
-// the same order.
+// attributes: what a certificate says is the server's to decide. Requests by the
+// same two keys get the same certificates again, whatever else differs in them; by
+// others they are refused. certificates stand in the same order.
 //
 // act/confirm: jws is a proof by the new authentication key, purpose renew, this
 // act. Only then is an older pair replaced. For clear the body's jws is empty:
@@ -152,10 +154,22 @@
 //
 // # Page to server
 //
-//	POST   session  pre-session cookie, {result}                → 200 {until,alerts}, a session cookie of a new value
-//	                                                              alerts: [{rule,daysLeft,notAfter}]
-//	POST   session  session cookie, {result,purpose:"stepup"}  → the same
-//	DELETE session  session cookie                              → 204
+//	POST   session  pre-session cookie, {result}               → 200 {until,alerts}, a session cookie of a new value
+//	POST   stepup   session cookie                             → 200 a ticket of kind stepup
+//	POST   session  session cookie, {result,purpose:"stepup"}  → as for a sign-in
+//	DELETE session  session cookie                             → 204
+//
+// session: alerts is [{rule,daysLeft,notAfter,issuer?}], empty where nothing ends
+// soon: daysLeft counts begun days, notAfter (RFC 3339) is the last second, and
+// issuer names who renews a card that another authority made; without it, this
+// service does. until is when the session ends at the latest.
+//
+// stepup: for a script whose request was refused by session.stale or
+// session.locked. It has no body and asks only whether there is a session cookie;
+// whether there is a session shows when the card's proof comes. The answer is a
+// ticket for the agent, whose result goes to session.
+//
+// Both refuse other sites' pages, by Sec-Fetch-Site and Origin.
 //
 // The ticket that a page gives to the agent is {server,kind,handle,bind,act},
 // empty members left out.
