@@ -48,9 +48,9 @@
 // Store a record that only that cookie opens. A session ends eight hours after it
 // began, after fifteen minutes without a request, at sign-out, and when the provider
 // says so: by back-channel logout, or by refusing to refresh its tokens where it
-// gave a refresh token. A provider that can't be reached, or answers 5xx, 408 or 429,
-// ends nothing: the requests of the session are refused with rp.provider until it
-// answers. Both times are by Config.Now and may be made shorter. The idle time may
+// gave a refresh token. A provider that can't be reached, answers 5xx, 408 or 429, or
+// refuses the application itself ends nothing: the requests of the session are refused
+// with rp.provider until it answers. Both times are by Config.Now and may be made shorter. The idle time may
 // seem up to a thirtieth shorter than it is.
 //
 // # Several servers
@@ -81,7 +81,7 @@
 //
 // # Rotating keys
 //
-// Keys serves jwks beside the callback. Add the next key with a From at least
+// Keys serves jwks beside the callback. Add the next key with a time at least
 // an hour ahead; it is published at once and signs from then on, and the old one
 // stays published for an hour more.
 //

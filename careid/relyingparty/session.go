@@ -67,7 +67,7 @@ func (rp *RelyingParty) Protect(next http.Handler) http.Handler {
 		}
 		claims, err := rp.session(r)
 		if wardkey.RuleOf(err) == "rp.session" && navigates(r) {
-			err = rp.begin(w, r, r.URL.RequestURI())
+			err = rp.begin(w, r, r.RequestURI) // and not r.URL's, which http.StripPrefix cuts
 			if err == nil {
 				return
 			}

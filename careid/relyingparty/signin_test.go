@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -173,6 +174,16 @@ func TestTheWayBack(t *testing.T) {
 		q := p.get("/auth/signin?" + url.Values{"return": {to}}.Encode()).query(t)
 		require.Equal(t, want, p.arrive(q).header.Get("Location"), "%q", to)
 	}
+	t.Run("an application below a prefix", func(t *testing.T) {
+		below := httptest.NewServer(http.StripPrefix("/hospital", app.rp.Protect(http.NotFoundHandler())))
+		t.Cleanup(below.Close)
+		p := newPerson(t, app)
+		u := p.app
+		p.app.Server = below
+		q := p.get("/hospital/ward?bed=4").query(t)
+		p.app = u
+		require.Equal(t, "/hospital/ward?bed=4", p.arrive(q).header.Get("Location"))
+	})
 	t.Run("a protected path that looks like a host", func(t *testing.T) {
 		p := newPerson(t, app)
 		got := p.get("//evil.example/ward")

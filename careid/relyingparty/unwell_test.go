@@ -4,6 +4,7 @@ package relyingparty_test
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"sync"
@@ -80,7 +81,14 @@ func TestARefreshWhileTheProviderIsUnwell(t *testing.T) {
 			}
 			return false
 		}},
-		"the token endpoint is busy":   {unwell: status("/token", http.StatusServiceUnavailable)},
+		"the token endpoint is busy": {unwell: status("/token", http.StatusServiceUnavailable)},
+		"the application is refused": {unwell: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/token" {
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+			}
+			return r.URL.Path == "/token"
+		}},
 		"a new key can't be read":      {unwell: status("/keys", http.StatusServiceUnavailable), kid: "two"},
 		"a key that nobody published":  {kid: "three", ends: true},
 		"userinfo knows no such token": {unwell: status("/userinfo", http.StatusUnauthorized), ends: true},
