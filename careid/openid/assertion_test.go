@@ -3,6 +3,7 @@
 package openid_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -226,6 +228,7 @@ type keyServer struct {
 	keys  atomic.Pointer[[]byte]
 	asked atomic.Int32
 	fail  atomic.Bool
+	hang  atomic.Pointer[chan struct{}]
 }
 
 func serveKeys(t *testing.T, keys map[string]*rsa.PrivateKey) *keyServer {
@@ -235,6 +238,9 @@ func serveKeys(t *testing.T, keys map[string]*rsa.PrivateKey) *keyServer {
 	k.keys.Store(&text)
 	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		k.asked.Add(1)
+		if hang := k.hang.Load(); hang != nil {
+			<-*hang
+		}
 		switch {
 		case k.fail.Load():
 			http.Error(w, "down", http.StatusServiceUnavailable)
@@ -284,6 +290,48 @@ func TestKeysByAddressAreKeptAndRotate(t *testing.T) {
 	require.Equal(t, http.StatusOK, redeem(otherKey(), "k2"))
 }
 
+// Anybody may send an assertion that says it is the client's, and break it off: the client signs in all the same.
+func TestAStrangerTakesNoKeysAway(t *testing.T) {
+	keys := serveKeys(t, map[string]*rsa.PrivateKey{"k1": clientKey()})
+	s := open(t, func(c *openid.Config) {
+		c.Clients = append(c.Clients, openid.Client{ID: "signer", Method: openid.PrivateKeyJWT, KeysURI: keys.URL + "/keys", RedirectURIs: []string{redirect}})
+	})
+	in := s.without(s.Nurse, true)
+	good := func() int {
+		return s.post(asserting(s.code(in.Token, "client_id", "signer"), s.assertion(clientKey(), jose.RS512, "k1", nil))).status
+	}
+	stranger := func(ctx context.Context) {
+		form := asserting("x", s.assertion(otherKey(), jose.RS512, "k9", nil)).Encode()
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, issuer+"/access_token", strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		s.provider.Handler().ServeHTTP(w, r)
+		require.Equal(t, http.StatusUnauthorized, w.Code)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	t.Run("threat058", func(t *testing.T) {
+		stranger(gone) // before the keys were ever read
+		require.Equal(t, http.StatusOK, good())
+		s.Wall.Add(time.Minute)
+		keys.fail.Store(true)
+		stranger(t.Context())
+		require.EqualValues(t, 2, keys.asked.Load())
+		require.Equal(t, http.StatusOK, good(), "what was read within the hour is known")
+
+		keys.fail.Store(false)
+		hang := make(chan struct{})
+		keys.hang.Store(&hang)
+		s.Wall.Add(time.Minute)
+		var waits sync.WaitGroup
+		waits.Go(func() { stranger(t.Context()) })
+		defer waits.Wait()
+		defer close(hang)
+		require.Eventually(t, func() bool { return keys.asked.Load() == 3 }, time.Minute, time.Millisecond)
+		require.Equal(t, http.StatusOK, good(), "the client waits for no reading that it doesn't need")
+	})
+}
+
 func TestKeyAddressesLeadNowhereElse(t *testing.T) {
 	keys := serveKeys(t, map[string]*rsa.PrivateKey{"k1": clientKey()})
 	port := keys.Listener.Addr().String()[strings.LastIndex(keys.Listener.Addr().String(), ":"):]
@@ -292,11 +340,14 @@ func TestKeyAddressesLeadNowhereElse(t *testing.T) {
 			uri     string
 			reached bool
 		}{
-			"a redirect":                      {keys.URL + "/moved", true},
-			"an unspecified address":          {"https://0.0.0.0" + port, false},
-			"where clouds keep credentials":   {"https://169.254.169.254/latest", false},
-			"the same by IPv6":                {"https://[fe80::1]/", false},
-			"this machine, written otherwise": {"https://[::ffff:169.254.169.254]/", false},
+			"a redirect":                    {keys.URL + "/moved", true},
+			"an unspecified address":        {"https://0.0.0.0" + port, false},
+			"where clouds keep credentials": {"https://169.254.169.254/latest", false},
+			"the same by IPv6":              {"https://[fe80::1]/", false},
+			"the same, written otherwise":   {"https://[::ffff:169.254.169.254]/", false},
+			"the same through NAT64":        {"https://[64:ff9b::169.254.169.254]/", false},
+			"another such one by IPv6":      {"https://[fd00:ec2::254]/", false},
+			"this machine through NAT64":    {"https://[64:ff9b::127.0.0.1]" + port + "/keys", false},
 		} {
 			s := open(t, func(config *openid.Config) {
 				config.Clients = append(config.Clients, openid.Client{ID: "signer", Method: openid.PrivateKeyJWT, KeysURI: c.uri, RedirectURIs: []string{redirect}})

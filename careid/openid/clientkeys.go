@@ -27,10 +27,12 @@ type clientKeys struct {
 	uri  string
 	http *http.Client
 
+	reading sync.Mutex // held by who reads the list anew
+	triedAt time.Time  // Wall, of the last try; zero before
+
 	mu     sync.Mutex
 	kept   jose.JSONWebKeySet
-	readAt time.Time // Wall, of the last try; zero before
-	good   bool      // whether kept was ever read
+	goodAt time.Time // Wall, when kept was read; zero before
 }
 
 func (p *Provider) clientKeys(c Client) (*clientKeys, error) {
@@ -38,7 +40,7 @@ func (p *Provider) clientKeys(c Client) (*clientKeys, error) {
 	case len(c.KeySet) > 0 && c.KeysURI != "":
 		return nil, errors.New("it has both keys and an address of keys")
 	case len(c.KeySet) > 0:
-		k := &clientKeys{good: true}
+		k := &clientKeys{}
 		if err := json.Unmarshal(c.KeySet, &k.kept); err != nil {
 			return nil, fmt.Errorf("its keys: %w", err)
 		}
@@ -67,27 +69,51 @@ func signing(set jose.JSONWebKeySet) jose.JSONWebKeySet {
 	return usable
 }
 
-// find is the key of that kid; without one, the client's only key.
+// find is the key of that kid; without one, the client's only key. Who asks need not be the client: a name that nobody
+// knows, and a reading that fails or is broken off, take nothing from those that are known.
 func (k *clientKeys) find(ctx context.Context, kid string, wall time.Time) (*rsa.PublicKey, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	stale := !k.good || k.uri != "" && wall.Sub(k.readAt) >= keysFor
-	if k.uri != "" && (stale || k.pick(kid) == nil) {
-		if !k.readAt.IsZero() && wall.Sub(k.readAt) < keysAgain {
-			return nil, errors.New("the client's keys were read just now")
-		}
-		k.readAt, k.good = wall, false
-		set, err := k.read(ctx)
-		if err != nil {
+	key := k.known(kid, wall)
+	if key == nil && k.uri != "" {
+		if err := k.afresh(ctx, kid, wall); err != nil {
 			return nil, err
 		}
-		k.kept, k.good = set, true
+		key = k.known(kid, wall)
 	}
-	key := k.pick(kid)
 	if key == nil {
 		return nil, errors.New("the client has no such key")
 	}
 	return key, nil
+}
+
+// known is the key of that kid on a list that may still be believed.
+func (k *clientKeys) known(kid string, wall time.Time) *rsa.PublicKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.uri != "" && (k.goodAt.IsZero() || wall.Sub(k.goodAt) >= keysFor) {
+		return nil
+	}
+	return k.pick(kid)
+}
+
+// afresh reads the list once more, for all who wait for it.
+func (k *clientKeys) afresh(ctx context.Context, kid string, wall time.Time) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if k.known(kid, wall) != nil { // somebody else has read it meanwhile
+		return nil
+	}
+	if !k.triedAt.IsZero() && wall.Sub(k.triedAt) < keysAgain {
+		return errors.New("the client's keys were read just now")
+	}
+	k.triedAt = wall
+	set, err := k.read(context.WithoutCancel(ctx)) // patience bounds it
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept, k.goodAt = set, wall
+	return nil
 }
 
 func (k *clientKeys) pick(kid string) *rsa.PublicKey {

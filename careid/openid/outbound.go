@@ -52,9 +52,15 @@ func outbound(c Config, uri string) *http.Client {
 }
 
 // reachable is the default of Config.Reach. Applications of a hospital stand in its private networks; nothing that signs
-// people in stands at a link-local address, where clouds keep credentials, and loopback is this machine.
+// people in stands at a link-local address, where clouds keep credentials (one of them by IPv6 among the private ones), and
+// loopback is this machine. An address of NAT64 is the IPv4 address in it. RFC 6052 §2.1.
 func reachable(addr netip.Addr, host string) bool {
+	if b := addr.As16(); addr.Is6() && netip.PrefixFrom(netip.AddrFrom16([16]byte{1: 0x64, 2: 0xff, 3: 0x9b}), 96).Contains(addr) {
+		addr = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	switch {
+	case addr == netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2, 14: 0x02, 15: 0x54}): // fd00:ec2::254
+		return false
 	case addr.IsUnspecified(), addr.IsMulticast(), addr.IsLinkLocalUnicast():
 		return false
 	case addr.IsLoopback():
