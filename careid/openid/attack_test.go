@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
@@ -166,8 +167,8 @@ func TestCodesAreGoodOnceForTheirClient(t *testing.T) {
 }
 
 func TestOneOfManyRedeemsACode(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { oneOfMany(t, open(t, nil)) })
-	t.Run("PostgreSQL", func(t *testing.T) { oneOfMany(t, openIn(t, careidtest.Config{DB: postgrestest.Open(t)}, nil)) })
+	t.Run("SQLite", func(t *testing.T) { oneOfMany(t, open(t, signed)) })
+	t.Run("PostgreSQL", func(t *testing.T) { oneOfMany(t, openIn(t, careidtest.Config{DB: postgrestest.Open(t)}, signed)) })
 }
 
 func oneOfMany(t *testing.T, s *site) {
@@ -204,6 +205,21 @@ func oneOfMany(t *testing.T, s *site) {
 		}
 		all.Wait()
 		require.EqualValues(t, 1, good.Load())
+
+		word := asserting("x", s.assertion(clientKey(), jose.RS256, "k1", nil))
+		good.Store(0)
+		for i := range 20 {
+			all.Go(func() { // who is the client, and has no good code, is told so with 400
+				if i%2 == 0 && s.post(word).status == http.StatusBadRequest || i%2 == 1 && local(t, second, word) == http.StatusBadRequest {
+					good.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, good.Load())
+		restarted, err := openid.New(s.config)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusUnauthorized, local(t, restarted, word), "a restart forgets no assertion")
 	})
 }
 

@@ -64,6 +64,7 @@ func New(c Config) (*Provider, error) {
 			return nil, fmt.Errorf("openid: client %q: %w", registered.ID, err)
 		}
 	}
+	p.config.Clients = nil // their secrets are the caller's; p.clients has digests
 	p.routes()
 	return p, nil
 }

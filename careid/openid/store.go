@@ -75,6 +75,7 @@ type Request struct {
 	Hint        string    `json:"hint,omitempty"`      // whom the client expects, by an ID token of theirs
 	Started     time.Time `json:"started"`             // Now
 	Prior       string    `json:"prior,omitempty"`     // the browser's session when it asked
+	Browser     []byte    `json:"browser,omitempty"`   // SHA-256 of the cookie that the browser got with it
 }
 
 // Sessions keeps the sessions of careid that relying parties stand on.
@@ -117,7 +118,8 @@ type Grants interface {
 	AddGrant(ctx context.Context, g GrantRow) error
 	Grant(ctx context.Context, id string) (GrantRow, error)
 	GrantByCode(ctx context.Context, code []byte) (GrantRow, error)
-	// UseCode marks a code used that was not, has not ended at now (Wall) and whose grant is not revoked.
+	// UseCode marks a code used that was not, has not ended at now (Wall) and whose grant is not revoked, and forgets what
+	// was sealed under it: codes stay in histories and logs.
 	UseCode(ctx context.Context, code []byte, now time.Time) (bool, error)
 	Revoke(ctx context.Context, id, why string) (bool, error) // whether it was not before
 	RevokeOf(ctx context.Context, session, why string) error
@@ -130,7 +132,7 @@ type GrantRow struct {
 	Session   string
 	Granted   Granted
 	Code      []byte    // SHA-256
-	Sealed    []byte    // the session's token, encrypted under the code
+	Sealed    []byte    // the session's token, encrypted under the code; empty once that is used
 	CodeUntil time.Time // Wall, exclusive
 	Used      bool
 	Revoked   string    // why, or ""
@@ -165,7 +167,7 @@ type Tokens interface {
 	AddToken(ctx context.Context, t TokenRow) error
 	// Token is one with the grant that it is of.
 	Token(ctx context.Context, hash []byte) (TokenRow, GrantRow, error)
-	// UseToken marks a refresh token used that was not and has not ended at now (Wall).
+	// UseToken marks a refresh token used that was not and has not ended at now (Wall), and forgets what was sealed under it.
 	UseToken(ctx context.Context, hash []byte, now time.Time) (bool, error)
 }
 
@@ -174,7 +176,7 @@ type TokenRow struct {
 	Hash   []byte // SHA-256
 	Grant  string
 	Kind   TokenKind
-	Sealed []byte    // the session's token, encrypted under this one
+	Sealed []byte    // the session's token, encrypted under this one; empty once that is used
 	Until  time.Time // Wall, exclusive
 	Used   bool
 }

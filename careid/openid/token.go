@@ -93,6 +93,9 @@ func (p *Provider) redeem(ctx context.Context, c *client, form url.Values) (*tok
 		return nil, err
 	}
 	bad := badRedemption(c, g, form)
+	if g.Used || g.Revoked != "" { // whatever its session says by now
+		bad = errGrant.because(errors.New("used before, or revoked"))
+	}
 	var issue *issued
 	if bad == nil {
 		if issue, bad = p.prepare(ctx, c, g, code, g.Sealed); bad != nil && !errors.Is(bad, errGrant) {
@@ -147,10 +150,15 @@ func (p *Provider) refresh(ctx context.Context, c *client, form url.Values) (*to
 	}
 	var bad error
 	var issue *issued
-	if g.Client != c.ID {
+	switch {
+	case kept.Used, g.Revoked != "":
+		bad = errGrant.because(errors.New("used before, or revoked"))
+	case g.Client != c.ID:
 		bad = errGrant.because(errors.New("the token of another client"))
-	} else if issue, bad = p.prepare(ctx, c, g, token, kept.Sealed); bad != nil && !errors.Is(bad, errGrant) {
-		return nil, bad
+	default:
+		if issue, bad = p.prepare(ctx, c, g, token, kept.Sealed); bad != nil && !errors.Is(bad, errGrant) {
+			return nil, bad
+		}
 	}
 	return p.spend(ctx, spending{client: c, grant: g, action: "refresh", bad: bad, issue: issue, use: useToken(token)})
 }
@@ -205,9 +213,9 @@ func (p *Provider) prepare(ctx context.Context, c *client, g GrantRow, secret st
 	}
 	out := &issued{answer: tokens{Access: newSecret(), Type: "Bearer", Scope: strings.Join(g.Granted.Scopes, " ")}}
 	wall := p.seconds()
-	until := wall.Add(p.config.AccessFor)
-	out.answer.ExpiresIn = int64(p.config.AccessFor / time.Second)
-	if err := out.add(g, AccessToken, out.answer.Access, token, until); err != nil {
+	lasts := min(p.config.AccessFor, g.Until.Sub(wall), session.ExpiresAt.Sub(p.config.Now().UTC().Truncate(time.Second)))
+	out.answer.ExpiresIn = int64(lasts / time.Second)
+	if err := out.add(g, AccessToken, out.answer.Access, token, wall.Add(lasts)); err != nil {
 		return nil, err
 	}
 	if c.Refresh {

@@ -14,6 +14,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
 )
 
 // waiting asks as a browser with a session or without, and returns the id of the request that waits.
@@ -267,7 +268,10 @@ func TestRolePicker(t *testing.T) {
 	w, err := s.provider.Waiting(ctx, id, next.Token)
 	require.NoError(t, err)
 	require.Len(t, w.Roles, 3)
-	for _, bad := range []string{"", "000000000000", "x"} {
+	s.positions(s.RAAgent, "Clerk")
+	clerk, err := (&openid.Directory{Records: s.Store}).Person(ctx, s.RAAgent.Profile.ID)
+	require.NoError(t, err)
+	for _, bad := range []string{"", "000000000000", "x", clerk.Roles[0].ID} {
 		_, err = s.provider.Finish(ctx, id, next.Token, bad)
 		require.Equal(t, "openid.role", wardkey.RuleOf(err))
 	}

@@ -69,6 +69,8 @@ func (s *storeTest) grants() {
 			switch id {
 			case "one":
 				want.Used, want.Revoked = true, "session over"
+				require.Empty(s, got.Sealed, "forgotten with its use")
+				want.Sealed = got.Sealed
 			case "two":
 				want.Revoked = "because"
 			}
@@ -116,6 +118,7 @@ func (s *storeTest) tokens() {
 		got, _, err = tx.Tokens.Token(ctx, refresh.Hash)
 		require.NoError(s, err)
 		require.True(s, got.Used)
+		require.Empty(s, got.Sealed, "forgotten with its use")
 		return nil
 	})
 }

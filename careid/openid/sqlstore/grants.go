@@ -59,7 +59,7 @@ func (g grants) GrantByCode(ctx context.Context, code []byte) (openid.GrantRow, 
 }
 
 func (g grants) UseCode(ctx context.Context, code []byte, now time.Time) (bool, error) {
-	return g.changed(ctx, "UPDATE openid_grant SET used = TRUE WHERE code = $1 AND NOT used AND revoked = '' AND code_until > $2", code, now.Unix())
+	return g.changed(ctx, "UPDATE openid_grant SET used = TRUE, sealed = '' WHERE code = $1 AND NOT used AND revoked = '' AND code_until > $2", code, now.Unix())
 }
 
 func (g grants) Revoke(ctx context.Context, id, why string) (bool, error) {
@@ -98,5 +98,5 @@ const selectToken = `SELECT ` + grantColumns + `, t.hash, t.grant_id, t.kind, t.
 	FROM openid_token t JOIN openid_grant g ON g.id = t.grant_id WHERE t.hash = $1`
 
 func (t tokens) UseToken(ctx context.Context, hash []byte, now time.Time) (bool, error) {
-	return t.changed(ctx, "UPDATE openid_token SET used = TRUE WHERE hash = $1 AND kind = 'refresh' AND NOT used AND until_at > $2", hash, now.Unix())
+	return t.changed(ctx, "UPDATE openid_token SET used = TRUE, sealed = '' WHERE hash = $1 AND kind = 'refresh' AND NOT used AND until_at > $2", hash, now.Unix())
 }
