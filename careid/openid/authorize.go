@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -33,7 +34,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, form.Get("client_id"), protocolError(err))
 		return
 	}
-	answer, err := p.authorize(r, c, redirect, form)
+	answer, err := p.authorize(w, r, c, redirect, form)
 	if err != nil {
 		e := protocolError(err)
 		p.refused(r.Context(), "authorize", c.ID, e)
@@ -110,7 +111,7 @@ func (p *Provider) whereTo(form url.Values) (*client, string, error) {
 }
 
 // authorize answers a request, or keeps it until its person has done what is missing. It returns where the browser goes.
-func (p *Provider) authorize(r *http.Request, c *client, redirect string, form url.Values) (string, error) {
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, redirect string, form url.Values) (string, error) {
 	ctx := r.Context()
 	request, err := p.readRequest(c, redirect, form)
 	if err != nil {
@@ -134,7 +135,27 @@ func (p *Provider) authorize(r *http.Request, c *client, redirect string, form u
 	if request.Silent {
 		return "", next.silently()
 	}
+	browser := p.browser(r)
+	http.SetCookie(w, browser)
+	request.Browser = digest(browser.Value)
 	return p.wait(ctx, request)
+}
+
+// browser is the cookie that ties the requests that wait to the browser that made them: with the value that it has, or a
+// fresh one.
+func (p *Provider) browser(r *http.Request) *http.Cookie {
+	c := &http.Cookie{
+		Name: "wardkey-authorize", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(p.config.WaitFor / time.Second),
+	}
+	if strings.HasPrefix(p.at.issuer, "https:") {
+		c.Name, c.Secure = "__Host-"+c.Name, true // RFC 6265bis §4.1.3.2
+	}
+	if old, err := r.Cookie(c.Name); err == nil && len(old.Value) == len(newSecret()) {
+		c.Value = old.Value
+		return c
+	}
+	c.Value = newSecret()
+	return c
 }
 
 // wait keeps a request for its person and returns the address of the page.

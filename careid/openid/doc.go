@@ -24,8 +24,11 @@
 // # Sign-in pages
 //
 // The session is careid's, and its cookie the application's. A request that the browser's session can't answer at once
-// is kept, and the browser goes to Config.SignIn with the parameter request. That page asks [Provider.Waiting] what is
-// missing: a sign-in, a fresh or another one (careid's sign-in and step-up, which the application does), a role. Then
+// is kept, and the browser goes to Config.SignIn with the parameter request and a cookie, wardkey-authorize (Lax, HttpOnly;
+// with an https issuer Secure and __Host-), so that page stands on the issuer's host. It asks [Provider.Began] whether this
+// browser began the request, and [Provider.Waiting] what is missing: a sign-in, a fresh or another one (careid's sign-in and
+// step-up, which the application does), a role. Without the first question, somebody who kept a request that they began
+// elsewhere could have prompt=login met by a sign-in that was for something else. Then
 // [Provider.Finish] with the session and the role, or [Provider.Refuse], gives the address that the browser goes to. Who has
 // a session and is to sign in again steps up: a plain sign-in ends the session, and its relying parties with it. A
 // person with one role is not asked for it, and one who chose a role in this session is asked again only by changedrole.
@@ -40,8 +43,8 @@
 // # What ends with a session
 //
 // Access and refresh tokens are random and good as long as their session is, by careid's own word each time they are
-// used; asking counts as use of the session. The store keeps their SHA-256 and, encrypted under each of them, the
-// session's token. A code or refresh token is good once; shown again, or by the wrong client, its grant is revoked with
+// used; asking counts as use of the session. The store keeps their SHA-256 and, encrypted under each of them until it is
+// used up, the session's token. A code or refresh token is good once; shown again, or by the wrong client, its grant is revoked with
 // all tokens of it. When careid ends a session ([Provider.OnEvent], or [Provider.Due] within a minute when the event was
 // lost with its process), each relying party with a logout address is told by a signed logout token, again and again
 // for twelve hours; a client's 400 is its last word. A session that was stepped up during a sign-in takes its relying
@@ -55,7 +58,7 @@
 // # Not here
 //
 // Logout that a relying party begins, revocation by clients, signed userinfo, client_secret_jwt. Clients are read by New
-// alone. How many requests may come from one network is for the server in front to say: a request that waits is a row of
+// alone. No answer is for scripts of other origins (CORS): clients have credentials, which no page can keep. How many requests may come from one network is for the server in front to say: a request that waits is a row of
 // some 8 KiB, for half an hour. A revocation that the CA alone knows of is found when careid is next asked about the
 // session, as each use of a token does; its relying parties are told then.
 //

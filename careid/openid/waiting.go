@@ -4,7 +4,9 @@ package openid
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -123,6 +125,21 @@ func (p *Provider) chosen(ctx context.Context, session string) (string, error) {
 		return "", nil
 	}
 	return row.Role, err
+}
+
+// Began refuses a request that another browser began. Ask it first on each page of a sign-in: the address with the
+// parameter request may have been sent to somebody, or kept until a person is signed in, and prompt and max_age are met
+// by a sign-in that comes after the request. Refusals: openid.request, openid.browser.
+func (p *Provider) Began(r *http.Request, id string) error {
+	row, err := p.request(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	kept, err := r.Cookie(p.browser(r).Name)
+	if err != nil || subtle.ConstantTimeCompare(digest(kept.Value), row.Request.Browser) != 1 {
+		return p.no("openid.browser")
+	}
+	return nil
 }
 
 // Waiting tells what a request needs of the person whose browser brings it; token is the session cookie's, "" without
