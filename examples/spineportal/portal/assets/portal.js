@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looks after a page of somebody who is signed in: when their card leaves its
+// reader, the provider ends the session here, and the page goes and says so.
+
+import { follow } from "./prompts.js";
+
+const idle = Number(document.body.dataset.idle);
+
+async function look() {
+  try {
+    const response = await fetch("/session", { headers: { Accept: "application/json" }, cache: "no-store" });
+    if (response.status === 401) location.replace("/signed-out");
+  } catch {
+    // the portal restarts: nothing to say about the session
+  }
+}
+
+// A card that left: the provider's word needs a moment to arrive.
+follow((name) => {
+  if (name === "removed") for (const after of [300, 800, 1500, 2500, 4000]) setTimeout(look, after);
+});
+
+// Asking counts as use, so it is asked only after somebody did something here,
+// and once when a session that was left is over.
+let lastUse = Date.now();
+let lastLook = lastUse;
+for (const sign of ["pointerdown", "keydown", "scroll"]) {
+  addEventListener(sign, () => { lastUse = Date.now(); }, { passive: true });
+}
+setInterval(() => {
+  const since = (Date.now() - Math.max(lastUse, lastLook)) / 1000;
+  if (lastUse <= lastLook && since < idle + 5) return;
+  lastLook = Date.now();
+  look();
+}, 5000);
