@@ -84,7 +84,7 @@ func TestCommandRefuses(t *testing.T) {
 		"an issuer without TLS":            {[]string{"-test", "-listen", "127.0.0.1:0", "-clients", good, "-issuer", "http://signin.example"}, "https"},
 		"a word too many":                  {[]string{"-test", "-clients", good, "now"}, `"now"`},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run("threat065/"+name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			require.NotZero(t, command(context.Background(), c.args, &stdout, &stderr))
 			require.Contains(t, stderr.String(), c.says)

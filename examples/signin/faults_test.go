@@ -114,7 +114,7 @@ func TestCards(t *testing.T) {
 		require.Equal(t, "/callback", to.Path)
 		return to.Query().Get("error")
 	}
-	t.Run("pulled, and put back", func(t *testing.T) {
+	t.Run("threat034/pulled, and put back", func(t *testing.T) {
 		require.Empty(t, at(t, nurse))
 		s.says(t, "/card", `{"do":"pull"}`)
 		require.Equal(t, "access_denied", at(t, nurse))

@@ -12,7 +12,7 @@
 // # In CI, without Docker
 //
 // It is one file, needs no cgo, no reader and no network, and keeps everything in
-// memory. A test server is ready in less than a second:
+// memory. It is ready in about a second:
 //
 //	CGO_ENABLED=0 go install github.com/wardkey-sdk/wardkey/examples/signin@latest
 //	signin -test -listen 127.0.0.1:8484 -clients clients.json -control 127.0.0.1:8485 > signin.out &

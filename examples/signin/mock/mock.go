@@ -144,6 +144,8 @@ func (m *Mock) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.provider.Handler().ServeHTTP(rw, r)
 	case r.Method == http.MethodGet && r.URL.Path == entry.Path && w.waits():
 		w.play(rw, r)
+	case r.URL.Path == "/signin": // by itself it would need an agent; an application begins
+		http.Redirect(rw, r, "/", http.StatusSeeOther)
 	default:
 		w.site.ServeHTTP(rw, r)
 	}

@@ -200,21 +200,25 @@ const lived = 16
 
 // move moves the calendar on, and does what falls due by it.
 func (w *world) move(ctx context.Context, by time.Duration) (time.Time, error) {
-	w.mu.Lock()
-	to := w.config.Now().Add(w.added).Add(by)
-	if last := w.founded.AddDate(lived, 0, 0); to.After(last) {
-		w.mu.Unlock()
-		return time.Time{}, w.config.rules.Refuse("clock.far", "add", by.String(), "last", last.Format(time.DateOnly))
-	}
-	err := w.liveTo(ctx, to)
-	if err == nil {
-		w.added += by
-	}
-	w.mu.Unlock()
+	to, err := w.ahead(ctx, by)
 	if err != nil {
 		return time.Time{}, err
 	}
 	return to, w.settle(ctx)
+}
+
+func (w *world) ahead(ctx context.Context, by time.Duration) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	to := w.config.Now().Add(w.added).Add(by)
+	if last := w.founded.AddDate(lived, 0, 0); to.After(last) {
+		return time.Time{}, w.config.rules.Refuse("clock.far", "add", by.String(), "last", last.Format(time.DateOnly))
+	}
+	if err := w.liveTo(ctx, to); err != nil {
+		return time.Time{}, err
+	}
+	w.added += by
+	return to, nil
 }
 
 // due does what clocks ask for.
