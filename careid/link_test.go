@@ -39,7 +39,14 @@ func TestLink(t *testing.T) {
 	ready := careidtest.Mailbox{Active: true, PolicyAccepted: true}
 
 	t.Run("row078", func(t *testing.T) {
+		require.Equal(t, []string{"mail.inactive"}, preflight(good), "one that nobody knows")
+		h.Mail.Set(address, careidtest.Mailbox{})
+		require.Equal(t, []string{"mail.inactive", "mail.aup"}, preflight(good))
+		h.Mail.Set(address, careidtest.Mailbox{PolicyAccepted: true})
 		require.Equal(t, []string{"mail.inactive"}, preflight(good))
+		_, err := h.Service.Link(ctx, nurse, careid.LinkRequest{Address: address, Workstation: good})
+		refused(t, err, "mail.inactive")
+		require.Equal(t, []string{"mail.inactive"}, preflight(good), "and nothing was linked")
 	})
 	t.Run("row081", func(t *testing.T) {
 		h.Mail.Set(address, careidtest.Mailbox{Locked: true})
@@ -76,7 +83,12 @@ func TestLink(t *testing.T) {
 	})
 	t.Run("row089", func(t *testing.T) {
 		h.Mail.Set(address, ready)
-		require.Equal(t, []string{"device.credmgmt"}, preflight(careid.Workstation{Browser: "chrome", CredentialManagement: careid.No}))
+		for _, without := range []careid.Known{careid.No, careid.Unknown} {
+			missing, err := h.Service.LinkPreflight(ctx, nurse, careid.LinkRequest{Address: address, Workstation: careid.Workstation{Browser: "chrome", CredentialManagement: without}})
+			require.NoError(t, err)
+			require.Equal(t, []string{"device.credmgmt"}, rules(missing))
+			require.Equal(t, "local-administrator", missing[0].Fixer)
+		}
 	})
 	t.Run("row050", func(t *testing.T) {
 		require.Equal(t, []string{"browser.private"}, preflight(careid.Workstation{Browser: "chrome", CredentialManagement: careid.Yes, Private: careid.Yes}))
@@ -110,6 +122,20 @@ func TestLink(t *testing.T) {
 		require.Equal(t, map[careid.LinkState]int{careid.LinkEnded: 2, careid.LinkSuspended: 1}, states)
 		t.Run("row080", func(t *testing.T) {
 			require.Equal(t, []string{"careid.inactive"}, preflight(good)[:1])
+			gone, err := h.Admit(ctx, "Clo", "Sed")
+			require.NoError(t, err)
+			self := actor(t, h, gone, careid.Holder)
+			ask := careid.LinkRequest{Address: "clo.sed@nhs.net", Workstation: good}
+			h.Mail.Set(ask.Address, ready)
+			missing, err := h.Service.LinkPreflight(ctx, self, ask)
+			require.NoError(t, err)
+			require.Empty(t, missing)
+			require.NoError(t, h.Service.CloseProfile(ctx, actor(t, h, h.RAManager, careid.RAManager), gone.Profile.ID))
+			missing, err = h.Service.LinkPreflight(ctx, self, ask)
+			require.NoError(t, err)
+			require.Equal(t, []string{"careid.inactive"}, rules(missing))
+			_, err = h.Service.Link(ctx, self, ask)
+			refused(t, err, "careid.inactive")
 		})
 		card, err := h.Issue(ctx, h.Nurse.Profile.ID, "")
 		require.NoError(t, err)
