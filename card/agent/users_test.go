@@ -6,6 +6,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -71,6 +72,19 @@ func TestOtherUser(t *testing.T) {
 		}
 	}
 	require.Contains(t, d.log.String(), "another user's connection refused")
+
+	// One who calls himself root in a namespace of users of his own is who he is here.
+	child := exec.CommandContext(t.Context(), stranger)
+	child.Env = append(os.Environ(), childAsks+"="+d.http.URL)
+	child.Dir = "/"
+	is := []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}}
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: is, GidMappings: is, Credential: &syscall.Credential{NoSetGroups: true}}
+	out, err := child.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+		return // this system has no such namespaces
+	}
+	require.NoError(t, err, string(out))
+	require.Equal(t, "uid 0 rule user.refused readers 0", strings.TrimSpace(string(out)))
 }
 
 // program is this test program at a place where everybody may run it.
