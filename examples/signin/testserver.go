@@ -41,16 +41,17 @@ func (o options) mock(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	servers := []*http.Server{server(m, log)}
-	failed := make(chan error, 2)
-	go func() { failed <- servers[0].Serve(public) }()
+	pages, failed := server(m, log), make(chan error, 2)
+	go func() { failed <- pages.Serve(public) }()
+	servers := []*http.Server{pages}
 	if o.control != "" {
 		control, err := net.Listen("tcp", o.control)
 		if err != nil {
-			return errors.Join(fmt.Errorf("-control: %w", err), servers[0].Close(), m.Close())
+			return errors.Join(fmt.Errorf("-control: %w", err), pages.Close(), m.Close())
 		}
-		servers = append(servers, server(m.Control(control.Addr()), log))
-		go func() { failed <- servers[1].Serve(control) }()
+		port := server(m.Control(control.Addr()), log)
+		go func() { failed <- port.Serve(control) }()
+		servers = append(servers, port)
 		fmt.Fprintf(stdout, "control http://%s\n", control.Addr())
 	}
 	fmt.Fprintf(stdout, "ready %s\n", issuer)
