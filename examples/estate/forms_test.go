@@ -55,6 +55,11 @@ func TestForms(t *testing.T) {
 		err := nurse.PostForm(ctx, "/my/link", url.Values{"address": {"amara.bell@nhs.net"}, "clockSkew": {"soon"}})
 		require.Error(t, err)
 	})
+	t.Run("the link portal is here too", func(t *testing.T) {
+		page := shown(t, nurse, "/links")
+		require.Contains(t, page, "It opens no mail account.")
+		require.Contains(t, page, "not signed in to a mail account")
+	})
 	t.Run("a card is reported lost in two steps", func(t *testing.T) {
 		page := shown(t, nurse, "/my")
 		before, _, found := strings.Cut(page, `action="/my/lost"`)

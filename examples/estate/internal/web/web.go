@@ -25,6 +25,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/estate/portal"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
+	"github.com/wardkey-sdk/wardkey/examples/linkportal/linking"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
 	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
 	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
@@ -112,6 +113,11 @@ func (s *Site) routes(shared *pages.Site) (http.Handler, error) {
 		return nil, err
 	}
 	own.Routes(mux)
+	links, err := linking.New(linking.Config{Site: shared, MailAccount: s.mailAccount})
+	if err != nil {
+		return nil, err
+	}
+	links.Routes(mux)
 	clinical, err := portal.New(shared)
 	if err != nil {
 		return nil, err
