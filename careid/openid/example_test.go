@@ -47,8 +47,16 @@ func Example() {
 	}
 	fmt.Println(page.Path)
 
-	// The page: whatever is missing is done, here a sign-in by card.
+	// The page: is it this browser's request? Then whatever is missing is done, here a sign-in by card.
+	visit := httptest.NewRequestWithContext(ctx, http.MethodGet, page.String(), nil)
+	for _, cookie := range browser.Result().Cookies() {
+		visit.AddCookie(cookie)
+	}
 	request := page.Query().Get("request")
+	if err := provider.Began(visit, request); err != nil {
+		fmt.Println(err)
+		return
+	}
 	waiting, err := provider.Waiting(ctx, request, "")
 	if err != nil {
 		fmt.Println(err)
