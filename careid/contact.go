@@ -81,8 +81,9 @@ func (s *Service) checkContact(p Policy, email, mobile string) (string, string, 
 	return email, mobile, nil
 }
 
-// maxName is the bound of a certificate's common name. RFC 5280 appendix A.1.
-const maxName = 64
+// maxName is what the bound of a certificate's common name, 64 characters, leaves beside the 12 digits of the user id and
+// a space. RFC 5280 appendix A.1.
+const maxName = 51
 
 // checkName refuses what could be read as something else than one plain name: the whole name goes into a certificate.
 func (s *Service) checkName(given, family string) error {

@@ -113,7 +113,7 @@ func (s *Service) inOwnName(ctx context.Context, tx *Tx, c Card, p Profile) erro
 		if err != nil {
 			return err
 		}
-		if cert.Subject.CommonName != p.Name() {
+		if cn := cert.Subject.CommonName; cn != p.Name() && cn != p.ID+" "+p.Name() {
 			return s.no("name.card")
 		}
 	}

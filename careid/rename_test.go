@@ -67,7 +67,7 @@ func TestRename(t *testing.T) {
 		h.Clock.Set(old.Certificates[0].NotAfter.Add(-24 * time.Hour))
 		require.NoError(t, h.Renew(ctx, old))
 		for _, c := range old.Certificates {
-			require.Equal(t, "Asha Patel", c.Subject.CommonName)
+			require.Equal(t, nurse+" Asha Patel", c.Subject.CommonName)
 		}
 		manager := h.RAManager
 		_, err = h.Service.OpenAct(ctx, actor(t, h, manager, careid.RAManager), careid.ActRequest{Kind: careid.Repair, Card: old.Serial, Evidence: attested})
@@ -78,8 +78,8 @@ func TestRename(t *testing.T) {
 			card, err = h.Issue(ctx, nurse, order.Replaces)
 			require.NoError(t, err)
 		})
-		require.Equal(t, "Asha Patel-Shah", card.Certificates[0].Subject.CommonName)
-		require.Equal(t, "Asha Patel-Shah", card.Certificates[1].Subject.CommonName)
+		require.Equal(t, nurse+" Asha Patel-Shah", card.Certificates[0].Subject.CommonName)
+		require.Equal(t, nurse+" Asha Patel-Shah", card.Certificates[1].Subject.CommonName)
 		linked := 0
 		for _, row := range rows {
 			if row.Action == "confirm act" && row.Subject == card.Serial {

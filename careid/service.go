@@ -19,8 +19,10 @@ import (
 )
 
 // CA is what careid asks of a certificate authority; *pki.CA has these methods. act is the idempotency key: a
-// repeated act returns what was committed. csrs and results are in the order authentication, signing. Verify tells
-// of a revocation before an expiry; an error that has a method Rule() string is a "no", any other is a failure.
+// repeated act returns what was committed. subject has the person's name as CommonName and the user id as SerialNumber,
+// or is an earlier certificate's; the CN that comes of it is the name, alone or after the user id and a space. csrs and
+// results are in the order authentication, signing. Verify tells of a revocation before an expiry; an error that has a
+// method Rule() string is a "no", any other is a failure.
 type CA interface {
 	Issue(ctx context.Context, act string, subject pkix.Name, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error)
 	Renew(ctx context.Context, act string, old []*x509.Certificate, csrs []*x509.CertificateRequest) ([]*x509.Certificate, error)

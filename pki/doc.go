@@ -51,10 +51,11 @@
 //   - MUST NOT outlive its issuer, nor any certificate above that.
 //   - MUST have the subject O, OU (both from the profile), CN and serialNumber,
 //     in this order and nothing else. serialNumber is the 12-digit user id, by
-//     which people are told apart; a CN is for reading only. CN has 1 to 64
-//     characters, doesn't begin with a combining mark, and has no control,
-//     invisible, bidirectional or unassigned character, no space but the ASCII
-//     one, and none of , + = / ; < > " \ #.
+//     which people are told apart; CN, which is for reading, is the user id, a
+//     space and the name. The name has 1 to 51 characters, so that a CN has no
+//     more than 64 (appendix A.1), doesn't begin with a combining mark, and has
+//     no control, invisible, bidirectional or unassigned character, no space but
+//     the ASCII one, and none of , + = / ; < > " \ #.
 //   - MUST carry, and nothing beside: basicConstraints, critical, cA false
 //     (§4.2.1.9); keyUsage, critical (§4.2.1.3); subjectKeyIdentifier and
 //     authorityKeyIdentifier (§4.2.1.1, §4.2.1.2); authorityInfoAccess with

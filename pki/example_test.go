@@ -56,7 +56,7 @@ func Example() {
 	err = ca.Revoke(ctx, renewed[0], 1, clock.Now()) // key compromise
 	fmt.Println(err, ca.Verify(ctx, renewed[0]), ca.Verify(ctx, pair[0]))
 	// Output:
-	// SERIALNUMBER=555000000017,CN=Amina Osei,OU=People,O=Wardkey until 2029-01-05T08:59:59Z
+	// SERIALNUMBER=555000000017,CN=555000000017 Amina Osei,OU=People,O=Wardkey until 2029-01-05T08:59:59Z
 	// renewal opens 2028-10-07T08:59:59Z
 	// renewed until 2031-10-07T08:59:58Z
 	// <nil> pki: the certificate is revoked <nil>

@@ -43,7 +43,7 @@ func IssuingTemplate(root *x509.Certificate, commonName string, serial *big.Int,
 
 func authorityTemplate(organization, commonName string, serial *big.Int, at time.Time, years int) (*x509.Certificate, error) {
 	for _, text := range []string{organization, commonName} {
-		if err := checkNameText(text); err != nil {
+		if err := checkNameText(text, maxNameRunes); err != nil {
 			return nil, err
 		}
 	}

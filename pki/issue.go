@@ -17,8 +17,9 @@ import (
 )
 
 // Issue makes a pair of certificates, authentication and signing, that begins a
-// new lineage. subject needs CommonName and SerialNumber, the 12-digit user id;
-// O and OU may be given as the profile has them, anything else is refused. csrs
+// new lineage. subject needs CommonName, the person's name, and SerialNumber, the
+// 12-digit user id. CN, O and OU may be given as they stand in the subject of an
+// earlier certificate, anything else is refused. csrs
 // and the result are in the order authentication, signing; only the keys of the
 // requests are used.
 //
@@ -51,7 +52,7 @@ func (ca *CA) issue(ctx context.Context, id string, subject pkix.Name, csrs []*x
 		return nil, err
 	}
 	// The profile may be another when the act is asked for again.
-	asked := fingerprint([]byte(ActIssue), []byte(subject.CommonName), []byte(subject.SerialNumber), requests[0].der, requests[1].der)
+	asked := fingerprint([]byte(ActIssue), []byte(personOf(subject)), []byte(subject.SerialNumber), requests[0].der, requests[1].der)
 	defer ca.acts.lock(id)()
 	act := Act{
 		ID: id, Kind: ActIssue, Issuer: ca.keyID, Fingerprint: asked, Subject: name,

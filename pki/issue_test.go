@@ -149,7 +149,7 @@ func TestPair(t *testing.T) {
 	pair := h.issue("first")
 	authentication, signing := pair[0], pair[1]
 	for _, cert := range pair {
-		require.Equal(t, "SERIALNUMBER=555000000017,CN=Amina Osei,OU=People,O=Wardkey", cert.Subject.String())
+		require.Equal(t, "SERIALNUMBER=555000000017,CN=555000000017 Amina Osei,OU=People,O=Wardkey", cert.Subject.String())
 		require.False(t, cert.IsCA)
 		require.True(t, cert.BasicConstraintsValid)
 		require.Equal(t, []string{"http://pki.example.org/ocsp"}, cert.OCSPServer)
@@ -218,7 +218,7 @@ func TestSubjects(t *testing.T) {
 	t.Run("threat025", func(t *testing.T) {
 		h := newHouse(t)
 		for _, cn := range []string{
-			"", " ", strings.Repeat("a", 65), "Ann\x00", "Ann,CN=Root", "Ann+OU=x", "Ann/CN=Root", "a=b", "a;b", "a<b>", `a"b`, `a\b`, "#a",
+			"", " ", strings.Repeat("a", 52), "555000000017 ", "Ann\x00", "Ann,CN=Root", "Ann+OU=x", "Ann/CN=Root", "a=b", "a;b", "a<b>", `a"b`, `a\b`, "#a",
 			"Ann\u202eyob", "Ann\u2066x", "Ann\u200bx", "Ann\u2028x", "Ann\u00a0x", "Ann\tx", "Ann\nx", "\xff", " Ann", "Ann ", "Ann\ue000",
 			"Ann\u034fx", "Ann\u115f", "Ann\u3164", "\uffa0", "Ann\ufe0f", "Ann\U000e0101", "Ann\u180e", "Ann\u17b4", "Ann\u2800", "\u0301Ann",
 		} {
@@ -227,13 +227,16 @@ func TestSubjects(t *testing.T) {
 			_, err := h.Issue(t.Context(), "bad", name, requests(t))
 			require.ErrorIs(t, err, pki.ErrSubject, "%q", cn)
 		}
-		for _, cn := range []string{strings.Repeat("é", 64), "Zoë O'Neill-D’Arcy", "Nguyễn Văn An", "王秀英", "محمد", "J. (Jo) Smith"} {
+		for _, cn := range []string{strings.Repeat("é", 51), "Zoë O'Neill-D’Arcy", "Nguyễn Văn An", "王秀英", "محمد", "J. (Jo) Smith"} {
 			name := person()
 			name.CommonName = cn
 			certs, err := h.Issue(t.Context(), fmt.Sprintf("good-%.30x", cn), name, requests(t))
 			require.NoError(t, err, cn)
-			require.Equal(t, cn, certs[0].Subject.CommonName)
+			require.Equal(t, "555000000017 "+cn, certs[0].Subject.CommonName)
 			require.Len(t, certs[0].Subject.Names, 4)
+			again, err := h.Issue(t.Context(), fmt.Sprintf("anew-%.30x", cn), certs[0].Subject, requests(t))
+			require.NoError(t, err)
+			require.Equal(t, certs[0].RawSubject, again[0].RawSubject, "as it stands in a certificate")
 		}
 		for _, id := range []string{"", "12345678901", "1234567890123", "12345678901a", "١٢٣٤٥٦٧٨٩٠١٢", " 12345678901"} {
 			name := person()

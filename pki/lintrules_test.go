@@ -246,8 +246,8 @@ func subjectRules() []rule {
 			func(c *reading) { c.rename(serialNumber, "55500000017") },
 		},
 		{
-			"CN is what the caller gave, and not what the request said", "", signingFirst,
-			func(c *reading) bool { return c.name(commonName) == c.asked.CommonName },
+			"CN is the user id and the name that the caller gave, and not what the request said", "", signingFirst,
+			func(c *reading) bool { return c.name(commonName) == c.asked.SerialNumber+" "+c.asked.CommonName },
 			func(c *reading) { c.rename(commonName, "Root") },
 		},
 		{
@@ -259,8 +259,11 @@ func subjectRules() []rule {
 			func(c *reading) { c.call(strings.Repeat("é", 65)) },
 		},
 		{
-			"CN doesn't begin with a combining mark", "", signingFirst,
-			func(c *reading) bool { return strings.IndexFunc(c.name(commonName), unicode.IsMark) != 0 },
+			"the name in CN doesn't begin with a combining mark", "", signingFirst,
+			func(c *reading) bool {
+				_, name, _ := strings.Cut(c.name(commonName), " ")
+				return strings.IndexFunc(name, unicode.IsMark) != 0
+			},
 			func(c *reading) { c.call("\u0301Amina") },
 		},
 	}
@@ -293,6 +296,6 @@ func unseen(r rune) bool {
 
 // call gives a name that the caller is taken to have asked for.
 func (c *reading) call(name string) {
-	c.rename(commonName, name)
+	c.rename(commonName, c.asked.SerialNumber+" "+name)
 	c.asked.CommonName = name
 }

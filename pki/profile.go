@@ -93,7 +93,7 @@ func NewProfile(c ProfileConfig) (Profile, error) {
 		}
 	}
 	for _, text := range []string{c.Organization, c.Unit} {
-		if err := checkNameText(text); err != nil {
+		if err := checkNameText(text, maxNameRunes); err != nil {
 			return Profile{}, fmt.Errorf("pki: profile: %w", err)
 		}
 	}

@@ -339,7 +339,7 @@ func TestRenewalIsRebuilt(t *testing.T) {
 		renewed, err := h.Renew(t.Context(), "renamed", old, csrs)
 		require.NoError(t, err)
 		for i := range renewed {
-			require.Equal(t, "Amina Osei", renewed[i].Subject.CommonName)
+			require.Equal(t, "555000000017 Amina Osei", renewed[i].Subject.CommonName)
 			require.Equal(t, old[i].RawSubject, renewed[i].RawSubject)
 		}
 	})

@@ -16,12 +16,14 @@ import (
 const maxNameRunes = 64
 
 // subjectDER returns the encoded name that the profile makes of what the caller
-// gave: O, OU, CN, serialNumber. Nothing else of the caller's value is used.
+// gave: O, OU, CN, serialNumber. CN is the user id, a space and the person's
+// name, whether the caller gave the name alone or as it stands in a subject that
+// is issued anew. Nothing else of the caller's value is used.
 func (p Profile) subjectDER(name pkix.Name) ([]byte, error) {
 	if !validUserID(name.SerialNumber) {
 		return nil, fmt.Errorf("%w: serialNumber must be the 12 digits of the user id", ErrSubject)
 	}
-	if err := checkNameText(name.CommonName); err != nil {
+	if err := checkNameText(personOf(name), maxNameRunes-len(beforeName(name))); err != nil {
 		return nil, err
 	}
 	if err := p.checkFixed(name); err != nil {
@@ -30,11 +32,17 @@ func (p Profile) subjectDER(name pkix.Name) ([]byte, error) {
 	full := pkix.Name{
 		Organization:       []string{p.organization},
 		OrganizationalUnit: []string{p.unit},
-		CommonName:         name.CommonName,
+		CommonName:         beforeName(name) + personOf(name),
 		SerialNumber:       name.SerialNumber,
 	}
 	return asn1.Marshal(full.ToRDNSequence())
 }
+
+// beforeName is what stands before the person's name in a CN.
+func beforeName(name pkix.Name) string { return name.SerialNumber + " " }
+
+// personOf is the person's name, which the caller gives alone or in a CN.
+func personOf(name pkix.Name) string { return strings.TrimPrefix(name.CommonName, beforeName(name)) }
 
 // checkFixed lets the caller give O and OU only as the profile sets them, as
 // they stand in the subject of a certificate that is issued anew.
@@ -76,12 +84,12 @@ func invisible(r rune) bool {
 // checkNameText refuses text that could be read as something else than one
 // plain value: controls, bidirectional and other invisible marks, spaces other
 // than the ASCII one, unassigned characters, and what separates or escapes in
-// the printed forms of a name. RFC 4514 §2.4.
-func checkNameText(s string) error {
+// the printed forms of a name. most is the bound in characters. RFC 4514 §2.4.
+func checkNameText(s string, most int) error {
 	n := utf8.RuneCountInString(s)
 	switch {
-	case n == 0 || n > maxNameRunes:
-		return fmt.Errorf("%w: a name has 1 to %d characters", ErrSubject, maxNameRunes)
+	case n == 0 || n > most:
+		return fmt.Errorf("%w: a name has 1 to %d characters", ErrSubject, most)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("%w: a name must be UTF-8", ErrSubject)
 	case strings.TrimSpace(s) != s:

@@ -157,7 +157,7 @@ func lifeOf(t *testing.T, d *desk, c client) {
 	issue := []string{"-name", "Amina Osei", "-id", "555000000017", authentication, signing}
 	printed := d.must("issue", issue...)
 	pair := parsePair(t, printed)
-	require.Equal(t, "Amina Osei", pair[0].Subject.CommonName)
+	require.Equal(t, "555000000017 Amina Osei", pair[0].Subject.CommonName)
 	require.True(t, strings.HasPrefix(pair[0].OCSPServer[0], server.url))
 	require.Equal(t, printed, d.must("issue", issue...), "the same requests, the same pair")
 	otherAuth, otherSign := c.requests("ben")

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -116,7 +117,7 @@ func (o *overview) ending(r pki.Record, opens time.Time) (ending, error) {
 		return ending{}, fmt.Errorf("certificate %x: %w", r.Serial, err)
 	}
 	return ending{
-		Name: cert.Subject.CommonName, UserID: r.UserID, Serial: fmt.Sprintf("%032x", r.Serial),
+		Name: strings.TrimPrefix(cert.Subject.CommonName, r.UserID+" "), UserID: r.UserID, Serial: fmt.Sprintf("%032x", r.Serial),
 		NotAfter: r.NotAfter, Opens: opens, Days: int(r.NotAfter.Sub(o.Now).Hours() / 24),
 		Open: !opens.After(o.Now), Held: r.State == pki.Held,
 	}, nil
