@@ -121,6 +121,9 @@ func (e *Entry) lead(w http.ResponseWriter) {
 // to the application when that is nothing.
 func (e *Entry) enter(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	id, token := r.URL.Query().Get("request"), e.Cards.Token(r)
+	if err := e.provider.Began(r, id); err != nil {
+		return pages.Answer{}, err
+	}
 	waiting, err := e.provider.Waiting(r.Context(), id, token)
 	e.lead(w)
 	switch {
@@ -161,6 +164,9 @@ func (e *Entry) role(w http.ResponseWriter, r *http.Request) (pages.Answer, erro
 	if err := e.Read(w, r, &in); err != nil {
 		return pages.Answer{}, err
 	}
+	if err := e.provider.Began(r, in.Request); err != nil {
+		return pages.Answer{}, err
+	}
 	return e.finish(r.Context(), in.Request, e.Cards.Token(r), in.Role)
 }
 
@@ -168,6 +174,9 @@ func (e *Entry) role(w http.ResponseWriter, r *http.Request) (pages.Answer, erro
 func (e *Entry) refuse(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct{ Request string }
 	if err := e.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
+	}
+	if err := e.provider.Began(r, in.Request); err != nil {
 		return pages.Answer{}, err
 	}
 	to, err := e.provider.Refuse(r.Context(), in.Request)

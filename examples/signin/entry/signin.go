@@ -61,6 +61,9 @@ func (*otherPage) Template() string { return "other.html" }
 
 func (e *Entry) other(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	id := r.URL.Query().Get("request")
+	if err := e.provider.Began(r, id); err != nil {
+		return pages.Answer{}, err
+	}
 	waiting, err := e.provider.Waiting(r.Context(), id, e.Cards.Token(r))
 	if err != nil {
 		return pages.Answer{}, err
