@@ -81,9 +81,9 @@ func (r Registered) String() string {
 func (r Registered) GoString() string { return r.String() }
 
 // RegisterAuthenticator adds an authenticator to a profile: by its holder, or by the Registration Authority for a person
-// in its care, which may be from afar. A holder needs a session in which they have shown who they are within the last
-// minutes (session.fresh), as strong as the new authenticator can be and as the strongest that the profile has, so that
-// who has the weaker one alone adds nothing. The first one ever is never registered by oneself. An app is registered by
+// in its care, which may be from afar. Both have shown who they are within the last minutes of their session
+// (session.fresh), and a holder by what is as strong as the new authenticator can be and as the strongest that the profile
+// has, so that who has the weaker one alone adds nothing. The first one ever is never registered by oneself. An app is registered by
 // its holder only, since who registers it sees its secret; it is pending until ConfirmAuthenticator, and one more
 // registration takes its place. The holder is told by e-mail.
 //
@@ -178,14 +178,18 @@ func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authentic
 	return Authenticator{Profile: n.Profile, Kind: n.Kind, Name: n.Name, Credential: credential, Key: key}, nil
 }
 
-// mayRegister asks a holder for a fresh sign-in that is strong enough, and the Registration Authority to leave to the
-// holder what only the holder may see.
+// mayRegister asks everybody for a fresh sign-in, since a session left open would put a passer-by's key on a profile, a
+// holder for one that is strong enough, and the Registration Authority to leave to the holder what only the holder may see.
 func (s *Service) mayRegister(ctx context.Context, tx *Tx, a Actor, added Authenticator) error {
 	if a.role != Holder {
 		if added.Kind == KindAuthenticatorApp {
 			return s.no("authenticator.holder")
 		}
-		return nil
+		policy, err := s.policy(tx.Now)
+		if err != nil {
+			return err
+		}
+		return s.fresh(ctx, tx, policy, a)
 	}
 	row, err := s.live(ctx, tx, a.session)
 	if err != nil {
