@@ -37,7 +37,7 @@ func testTLS(t *testing.T, c careidtest.Config) {
 	name, err := io.ReadAll(answer.Body)
 	require.NoError(t, answer.Body.Close())
 	require.NoError(t, err)
-	require.Equal(t, "Asha Patel", string(name))
+	require.Equal(t, h.Nurse.Profile.ID+" Asha Patel", string(name))
 
 	for state, in := range map[pkitest.State]bool{
 		pkitest.Good: true, pkitest.RenewalOpen: true, pkitest.Superseded: true,
