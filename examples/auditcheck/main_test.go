@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"net/url"
 	"os"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
+	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
@@ -29,7 +32,7 @@ func ask(t *testing.T, args ...string) (code int, said string) {
 	return code, out.String() + errs.String()
 }
 
-// hospital is a database with careid's audit and an empty one of pki's, closed.
+// hospital is a database with the audits of careid and of its provider and an empty one of pki's, closed.
 func hospital(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,6 +41,14 @@ func hospital(t *testing.T) string {
 	ledger, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: h.DB})
 	require.NoError(t, err)
 	require.NoError(t, ledger.Close())
+	grants, err := openidstore.Open(t.Context(), openidstore.Config{DB: h.DB})
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, grants.Write(t.Context(), func(ctx context.Context, tx *openid.Tx) error {
+			return tx.Audit.Append(ctx, careid.AuditEntry{At: tx.Now, Actor: "system", Action: "session over", Subject: "900000000101"})
+		}))
+	}
+	require.NoError(t, grants.Close())
 	require.NoError(t, h.Close())
 	return filepath.Join(dir, "care.db")
 }
@@ -126,6 +137,13 @@ func TestAuditCheck(t *testing.T) {
 				require.Contains(t, said, "pki: 0 rows, whole", "the other room is told all the same")
 			})
 		}
+		t.Run("the provider's audit", func(t *testing.T) {
+			path := copied(t, whole)
+			attack(t, path, "UPDATE openid_audit SET subject = 'another' WHERE seq = 2")
+			code, said := ask(t, "-db", path, "-anchors", anchors)
+			require.Equal(t, 1, code, said)
+			require.Contains(t, said, "openid: BROKEN at row 2:")
+		})
 		t.Run("an old copy is put back", func(t *testing.T) {
 			path := copied(t, old)
 			code, said := ask(t, "-db", path)
@@ -144,7 +162,7 @@ func TestAuditCheck(t *testing.T) {
 			require.Contains(t, said, "not the row that the anchor was taken of")
 			again, err := os.ReadFile(anchors)
 			require.NoError(t, err)
-			require.Equal(t, 4, strings.Count(string(again), "\n"), "no anchor is taken of a broken chain")
+			require.Equal(t, 6, strings.Count(string(again), "\n"), "no anchor is taken of a broken chain")
 		})
 	})
 	t.Run("what can't be read is no good news", func(t *testing.T) {
