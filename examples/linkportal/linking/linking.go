@@ -10,6 +10,11 @@
 // Three things come from three sides: the card from the session, the address from
 // the mail account that this browser is signed in to, the workstation from its
 // card service and its person.
+//
+// With Config.Login the pages are an application that signs its people in at an
+// OpenID Provider. What it changes is careid's own, so they then stand at the
+// address of the service whose session the provider answers with: whoever the
+// provider names has to be the person of that session.
 package linking
 
 import (
@@ -22,6 +27,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/spineportal/workstation"
 )
@@ -32,18 +38,21 @@ var rulesJSON []byte
 //go:embed templates/*.html
 var templates embed.FS
 
-// Config is where the pages are. Both are needed.
+// Config is where the pages are. Site and MailAccount are needed.
 type Config struct {
 	Site *pages.Site
 	// MailAccount is the address of the mail account that the browser of a request is signed in to. Its refusals, which
 	// are of mail, mean none.
 	MailAccount func(*http.Request) (string, error)
+	// Login signs people in, with its callback in the folder /links/auth. Nil: the site's own session does.
+	Login *relyingparty.RelyingParty
 }
 
 // Linking is the pages under /links.
 type Linking struct {
 	*pages.Module
 	mailAccount func(*http.Request) (string, error)
+	login       *relyingparty.RelyingParty
 	rules       *wardkey.Rulebook
 }
 
@@ -57,16 +66,42 @@ func New(c Config) (*Linking, error) {
 		return nil, err
 	}
 	m, err := c.Site.Module(templates, "templates/*.html")
-	return &Linking{m, c.MailAccount, rules}, err
+	return &Linking{m, c.MailAccount, c.Login, rules}, err
 }
 
 // Routes adds the pages to a mux.
 func (l *Linking) Routes(mux *http.ServeMux) {
-	l.Handle(mux, "GET /links", l.links)
-	l.Handle(mux, "GET /links/preflight", l.preflight)
-	l.Handle(mux, "POST /links", l.link)
-	l.Handle(mux, "POST /links/relink", l.relink)
-	l.Handle(mux, "POST /links/unlink", l.unlink)
+	l.handle(mux, "GET /links", l.links)
+	l.handle(mux, "GET /links/preflight", l.preflight)
+	l.handle(mux, "POST /links", l.link)
+	l.handle(mux, "POST /links/relink", l.relink)
+	l.handle(mux, "POST /links/unlink", l.unlink)
+	if l.login != nil {
+		mux.Handle(l.login.Path(), l.login)
+	}
+}
+
+// handle puts a page at an address, behind the sign-in where there is one.
+func (l *Linking) handle(mux *http.ServeMux, pattern string, e pages.Endpoint) {
+	if l.login == nil {
+		l.Handle(mux, pattern, e)
+		return
+	}
+	inside := http.NewServeMux()
+	l.Handle(inside, pattern, e)
+	mux.Handle(pattern, l.login.Protect(inside))
+}
+
+// person is whoever is signed in, here and at the provider alike.
+func (l *Linking) person(r *http.Request) (careid.Actor, error) {
+	me, err := l.Holder(r)
+	if err != nil {
+		return me, err
+	}
+	if claims, asked := relyingparty.ClaimsOf(r.Context()); asked && claims.Subject != me.Profile() {
+		return careid.Actor{}, l.rules.Refuse("link.person")
+	}
+	return me, nil
 }
 
 // request is the address with what is declared of the workstation. From is the
@@ -109,7 +144,7 @@ func (l *Linking) links(_ http.ResponseWriter, r *http.Request) (pages.Answer, e
 
 // page is the links of the person who is signed in, and what their card opens.
 func (l *Linking) page(r *http.Request, at careid.Workstation) (*linksPage, careid.Actor, error) {
-	me, err := l.Holder(r)
+	me, err := l.person(r)
 	if err != nil {
 		return nil, me, err
 	}
@@ -168,7 +203,7 @@ func (l *Linking) read(w http.ResponseWriter, r *http.Request, in *request) (car
 	if err := l.Read(w, r, in); err != nil {
 		return careid.Actor{}, err
 	}
-	me, err := l.Holder(r)
+	me, err := l.person(r)
 	if err != nil {
 		return me, err
 	}
@@ -203,7 +238,7 @@ func (l *Linking) unlink(w http.ResponseWriter, r *http.Request) (pages.Answer, 
 	if err := l.Read(w, r, &in); err != nil {
 		return pages.Answer{}, err
 	}
-	me, err := l.Holder(r)
+	me, err := l.person(r)
 	if err == nil {
 		err = l.Care.Unlink(r.Context(), me, in.Address)
 	}
