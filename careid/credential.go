@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 )
 
 // What the code of an authenticator's own protocol needs (WebAuthn, the federation of mail accounts): to find what is
@@ -71,6 +72,25 @@ func (s *Service) AuthenticatorsBeside(ctx context.Context, credential []byte) (
 		return err
 	})
 	return active, err
+}
+
+// maxUserHandle is WebAuthn Level 2 §5.4.3.
+const maxUserHandle = 64
+
+// UserHandle is what a protocol calls a person by instead of their user id, on each of their authenticators alike. The
+// first that is proposed for them is kept for good, and every call on any server returns that one. It should be random,
+// since authenticators tell it before anybody is signed in, and has 1 to 64 bytes (WebAuthn Level 2 §14.6.1, §5.4.3). The
+// person must have a profile.
+func (s *Service) UserHandle(ctx context.Context, profile string, proposed []byte) ([]byte, error) {
+	if len(proposed) == 0 || len(proposed) > maxUserHandle {
+		return nil, fmt.Errorf("careid: a user handle of %d bytes is not 1 to %d", len(proposed), maxUserHandle)
+	}
+	var kept []byte
+	err := s.store.Write(ctx, func(ctx context.Context, tx *Tx) (err error) {
+		kept, err = tx.Authenticators.KeepUserHandle(ctx, profile, proposed)
+		return err
+	})
+	return kept, err
 }
 
 // NewChallenge gives 256 random bits, base64url without padding, for one ceremony of a protocol that has challenges.

@@ -39,6 +39,7 @@ func ownEvents() map[string]string {
 		"change name":            "The name on your profile changed",
 		"close profile":          "Your profile closed",
 		"confirm act":            "Work on your card finished",
+		"confirm authenticator":  "A way to sign in on your profile confirmed",
 		"end position":           "A position of yours ended",
 		"end role":               "A role taken from you",
 		"end session":            "A session of yours ended",
@@ -57,6 +58,8 @@ func ownEvents() map[string]string {
 		"register authenticator": "A way to sign in added to your profile",
 		"release person":         "Your move to another organisation agreed to",
 		"relink mail account":    "Your card linked to another mail account instead",
+		"remove authenticator":   "A way to sign in taken off your profile",
+		"rename authenticator":   "A way to sign in on your profile renamed",
 		"report lost":            "Your card reported lost",
 		"revoked":                "A certificate of your card revoked",
 		"sign in":                "Sign-in with your card",
@@ -73,7 +76,8 @@ func ownEvents() map[string]string {
 }
 
 // OwnEvents lists what happened to the actor, newest first: to their profile, to each card of theirs since it was
-// issued to them and until it was taken out of use, and to the mail accounts that they linked. before is the Seq of the last one of the page before, or 0;
+// issued to them and until it was taken out of use, to what they sign in with beside cards, and to the mail accounts
+// that they linked. before is the Seq of the last one of the page before, or 0;
 // limit is 1 to 200. A sentence holds no name, number, address or code, and nothing of other people's; another
 // member of staff is not named. Refusals: session.none, and those of the session and the role.
 func (s *Service) OwnEvents(ctx context.Context, a Actor, before int64, limit int) ([]OwnEvent, error) {
@@ -82,6 +86,7 @@ func (s *Service) OwnEvents(ctx context.Context, a Actor, before int64, limit in
 	}
 	limit = min(max(limit, 1), 200)
 	var rows []AuditEntry
+	var beside []Authenticator
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		if err := s.stands(ctx, tx, a); err != nil {
 			return err
@@ -89,6 +94,12 @@ func (s *Service) OwnEvents(ctx context.Context, a Actor, before int64, limit in
 		own, err := ownSubjects(ctx, tx, a.profile)
 		if err != nil {
 			return err
+		}
+		if beside, err = tx.Authenticators.AuthenticatorsOf(ctx, a.profile); err != nil {
+			return err
+		}
+		for _, one := range beside { // each is one person's for ever
+			own = append(own, AuditQuery{Subject: one.ID})
 		}
 		rows = nil
 		for _, about := range own {
@@ -107,7 +118,8 @@ func (s *Service) OwnEvents(ctx context.Context, a Actor, before int64, limit in
 	slices.SortFunc(rows, func(a, b AuditEntry) int { return cmp.Compare(b.Seq, a.Seq) })
 	var events []OwnEvent
 	for _, row := range rows[:min(limit, len(rows))] {
-		events = append(events, ownEvent(row, a.profile))
+		withCard := !slices.ContainsFunc(beside, func(one Authenticator) bool { return one.ID == row.Subject })
+		events = append(events, ownEvent(row, a.profile, withCard))
 	}
 	return events, nil
 }
@@ -162,8 +174,11 @@ func ofCard(c Card, profile string) []AuditQuery {
 }
 
 // ownEvent puts a row into words.
-func ownEvent(row AuditEntry, profile string) OwnEvent {
+func ownEvent(row AuditEntry, profile string, withCard bool) OwnEvent {
 	e := OwnEvent{Seq: row.Seq, At: row.At, Text: cmp.Or(ownEvents()[row.Action], "In your record: "+row.Action)}
+	if row.Action == "sign in" && !withCard {
+		e.Text = "Sign-in without your card"
+	}
 	if why, refused := strings.CutPrefix(row.Detail, "refused "); refused {
 		e.Refused, _, _ = strings.Cut(why, ":")
 		e.Text += ": refused"

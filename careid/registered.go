@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // AuthenticatorState is where a registered authenticator is.
@@ -150,12 +148,9 @@ func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authentic
 	if !slices.Contains(known, n.Kind) {
 		return Authenticator{}, s.no("authenticator.unknown", "kind", auditText(string(n.Kind)), "known", kindNames(s.book, known, t))
 	}
-	if n.Name == "" {
-		n.Name = kindNames(s.book, []AuthenticatorKind{n.Kind}, t)
-	}
-	if !utf8.ValidString(n.Name) || utf8.RuneCountInString(n.Name) > maxName || strings.TrimSpace(n.Name) != n.Name ||
-		strings.IndexFunc(n.Name, func(r rune) bool { return !unicode.IsPrint(r) || invisible(r) }) >= 0 {
-		return Authenticator{}, s.no("authenticator.name")
+	name, err := s.authenticatorName(n.Kind, n.Name, t)
+	if err != nil {
+		return Authenticator{}, err
 	}
 	app := n.Kind == KindAuthenticatorApp
 	keyed := len(n.Key.Public) > 0 || n.Key.AAGUID != [16]byte{} || n.Key.Attested || n.Key.Counter != 0
@@ -175,7 +170,7 @@ func (s *Service) checkAuthenticator(t time.Time, n NewAuthenticator) (Authentic
 	}
 	key := n.Key
 	key.Public = slices.Clone(key.Public)
-	return Authenticator{Profile: n.Profile, Kind: n.Kind, Name: n.Name, Credential: credential, Key: key}, nil
+	return Authenticator{Profile: n.Profile, Kind: n.Kind, Name: name, Credential: credential, Key: key}, nil
 }
 
 // mayRegister asks everybody for a fresh sign-in, since a session left open would put a passer-by's key on a profile, a

@@ -5,6 +5,7 @@ package careid_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,8 +227,12 @@ func TestRegister(t *testing.T) {
 			_, err := h.Service.RegisterAuthenticator(ctx, nurse(), careid.NewAuthenticator{Profile: h.Nurse.Profile.ID, Kind: careid.KindIPad, Name: name, Credential: []byte("1")})
 			refused(t, err, "authenticator.name")
 		}
+		_, err := h.Service.RegisterAuthenticator(ctx, nurse(), careid.NewAuthenticator{
+			Profile: h.Nurse.Profile.ID, Kind: careid.KindSecurityKey, Name: strings.Repeat("ü", 64), Credential: []byte("long name"),
+		})
+		require.NoError(t, err, "64 characters, of whatever bytes")
 		refused(t, ask(actor(t, h, h.RAAgent, careid.RAAgent), careid.KindAuthenticatorApp, ""), "authenticator.holder")
-		for i := range 9 {
+		for i := range 8 {
 			require.NoError(t, ask(nurse(), careid.KindSecurityKey, fmt.Sprint("key ", i)))
 		}
 		refused(t, ask(nurse(), careid.KindSecurityKey, "the eleventh"), "authenticator.most")

@@ -116,6 +116,10 @@ type Authenticators interface {
 	Authenticator(ctx context.Context, id string) (Authenticator, error)
 	AuthenticatorBy(ctx context.Context, credential []byte) (Authenticator, error) // not one that was removed
 	AuthenticatorsOf(ctx context.Context, profile string) ([]Authenticator, error) // oldest first
+	// KeepUserHandle keeps a person's user handle where none is kept, and returns the one that is.
+	KeepUserHandle(ctx context.Context, profile string, handle []byte) ([]byte, error)
+	// RenameAuthenticator gives one another name, unless it was removed.
+	RenameAuthenticator(ctx context.Context, id, name string) (bool, error)
 	// ConfirmAuthenticator makes a pending one active.
 	ConfirmAuthenticator(ctx context.Context, id string) (bool, error)
 	// EndAuthenticator removes one, its credential, its public key and its secret with it, unless it was removed before.

@@ -78,8 +78,54 @@ func (t *storeTest) authenticators() {
 		require.ErrorIs(t, err, careid.ErrNotFound)
 		require.NoError(t, tx.Authenticators.AddAuthenticator(ctx, t.registered("again", []byte{0, 1}), nil))
 	})
+	t.names()
+	t.userHandles()
 	t.codeTries()
 	t.usedSessions()
+}
+
+func (t *storeTest) names() {
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		before, err := tx.Authenticators.Authenticator(ctx, "again")
+		require.NoError(t, err)
+		t.ok(tx.Authenticators.RenameAuthenticator(ctx, "again", "Rot"))
+		after, err := tx.Authenticators.Authenticator(ctx, "again")
+		require.NoError(t, err)
+		before.Name = "Rot"
+		require.Equal(t, before, after, "and nothing else")
+		t.not(tx.Authenticators.RenameAuthenticator(ctx, "key", "Rot")) // removed
+		t.not(tx.Authenticators.RenameAuthenticator(ctx, "nobody", "Rot"))
+	})
+}
+
+// userHandles asks that of many who propose one at once, in transactions of their own, all get the same.
+func (t *storeTest) userHandles() {
+	const racers = 20
+	kept := make([][]byte, racers)
+	var wait sync.WaitGroup
+	for i := range racers {
+		wait.Go(func() {
+			_ = t.store.Write(context.Background(), func(ctx context.Context, tx *careid.Tx) (err error) {
+				kept[i], err = tx.Authenticators.KeepUserHandle(ctx, "000000000001", []byte{byte(i), 0})
+				return err
+			})
+		})
+	}
+	wait.Wait()
+	require.Len(t, kept[0], 2)
+	for _, one := range kept {
+		require.Equal(t, kept[0], one)
+	}
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		other := careid.Profile{ID: "000000000003", Given: "C", Family: "D", Organisation: "RBA", State: careid.ProfileOpen, OpenedAt: t.at}
+		require.NoError(t, tx.People.AddProfile(ctx, other))
+		own, err := tx.Authenticators.KeepUserHandle(ctx, other.ID, []byte{99})
+		require.NoError(t, err)
+		require.Equal(t, []byte{99}, own)
+		own, err = tx.Authenticators.KeepUserHandle(ctx, other.ID, []byte{98})
+		require.NoError(t, err)
+		require.Equal(t, []byte{99}, own)
+	})
 }
 
 // codeTries looks at the window of tries, the tries in a row and the steps of the app.

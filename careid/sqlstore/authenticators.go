@@ -19,6 +19,9 @@ const (
 		public_key, aaguid, attested, counter FROM careid_authenticator`
 	endAuthenticator = `UPDATE careid_authenticator SET state = 'removed', credential = NULL, sealed = NULL, public_key = NULL
 		WHERE id = $1 AND state <> 'removed'`
+	// The row that is there is written as it stands, so that one statement returns it whoever came first.
+	keepUserHandle = `INSERT INTO careid_user_handle (profile, handle) VALUES ($1, $2)
+		ON CONFLICT (profile) DO UPDATE SET handle = careid_user_handle.handle RETURNING handle`
 	countUse = `UPDATE careid_authenticator SET counter = $2, last_used = $3
 		WHERE id = $1 AND state = 'active' AND (counter < $2 OR counter = 0 AND $2 = 0)`
 	countCodeTry = `UPDATE careid_authenticator SET tries = tries + 1,
@@ -65,6 +68,15 @@ func (a authenticators) AuthenticatorBy(ctx context.Context, credential []byte) 
 
 func (a authenticators) AuthenticatorsOf(ctx context.Context, profile string) ([]careid.Authenticator, error) {
 	return all(ctx, a.queries, scanAuthenticator, selectAuthenticator+" WHERE profile = $1 ORDER BY registered_at, id", profile)
+}
+
+func (a authenticators) KeepUserHandle(ctx context.Context, profile string, handle []byte) ([]byte, error) {
+	scan := func(row scanner) (kept []byte, err error) { err = row.Scan(&kept); return kept, err }
+	return one(ctx, a.queries, scan, keepUserHandle, profile, handle)
+}
+
+func (a authenticators) RenameAuthenticator(ctx context.Context, id, name string) (bool, error) {
+	return a.changed(ctx, "UPDATE careid_authenticator SET name = $2 WHERE id = $1 AND state <> 'removed'", id, name)
 }
 
 func (a authenticators) ConfirmAuthenticator(ctx context.Context, id string) (bool, error) {

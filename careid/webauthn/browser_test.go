@@ -32,14 +32,15 @@ import (
 
 const pageHTML = `<!doctype html><html lang=en><title>Authenticators</title><main><h1>Authenticators</h1>
 <button id=register>Register</button> <button id=signin>Sign in</button> <button id=stepup>Show again</button>
-<button id=list>List</button> <button id=remove>Remove</button> <p id=told role=status></p></main>
+<button id=list>List</button> <button id=rename>Rename</button> <button id=remove>Remove</button> <p id=told role=status></p></main>
 <script type=module src=/page.js></script></html>`
 
-const pageJS = `import { register, signIn, stepUp, list, remove } from "/webauthn/v1/webauthn.js";
+const pageJS = `import { register, signIn, stepUp, list, rename, remove } from "/webauthn/v1/webauthn.js";
 const told = document.getElementById("told");
 const does = {
   register: () => register({ kind: "security-key", name: "Red key" }),
   signin: signIn, stepup: stepUp, list,
+  rename: async () => { await rename((await list())[0].id, "Blue key"); return (await list())[0].name; },
   remove: async () => remove((await list())[0].id),
 };
 for (const [id, act] of Object.entries(does)) {
@@ -225,6 +226,7 @@ func TestInABrowser(t *testing.T) {
 		require.Equal(t, `done {"until":"2026-01-05T17:00:00Z","alerts":[]}`, l.click("stepup"))
 		require.Contains(t, l.click("register"), "webauthn.registered | ", "fresh again")
 	})
+	t.Run("renamed", func(t *testing.T) { require.Equal(t, `done "Blue key"`, l.click("rename")) })
 	t.Run("threat037", func(t *testing.T) { l.relay() })
 	t.Run("the user is not verified", func(t *testing.T) {
 		l.verified(false)

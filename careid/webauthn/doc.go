@@ -17,7 +17,7 @@
 // # From a page
 //
 // The ES module at Path + "webauthn.js" does all that a page needs, without any
-// other script: register, signIn, stepUp, list, remove. It throws a Refusal with
+// other script: register, signIn, stepUp, list, rename, remove. It throws a Refusal with
 // the rule, the sentence and the next steps, the server's or, where the browser
 // itself said no, one of five that stand in the module and in Rulebook alike.
 //
@@ -34,6 +34,7 @@
 //	POST   stepup/options   {} → {publicKey}
 //	POST   stepup           {credential} → {until, alerts} and a new cookie
 //	GET    authenticators   → {authenticators: [{id, kind, name, model, state, aal, alone, registeredAt, lastUsed}]}
+//	PATCH  authenticators/{id} {name} → 204
 //	DELETE authenticators/{id} → 204
 //
 // publicKey and credential are the JSON forms of Web Authentication Level 3 §5.1;
@@ -48,9 +49,9 @@
 // their first authenticator, and nobody registers a key with a password and a code.
 // With profile, role and organisation the Registration Authority registers one on
 // the profile of a person in its care: that may be the first. A name is given at the
-// registration. Each person has one random user handle, the same on each
-// authenticator, which says nothing of who they are; of two first registrations
-// that were begun side by side one is begun again.
+// registration, and may be changed by whoever may remove it. Each person has one
+// random user handle for good, the same on each authenticator, which says nothing of
+// who they are.
 //
 // An authenticator is registered only if all of this holds: it verified its user; its
 // key stays in it (a key that may be synced is refused, since AAL3 asks for one that
@@ -99,7 +100,7 @@
 // # What it does not do
 //
 // An iPad (careid.KindIPad), an authenticator app and a mail account are registered
-// through careid; here they are only listed and removed. A name is not changed later.
+// through careid; here they are only listed, renamed and removed.
 // A browser that can't hide a credential (signalUnknownCredential) leaves the key of a
 // refused registration on the authenticator, where it does nothing. Tests run against
 // virtual authenticators, Chromium's among them, and against the attestation of a

@@ -80,6 +80,7 @@ func (h *Handler) routes() {
 	page("POST "+Path+"stepup/options", h.stepUpOptions)
 	page("POST "+Path+"stepup", h.stepUp)
 	page("GET "+Path+"authenticators", h.list)
+	page("PATCH "+Path+"authenticators/{id}", h.rename)
 	page("DELETE "+Path+"authenticators/{id}", h.remove)
 	h.mux.HandleFunc("GET "+Path+"webauthn.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")

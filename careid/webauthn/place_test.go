@@ -38,8 +38,14 @@ type place struct {
 
 func newPlace(t testing.TB) *place {
 	t.Helper()
+	return newPlaceIn(t, careidtest.Config{})
+}
+
+// newPlaceIn is newPlace in a hospital of another kind.
+func newPlaceIn(t testing.TB, hospital careidtest.Config) *place {
+	t.Helper()
 	p := &place{
-		Hospital: careidtest.New(t, careidtest.Config{}),
+		Hospital: careidtest.New(t, hospital),
 		keys:     newMaker(1, careid.KindSecurityKey, "Ward key 5"), hello: newMaker(2, careid.KindWindowsHello, "Windows Hello"),
 	}
 	var err error

@@ -4,6 +4,7 @@ package webauthn
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -79,9 +80,20 @@ type descriptor struct {
 
 const publicKey = "public-key"
 
-// described lists a person's credentials that this package registered, and their
-// user handle, "" before the first.
-func (h *Handler) described(ctx context.Context, profile string) (list []descriptor, handle string, err error) {
+// handleOf is a person's user handle: that of their credentials, which a store from
+// before it kept handles may know alone, else a new one, unless another request was
+// first.
+func (h *Handler) handleOf(ctx context.Context, profile string, known []byte) ([]byte, error) {
+	if known == nil {
+		known = make([]byte, 32)
+		_, _ = rand.Read(known) // crypto/rand.Read never fails
+	}
+	return h.config.Service.UserHandle(ctx, profile, known)
+}
+
+// described lists a person's credentials that this package registered, and the user
+// handle in them, nil before the first.
+func (h *Handler) described(ctx context.Context, profile string) (list []descriptor, handle []byte, err error) {
 	list = []descriptor{}
 	owned, err := h.config.Service.CredentialsOf(ctx, profile)
 	for _, one := range owned {
@@ -90,7 +102,7 @@ func (h *Handler) described(ctx context.Context, profile string) (list []descrip
 			continue // an app, a mail account, or registered by other code
 		}
 		list = append(list, descriptor{publicKey, base64.RawURLEncoding.EncodeToString(one.Credential), k.Transports})
-		handle = base64.RawURLEncoding.EncodeToString(k.Handle)
+		handle = k.Handle
 	}
 	return list, handle, err
 }
@@ -144,12 +156,13 @@ func (h *Handler) registerOptions(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if handle == "" {
-		handle = random(32)
+	if handle, err = h.handleOf(r.Context(), by.person.ID, handle); err != nil {
+		return err
 	}
 	var o creationOptions
 	o.RP.ID, o.RP.Name = h.config.RPID, h.config.RPName
-	o.User.ID, o.User.Name, o.User.DisplayName = handle, by.person.ID, by.person.Name()
+	user := base64.RawURLEncoding.EncodeToString(handle)
+	o.User.ID, o.User.Name, o.User.DisplayName = user, by.person.ID, by.person.Name()
 	o.Exclude, o.Attestation = have, "direct"
 	o.Selection.Attachment, o.Selection.UserVerification = attachment, "required"
 	o.Selection.ResidentKey, o.Selection.RequireResidentKey = "required", true
@@ -159,7 +172,7 @@ func (h *Handler) registerOptions(w http.ResponseWriter, r *http.Request) error 
 	if o.Timeout, err = h.timeout(); err != nil {
 		return err
 	}
-	o.Challenge, err = h.config.Service.NewChallenge(r.Context(), registration(by.person.ID, handle), []byte(by.token))
+	o.Challenge, err = h.config.Service.NewChallenge(r.Context(), registration(by.person.ID, user), []byte(by.token))
 	if err != nil {
 		return err
 	}
@@ -186,11 +199,6 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := h.config.Service.TakeChallenge(r.Context(), registration(by.person.ID, in.User), []byte(by.token), challenge); err != nil {
 		return err
-	}
-	if _, kept, err := h.described(r.Context(), by.person.ID); err != nil {
-		return err
-	} else if kept != "" && kept != in.User { // the first one was registered while this was under way
-		return h.config.Rules.Refuse("challenge.none").Because(errors.New("the person has another user handle by now"))
 	}
 	handle, err := base64.RawURLEncoding.DecodeString(in.User)
 	if err != nil {
@@ -273,6 +281,25 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 		all = append(all, a)
 	}
 	return write(w, http.StatusOK, map[string][]authenticator{"authenticators": all})
+}
+
+// rename gives one on one's own profile another name, whatever its kind.
+func (h *Handler) rename(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Name string `json:"name"`
+	}
+	if err := h.read(w, r, &in); err != nil {
+		return err
+	}
+	actor, err := h.config.Service.Actor(r.Context(), h.config.Sessions.Token(r), careid.Holder, "")
+	if err != nil {
+		return err
+	}
+	if err := h.config.Service.RenameAuthenticator(r.Context(), actor, r.PathValue("id"), in.Name); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // remove takes one off one's own profile, whatever its kind.

@@ -6,13 +6,16 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
 // Who registers on whose profile, and what a session that is no more, or not now, can still do.
@@ -90,13 +93,46 @@ func TestTheAuthorityRegistersForOthersAlone(t *testing.T) {
 		none(t, profile.ID)
 		none(t, p.Nurse.Profile.ID)
 	})
-	t.Run("two first ones, begun at once, have one user handle", func(t *testing.T) {
+	t.Run("two first ones, begun side by side, have one user handle", func(t *testing.T) {
 		one, other := begun(ra, agent(profile.ID)), begun(ra, agent(profile.ID))
-		require.NotEqual(t, one["user"], other["user"], "none is kept before the first is registered")
+		require.Equal(t, one["user"], other["user"])
 		require.Empty(t, ends(ra, agent(profile.ID), one))
-		require.Equal(t, "challenge.none", ends(ra, agent(profile.ID), other))
-		require.Empty(t, ends(ra, agent(profile.ID), begun(ra, agent(profile.ID))), "begun again")
+		require.Empty(t, ends(ra, agent(profile.ID), other))
 	})
+}
+
+// Registrations of one person's first authenticators, on several servers at one instant, give them one user handle.
+func TestFirstRegistrationsAtOnce(t *testing.T) {
+	for name, hospital := range map[string]func(*testing.T) careidtest.Config{
+		"SQLite":     func(*testing.T) careidtest.Config { return careidtest.Config{} },
+		"PostgreSQL": func(t *testing.T) careidtest.Config { return careidtest.Config{DB: postgrestest.Open(t)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlaceIn(t, hospital(t))
+			const racers = 8
+			browsers, devices, told := make([]*visitor, racers), make([]*device, racers), make([]*wardkey.Refusal, racers)
+			for i := range racers {
+				browsers[i], devices[i] = p.with(t, p.Nurse), p.keys.device()
+				browsers[i].turn = i
+			}
+			var all sync.WaitGroup
+			for i, b := range browsers {
+				all.Go(func() {
+					options, no := b.send(http.MethodPost, "register/options", members{})
+					if no == nil {
+						_, no = b.send(http.MethodPost, "register", members{"user": userOf(options), "credential": devices[i].create(options)})
+					}
+					told[i] = no
+				})
+			}
+			all.Wait()
+			for i, no := range told {
+				require.Nil(t, no, "%v", no)
+				require.Equal(t, devices[0].auth.Options.UserHandle, devices[i].auth.Options.UserHandle)
+			}
+			require.Len(t, p.owned(t, p.Nurse), racers)
+		})
+	}
 }
 
 // A holder who says so is asked for no less than one who doesn't.

@@ -161,6 +161,12 @@ export async function list() {
   return (await call("GET", "authenticators")).authenticators;
 }
 
+// rename gives one on one's own profile another name, after a fresh sign-in; "" is
+// its kind's own.
+export function rename(id, name) {
+  return call("PATCH", "authenticators/" + encodeURIComponent(id), { name });
+}
+
 // remove takes one off one's own profile, after a fresh sign-in.
 export function remove(id) {
   return call("DELETE", "authenticators/" + encodeURIComponent(id));
