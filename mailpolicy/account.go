@@ -114,6 +114,9 @@ type AccountRecord struct {
 	Wrong            int // wrong passwords in a row, counted before they are checked
 	Locked, Disabled bool
 	Opened           time.Time
+	// Recovered is when it was last unlocked, or given a new password other than
+	// by its holder's change; zero for never.
+	Recovered time.Time
 }
 
 func (r AccountRecord) steps() []Step {

@@ -72,8 +72,8 @@ func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, m
 // Unlock opens an account that wrong passwords have locked; its password stays.
 // Refusals: mail.account.unknown, mail.role.
 func (a *Accounts) Unlock(ctx context.Context, by Actor, address string) error {
-	return a.administer(ctx, by, address, "mail.account.unlocked", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
-		r.Wrong, r.Locked = 0, false
+	return a.administer(ctx, by, address, "mail.account.unlocked", func(_ context.Context, tx StoreTx, r *AccountRecord) error {
+		r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
 		return nil
 	}, LocalAdministrator, AdministrationService)
 }

@@ -59,6 +59,9 @@ type Policy struct {
 	Questions, AnswerMin, AnswerMax int
 	// SessionMax is how long one sign-in to the mail portal lasts.
 	SessionMax time.Duration
+	// ResetRecent is how long after an unlock or a reset a sign-in that fails
+	// gets the checklist for it, exclusive.
+	ResetRecent time.Duration
 	// ListMaxAge is the age at which an accredited list is stale.
 	ListMaxAge time.Duration
 
@@ -103,6 +106,9 @@ func PolicyAt(t time.Time) (*Policy, error) {
 	}
 	p.MaxMessageBytes = int64(size) << 20
 	if p.SessionMax, err = book.Duration("mail.session.max", t); err != nil {
+		return nil, err
+	}
+	if p.ResetRecent, err = book.Duration("mail.reset.recent", t); err != nil {
 		return nil, err
 	}
 	if p.ListMaxAge, err = book.Duration("mail.secure.list.maxage", t); err != nil {

@@ -33,7 +33,9 @@ type PortalSession struct {
 // a hash as costly), mail.activation.used, mail.account.locked,
 // mail.account.disabled, mail.shared.password, mail.busy. Whoever tries an
 // address until it locks learns that it has an account; the holder is told what
-// to do instead.
+// to do instead. Where the account was unlocked or reset within ResetRecent, the
+// refusals mail.password.wrong and mail.account.locked begin with a checklist of
+// four steps; a guesser can see by it that there was a reset.
 //
 // A try is counted before the password is checked, so that tries at once count
 // all; the last one that the policy allows locks the account unless it is
@@ -49,7 +51,7 @@ func (a *Accounts) SignIn(ctx context.Context, address string, password []byte) 
 	case err != nil:
 		return nil, err
 	case !right:
-		return nil, Rules().Refuse("mail.password.wrong")
+		return nil, p.afterReset(record, Rules().Refuse("mail.password.wrong"))
 	}
 	return a.openSession(ctx, p, record)
 }
@@ -82,8 +84,11 @@ func (a *Accounts) countTry(ctx context.Context, p *Policy, address string) (Acc
 			}
 			return refuseIf(err, ErrNotFound, "mail.password.wrong")
 		}
-		if r.Disabled || r.Locked {
+		if r.Disabled {
 			return r.refusal()
+		}
+		if r.Locked {
+			return p.afterReset(r, r.refusal())
 		}
 		r.Wrong++
 		action := "mail.signin.tried"

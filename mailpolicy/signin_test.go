@@ -153,3 +153,50 @@ func TestLockout(t *testing.T) {
 	_, _, _, err = h.accounts.LinkState(ctx, "nobody@nhs.net")
 	refused(t, "mail.account.unknown", err)
 }
+
+func TestAfterReset(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a := h.active(1)
+	wrong := []byte("wrong-horse-battery")
+	next := func(err error) []string {
+		var no *wardkey.Refusal
+		require.True(t, errors.As(err, &no), err)
+		return no.Next
+	}
+	fail := func(rule string) []string {
+		_, err := h.signIn(a.Address, wrong)
+		refused(t, rule, err)
+		return next(err)
+	}
+	t.Run("row124", func(t *testing.T) {
+		plain := fail("mail.password.wrong")
+		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
+		steps := fail("mail.password.wrong")
+		require.Len(t, steps, 4+len(plain))
+		for i, word := range []string{"cache", "history", "other devices", "passwords"} {
+			require.Contains(t, steps[i], word)
+		}
+		require.Equal(t, plain, steps[4:], "then what is said without a reset")
+		for range 4 {
+			fail("mail.password.wrong")
+		}
+		require.Equal(t, steps[:4], fail("mail.account.locked")[:4])
+
+		// Up to the last second of a week, in a store that is opened again.
+		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
+		h.forward(7*24*time.Hour - time.Second)
+		h.start()
+		require.Equal(t, steps, fail("mail.password.wrong"))
+		h.forward(time.Second)
+		require.Equal(t, plain, fail("mail.password.wrong"))
+		// Whoever was never reset gets none, and nobody does.
+		_, err := h.signIn("nobody@nhs.net", wrong)
+		require.Equal(t, plain, next(err))
+		require.NoError(t, h.accounts.Unlock(ctx, local, a.Address))
+		require.NoError(t, h.accounts.Disable(ctx, local, a.Address))
+		_, err = h.signIn(a.Address, wrong)
+		refused(t, "mail.account.disabled", err)
+		require.NotContains(t, next(err), steps[0])
+	})
+}

@@ -31,7 +31,7 @@ var (
 		Address: "asha.patel@nhs.net", Site: "VLX12", Name: "Asha Patel", Purpose: "direct care",
 		Mobile: "+447700900001", RegisteredMobile: "+447700900002", PasswordHash: "$argon2id$x",
 		Activation: mailpolicy.ActivationUsed, QuestionsSet: true, PolicyVersion: "2", Wrong: 3, Locked: true, Disabled: true,
-		Opened: time.Unix(1800000001, 0).UTC(),
+		Opened: time.Unix(1800000001, 0).UTC(), Recovered: time.Unix(1800000002, 0).UTC(),
 	}
 )
 
@@ -56,6 +56,7 @@ func rowsComeBack(t *testing.T, s mailpolicy.Store) {
 	})
 	changed := account
 	changed.PasswordHash, changed.Activation, changed.Wrong, changed.Locked, changed.Disabled = "$other$2", mailpolicy.ActivationDone, 0, false, false
+	changed.Recovered = time.Time{}
 	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
 		got, err := tx.Account(ctx, account.Address)
 		require.NoError(t, err)

@@ -30,17 +30,17 @@ func scanSite(row scanner) (s mailpolicy.Site, err error) {
 	return s, err
 }
 
-const accountColumns = "ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version, wrong, locked, disabled"
+const accountColumns = "ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version, wrong, locked, disabled, recovered"
 
 func accountValues(a mailpolicy.AccountRecord) []any {
 	return []any{
 		a.Address, a.Site, a.Name, a.Purpose, a.Mobile, a.RegisteredMobile, a.PasswordHash, string(a.Activation),
-		a.QuestionsSet, a.PolicyVersion, int64(a.Wrong), a.Locked, a.Disabled,
+		a.QuestionsSet, a.PolicyVersion, int64(a.Wrong), a.Locked, a.Disabled, unix(a.Recovered),
 	}
 }
 
 func (t tx) InsertAccount(ctx context.Context, a mailpolicy.AccountRecord) error {
-	return t.insert(ctx, "INSERT INTO mail_account (address, "+accountColumns+", opened) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+	return t.insert(ctx, "INSERT INTO mail_account (address, "+accountColumns+", opened) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
 		append(accountValues(a), a.Opened.Unix())...)
 }
 
@@ -56,17 +56,17 @@ const selectAccount = "SELECT address, " + accountColumns + ", opened FROM mail_
 
 func scanAccount(row scanner) (a mailpolicy.AccountRecord, err error) {
 	var activation string
-	var opened int64
+	var opened, recovered int64
 	err = row.Scan(&a.Address, &a.Site, &a.Name, &a.Purpose, &a.Mobile, &a.RegisteredMobile, &a.PasswordHash, &activation,
-		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &opened)
-	a.Activation, a.Opened = mailpolicy.Activation(activation), at(opened)
+		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &recovered, &opened)
+	a.Activation, a.Opened, a.Recovered = mailpolicy.Activation(activation), at(opened), maybeAt(recovered)
 	return a, err
 }
 
 // UpdateAccount changes everything but the address and the day of opening.
 func (t tx) UpdateAccount(ctx context.Context, a mailpolicy.AccountRecord) error {
 	result, err := t.ExecContext(ctx, `UPDATE mail_account SET ods = $2, name = $3, purpose = $4, mobile = $5, registered_mobile = $6,
-		password_hash = $7, activation = $8, questions_set = $9, policy_version = $10, wrong = $11, locked = $12, disabled = $13
+		password_hash = $7, activation = $8, questions_set = $9, policy_version = $10, wrong = $11, locked = $12, disabled = $13, recovered = $14
 		WHERE address = $1`, accountValues(a)...)
 	if err != nil {
 		return err

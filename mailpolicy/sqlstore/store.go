@@ -139,6 +139,21 @@ func missing(err error) error {
 
 func at(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 
+// unix keeps the zero time as 0, which maybeAt gives back as the zero time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func maybeAt(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return at(seconds)
+}
+
 func (t tx) Audit(ctx context.Context, actor, action, subject, detail string) error {
 	_, err := chain.Append(ctx, t.Tx, room, chain.Entry{Actor: actor, Action: action, Subject: subject, Detail: detail})
 	return err
