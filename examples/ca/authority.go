@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +16,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
-
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/examples/internal/database"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
 	"github.com/wardkey-sdk/wardkey/pki/stepca"
@@ -100,7 +97,7 @@ func (a *authority) open(ctx context.Context, c config, base string) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
-	db, err := openDB(cmp.Or(c.db, filepath.Join(c.dir, "ledger.db")))
+	db, err := database.Open(cmp.Or(c.db, filepath.Join(c.dir, "ledger.db")))
 	if err != nil {
 		return err
 	}
@@ -199,21 +196,6 @@ func keep(path string, s statement) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// openDB opens a file, or a server by URL.
-func openDB(name string) (*sql.DB, error) {
-	if !strings.HasPrefix(name, "postgres://") && !strings.HasPrefix(name, "postgresql://") {
-		return sqlkit.OpenSQLite(name)
-	}
-	u, err := url.Parse(name)
-	if err != nil {
-		return nil, errors.New("-db is not a URL") // the error would repeat it, with what may be a password
-	}
-	if _, found := u.User.Password(); found || u.Query().Has("password") {
-		return nil, errors.New("-db: arguments can be seen by every user, so the password has no place there; PGPASSWORD or a .pgpass file does")
-	}
-	return sql.Open("pgx", name)
 }
 
 // close gives everything back, the last first.

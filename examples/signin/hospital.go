@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"database/sql"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -21,13 +20,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
-	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 )
 
 // hospital is the provider of a hospital in a folder, which package alone opens and serves.
@@ -35,30 +33,24 @@ type hospital struct {
 	options options
 	log     *slog.Logger
 
-	db       *sql.DB
-	people   *careidstore.Store
-	grants   *openidstore.Store
+	alone    *alone.Hospital
 	provider *openid.Provider
+	grants   *openidstore.Store
+	ended    chan struct{} // one waits where a session has ended
+	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
 
 // run serves it until ctx ends, and returns the exit status.
 func (o options) run(ctx context.Context, stdout, stderr io.Writer) int {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	h := &hospital{options: o, log: logger(stderr, o.verbose)}
+	h := &hospital{options: o, log: logger(stderr, o.verbose), ended: make(chan struct{}, 1)}
 	program := alone.Program{
 		Name: "signin", Listen: o.listen, Title: "Wardkey sign-in",
-		Lead:  "Applications send people here, who show their card and go back. There is nothing to begin at this page.",
-		Mount: func(site *pages.Site, mux *http.ServeMux) error { return h.mount(ctx, site, mux) },
+		Lead:   "Applications send people here, who show their card and go back. There is nothing to begin at this page.",
+		Opened: h.open, Observe: h.observe,
+		Mount: h.mount,
 	}
-	status := program.Run(ctx, o.forHospital, stdout, stderr)
-	stop()
-	if err := h.close(); err != nil {
-		fmt.Fprintln(stderr, "signin:", err)
-		return 1
-	}
-	return status
+	return program.Run(ctx, o.forHospital, stdout, stderr)
 }
 
 func logger(to io.Writer, verbose bool) *slog.Logger {
@@ -69,11 +61,18 @@ func logger(to io.Writer, verbose bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 }
 
-// mount adds the provider and its pages to the site of the hospital.
-func (h *hospital) mount(ctx context.Context, site *pages.Site, mux *http.ServeMux) error {
-	if err := h.open(ctx); err != nil {
+// open takes the hospital over, and keeps the provider's own tables in its database.
+func (h *hospital) open(ctx context.Context, opened *alone.Hospital) (err error) {
+	h.alone = opened
+	if h.grants, err = openidstore.Open(ctx, openidstore.Config{DB: opened.DB}); err != nil {
 		return err
 	}
+	opened.AtClose(h.close)
+	return nil
+}
+
+// mount adds the provider and its pages to the site of the hospital.
+func (h *hospital) mount(site *pages.Site, mux *http.ServeMux) error {
 	keys, err := signing(h.options.clients, h.key)
 	if err != nil {
 		return err
@@ -83,7 +82,7 @@ func (h *hospital) mount(ctx context.Context, site *pages.Site, mux *http.ServeM
 		issuer = site.Base
 	}
 	h.provider, err = openid.New(openid.Config{
-		Issuer: issuer, Service: site.Care, Records: h.people, Store: h.grants, Keys: keys, Clients: h.options.clients,
+		Issuer: issuer, Service: site.Care, Records: h.alone.People, Store: h.grants, Keys: keys, Clients: h.options.clients,
 		SignIn: entry.Path, SessionToken: site.Cards.Token, Now: site.Now, Log: h.log,
 	})
 	if err != nil {
@@ -101,20 +100,8 @@ func (h *hospital) mount(ctx context.Context, site *pages.Site, mux *http.ServeM
 		return err
 	}
 	e.Routes(mux)
-	h.running.Go(func() { h.keepDue(ctx) })
+	h.keepDue()
 	return nil
-}
-
-// open opens the database that package alone has made a second time: the provider keeps its own tables in it.
-func (h *hospital) open(ctx context.Context) (err error) {
-	if h.db, err = sqlkit.OpenSQLite(filepath.Join(h.options.dir, "hospital.db")); err != nil {
-		return err
-	}
-	if h.people, err = careidstore.Open(ctx, careidstore.Config{DB: h.db}); err != nil {
-		return err
-	}
-	h.grants, err = openidstore.Open(ctx, openidstore.Config{DB: h.db})
-	return err
 }
 
 // key is the hospital's for an algorithm, made by the first start that needs it. A deployment keeps its own in an HSM.
@@ -161,39 +148,48 @@ func makeKey(path, algorithm string) (crypto.Signer, error) {
 	return key, os.Rename(f.Name(), path)
 }
 
-// keepDue does every second what clocks ask for, and tells relying parties of the ends of sessions.
-func (h *hospital) keepDue(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+// observe hears of the ends of sessions, such as by a card that was pulled, and has their relying parties told at once.
+func (h *hospital) observe(ctx context.Context, e careid.Event) {
+	if h.provider == nil || e.Name != careid.EventSessionEnded {
+		return // what ends while the hospital is being opened is found by Due
+	}
+	h.provider.OnEvent(ctx, e)
+	select {
+	case h.ended <- struct{}{}:
+	default: // one waits already
+	}
+}
+
+// keepDue does every second what clocks ask for, and tells relying parties of the ends of sessions as they come.
+func (h *hospital) keepDue() {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.running.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			case <-h.ended:
+			}
 			if _, err := h.provider.Due(ctx); err != nil && ctx.Err() == nil {
 				h.log.Error("what fell due could not be done; it is tried again", "cause", err)
 			}
 		}
-	}
+	})
 }
 
-// close waits for logout tokens under way and gives everything back.
-func (h *hospital) close() error {
+// close waits for logout tokens under way and gives the tables back.
+func (h *hospital) close(ctx context.Context) error {
+	if h.stop != nil {
+		h.stop()
+	}
 	h.running.Wait()
-	var failed []error
+	var err error
 	if h.provider != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 6*time.Second) // one try of a logout takes 5 at most
-		defer cancel()
-		failed = append(failed, h.provider.Drain(ctx))
+		err = h.provider.Drain(ctx)
 	}
-	if h.grants != nil {
-		failed = append(failed, h.grants.Close())
-	}
-	if h.people != nil {
-		failed = append(failed, h.people.Close())
-	}
-	if h.db != nil {
-		failed = append(failed, h.db.Close())
-	}
-	return errors.Join(failed...)
+	return errors.Join(err, h.grants.Close())
 }

@@ -80,9 +80,16 @@
 //
 // Started with the -dir of examples/radesk it signs that hospital's people in, with
 // the cards in the readers of the card service (package card/agent) at -agent.
-// Relying parties are told of a session's end within a minute. Its pages take a
-// card: other authenticators have none here. An authorization request that a
-// browser posts from another site is refused; by GET it is taken.
+// Relying parties are told within seconds that a card has left its reader, or that
+// its holder has signed out here; of an end that another program of the folder
+// brings about, within a minute. With -db the hospital is in a PostgreSQL server.
+//
+// With -models FILE, a list as careid/webauthn.ParseModels reads it, people also
+// sign in with security keys and Windows Hello; the pages and the issuer are at
+// http://localhost:PORT then, since browsers bind keys to a name. Without it, a
+// mail account and an authenticator app still do. Both are registered at
+// examples/myidentity. An authorization request that a browser posts from another
+// site is refused; by GET it is taken.
 //
 // A demonstration, not affiliated with or approved by the NHS, and never for live
 // cards, middleware or services.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 )
@@ -28,8 +29,11 @@ type options struct {
 }
 
 // isOfTest and isOfHospital say which of the two kinds of provider a flag belongs to, where it is one.
-func isOfTest(name string) bool     { return name == "personas" || name == "control" }
-func isOfHospital(name string) bool { return name == "dir" || name == "agent" || name == "idle" }
+func isOfTest(name string) bool { return name == "personas" || name == "control" }
+
+func isOfHospital(name string) bool {
+	return slices.Contains([]string{"dir", "db", "agent", "models", "idle"}, name)
+}
 
 // asked reads the arguments, and the file of clients.
 func asked(args []string, stderr io.Writer) (options, error) {
@@ -43,6 +47,8 @@ func asked(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.personasFile, "personas", "", "-test: `file` of the people (default: some that are built in)")
 	flags.StringVar(&o.control, "control", "", "-test: loopback `address` of the control port (default: none)")
 	flags.StringVar(&o.dir, "dir", "", "`folder` of the hospital (default: wardkey/hospital in the user's cache)")
+	flags.String("db", "", "SQLite `file` or postgres:// URL of the hospital (default: hospital.db in -dir)")
+	flags.String("models", "", "`file` of the approved security keys and sorts of Windows Hello; the pages are at localhost then (default: none)")
 	flags.String("agent", "http://127.0.0.1:9443", "`URL` of the card service of this workstation")
 	flags.Duration("idle", 0, "`time` after which a session that is left locks (default: never)")
 	flags.BoolVar(&o.verbose, "v", false, "tell what happens")
@@ -74,7 +80,7 @@ func (o *options) sort(flags *flag.FlagSet) error {
 			wrong = fmt.Errorf("-%s is for a test server alone: say -test too, or leave it out", f.Name)
 		case o.test && isOfHospital(f.Name):
 			wrong = fmt.Errorf("-%s is not for -test, which keeps everything in memory", f.Name)
-		case f.Name == "agent" || f.Name == "idle" || f.Name == "listen" || f.Name == "v":
+		case f.Name != "dir" && isOfHospital(f.Name) || f.Name == "listen" || f.Name == "v":
 			o.forHospital = append(o.forHospital, "-"+f.Name+"="+f.Value.String())
 		}
 	})

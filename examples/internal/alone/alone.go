@@ -13,6 +13,11 @@
 // are in the readers of the agent at -agent, which must know the program's
 // address as a server and as an origin.
 //
+// With -models, a list as careid/webauthn.ParseModels reads it, people also sign
+// in with security keys and Windows Hello. The pages are at http://localhost then,
+// since browsers bind a key to a name. The password of a mail account and the code
+// of an authenticator app sign in without more.
+//
 // A fresh hospital has nobody. The first start prints an address, good as long
 // as the program runs, at which the first RA manager is made and their card
 // issued; everybody else comes through the desk. Messages go to a page of the
@@ -38,6 +43,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
 
@@ -49,8 +55,11 @@ type Program struct {
 	Lead   string // a sentence on the front page
 	After  string // where a sign-in leads
 	Places []pages.Place
-	Mount  func(*pages.Site, *http.ServeMux) error
-	Now    func() time.Time // the calendar; default time.Now
+	// Opened, where set, gets the hospital before Mount is called, and Observe hears what happens to its people.
+	Opened  func(context.Context, *Hospital) error
+	Observe func(context.Context, careid.Event)
+	Mount   func(*pages.Site, *http.ServeMux) error
+	Now     func() time.Time // the calendar; default time.Now
 }
 
 // Main runs the program until it is interrupted, and exits.
@@ -66,12 +75,13 @@ func Main(p Program) {
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	c := Config{Now: p.Now}
+	c := Config{Observe: p.Observe, Now: p.Now}
 	listen := flags.String("listen", p.Listen, "loopback `address` of the pages")
 	flags.StringVar(&c.Dir, "dir", "", "`folder` of the hospital's keys (default: wardkey/hospital in the user's cache)")
 	flags.StringVar(&c.DB, "db", "", "SQLite `file` or postgres:// URL (default: hospital.db in -dir)")
 	flags.StringVar(&c.Agent, "agent", "http://127.0.0.1:9443", "`URL` of the card service of this workstation")
 	flags.DurationVar(&c.Idle, "idle", 0, "`time` after which a session that is left locks (default: never)")
+	models := flags.String("models", "", "`file` of the approved security keys and sorts of Windows Hello; the pages are at localhost then (default: none)")
 	verbose := flags.Bool("v", false, "tell what happens")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -87,7 +97,11 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 		level = slog.LevelInfo
 	}
 	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	if err := p.serve(ctx, c, *listen, stdout); err != nil {
+	err := c.readModels(*models)
+	if err == nil {
+		err = p.serve(ctx, c, *listen, stdout)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
 		return 1
 	}
@@ -109,10 +123,15 @@ func (p Program) serve(ctx context.Context, c Config, listen string, stdout io.W
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
-	c.Base = "http://" + l.Addr().String()
+	c.Base = c.base(l.Addr())
 	h, err := Open(ctx, c)
 	if err != nil {
 		return errors.Join(err, l.Close())
+	}
+	if p.Opened != nil {
+		if err := p.Opened(ctx, h); err != nil {
+			return errors.Join(err, l.Close(), h.Close(ctx))
+		}
 	}
 	handler, first, err := p.handler(ctx, h)
 	if err != nil {

@@ -13,22 +13,20 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/careid/webauthn"
+	"github.com/wardkey-sdk/wardkey/examples/internal/database"
 	"github.com/wardkey-sdk/wardkey/examples/internal/remind"
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
 	"github.com/wardkey-sdk/wardkey/pki"
 	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
 	"github.com/wardkey-sdk/wardkey/pki/stepca"
@@ -41,8 +39,12 @@ type Config struct {
 	Base  string        // the address of the pages
 	Agent string        // of the card service
 	Idle  time.Duration // after which a session that is left locks; 0 is never
-	Now   func() time.Time
-	Log   *slog.Logger // nil is silent
+	// Models are the security keys and the sorts of Windows Hello that are approved; none: there are no such ways to sign
+	// in. Browsers bind keys to a name, so that Base has to be at localhost then.
+	Models  []webauthn.Model
+	Observe func(context.Context, careid.Event) // hears what happens to people; nil: nobody
+	Now     func() time.Time
+	Log     *slog.Logger // nil is silent
 }
 
 func (c Config) withDefaults() Config {
@@ -63,6 +65,10 @@ type Hospital struct {
 	CA     *pki.CA
 	Book   *wardkey.Rulebook
 	Outbox *Outbox
+	Mail   *mailbox.Mailbox  // the mail accounts that examples/myidentity opens
+	Keys   *webauthn.Handler // nil without Config.Models
+	DB     *sql.DB           // for what a program keeps of its own
+	People *careidstore.Store
 
 	config  Config
 	closers []func(context.Context) error // in the order in which things were opened
@@ -89,19 +95,28 @@ func (h *Hospital) open(ctx context.Context) error {
 	if h.Book, err = book(h.config.Idle); err != nil {
 		return err
 	}
-	db, err := openDB(h.config.DB)
-	if err != nil {
+	if h.DB, err = database.Open(h.config.DB); err != nil {
 		return err
 	}
-	h.closes(db.Close)
-	if err := h.openCA(ctx, db); err != nil {
+	h.closes(h.DB.Close)
+	if err := h.openCA(ctx); err != nil {
 		return err
 	}
-	return h.openCare(ctx, db)
+	if h.Mail, err = mailbox.Open(ctx, mailbox.Config{DB: h.DB, Sender: h.Outbox, Now: h.config.Now, Log: h.config.Log}); err != nil {
+		return err
+	}
+	h.AtClose(h.Mail.Close)
+	if err := h.openCare(ctx); err != nil {
+		return err
+	}
+	return h.openKeys()
 }
 
+// AtClose has something done before what was opened by now is closed.
+func (h *Hospital) AtClose(do func(context.Context) error) { h.closers = append(h.closers, do) }
+
 func (h *Hospital) closes(last func() error) {
-	h.closers = append(h.closers, func(context.Context) error { return last() })
+	h.AtClose(func(context.Context) error { return last() })
 }
 
 // book is the published rulebook, or the hospital's tighter one.
@@ -127,25 +142,10 @@ func book(idle time.Duration) (*wardkey.Rulebook, error) {
 	return tighter, nil
 }
 
-// openDB opens a file, or a server by URL.
-func openDB(name string) (*sql.DB, error) {
-	if !strings.HasPrefix(name, "postgres://") && !strings.HasPrefix(name, "postgresql://") {
-		return sqlkit.OpenSQLite(name)
-	}
-	u, err := url.Parse(name)
-	if err != nil {
-		return nil, errors.New("-db is not a URL") // the error would repeat it, with what may be a password
-	}
-	if _, found := u.User.Password(); found || u.Query().Has("password") {
-		return nil, errors.New("-db: arguments can be seen by every user, so the password has no place there; PGPASSWORD or a .pgpass file does")
-	}
-	return sql.Open("pgx", name)
-}
-
 // shards is how many lists the CA publishes; it can't change.
 const shards = 4
 
-func (h *Hospital) openCA(ctx context.Context, db *sql.DB) error {
+func (h *Hospital) openCA(ctx context.Context) error {
 	ca := filepath.Join(h.config.Dir, "ca")
 	if err := os.MkdirAll(ca, 0o700); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (h *Hospital) openCA(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	h.closes(signer.Close)
-	ledger, err := pkistore.Open(ctx, pkistore.Config{DB: db})
+	ledger, err := pkistore.Open(ctx, pkistore.Config{DB: h.DB})
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (h *Hospital) openCA(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-func (h *Hospital) openCare(ctx context.Context, db *sql.DB) error {
+func (h *Hospital) openCare(ctx context.Context) error {
 	secret, err := h.secret("card-master")
 	if err != nil {
 		return err
@@ -201,20 +201,19 @@ func (h *Hospital) openCare(ctx context.Context, db *sql.DB) error {
 	if _, err := hex.Decode(key, text); err != nil {
 		return fmt.Errorf("%s is damaged", filepath.Join(h.config.Dir, "authenticators"))
 	}
-	store, err := careidstore.Open(ctx, careidstore.Config{DB: db, Now: h.config.Now})
-	if err != nil {
+	if h.People, err = careidstore.Open(ctx, careidstore.Config{DB: h.DB, Now: h.config.Now}); err != nil {
 		return err
 	}
-	h.closes(store.Close)
+	h.closes(h.People.Close)
 	h.Care, err = careid.New(careid.Config{
-		Store: store, CA: h.CA, Sender: h.Outbox, CardMaster: master, AuthenticatorKey: key, Rules: h.Book,
+		Store: h.People, CA: h.CA, Mail: h.Mail, Sender: h.Outbox, CardMaster: master, AuthenticatorKey: key, Rules: h.Book,
 		Servers: []string{h.config.Base}, Origins: []string{h.config.Base}, ApplyURL: h.config.Base + "/apply/",
-		Now: h.config.Now, Log: h.config.Log,
+		Observe: h.config.Observe, Now: h.config.Now, Log: h.config.Log,
 	})
 	if err != nil {
 		return err
 	}
-	h.closers = append(h.closers, h.Care.Drain)
+	h.AtClose(h.Care.Drain)
 	h.Cards, err = cardhttp.New(cardhttp.Config{Service: h.Care, Server: h.config.Base, SignInPage: "/signin", Now: h.config.Now, Log: h.config.Log})
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ type CardPage struct {
 	Heading, Lead, Button string
 	Then                  string
 	Help                  string // a page for when it doesn't work, or ""
+	Ways                  Ways   // what will do beside the card
+	NoCard                bool   // the card will not do
 	Again                 *Again
 	Presence              string // JSON of the ticket by which the holder's card shows first that the holder is here, or ""
 	Ticket                string // JSON for the agent

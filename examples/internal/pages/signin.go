@@ -24,19 +24,27 @@ func (m *Module) signIn(w http.ResponseWriter, r *http.Request) (Answer, error) 
 	page, err := m.ForCard(r, CardPage{
 		Heading: "Sign in with your card", Button: "Sign in",
 		Lead: "Your card signs you in for at most eight hours, or until it leaves its reader.",
-		Then: m.After,
+		Then: m.After, Ways: m.WaysTo(careid.SignIn),
 	}, t, "")
 	return Answer{View: page}, err
 }
 
-// signOut ends the session of the browser; one that is over already is fine.
 func (m *Module) signOut(_ http.ResponseWriter, r *http.Request) (Answer, error) {
-	err := m.Care.SignOut(r.Context(), m.Cards.Token(r))
+	return Answer{Next: "/signed-out"}, m.Leave(r)
+}
+
+// Leave ends the session of a browser; one that is over already is fine.
+func (s *Site) Leave(r *http.Request) error {
+	token := s.Cards.Token(r)
+	if token == "" {
+		return nil
+	}
+	err := s.Care.SignOut(r.Context(), token)
 	switch wardkey.RuleOf(err) {
 	case "session.none", "session.ended", "presence.ended":
-		err = nil
+		return nil
 	}
-	return Answer{Next: "/signed-out"}, err
+	return err
 }
 
 // signedOutPage tells what to do when the work is done.

@@ -9,6 +9,10 @@
 //	desk.Handle(mux, "GET /desk", desk.overview)
 //	http.Serve(listener, site.Handler(mux))
 //
+// Beside a card, people sign in with what Config has: security keys, Windows
+// Hello, or a mail account and an authenticator app. Any of them shows again who
+// a person is where that is asked; a session by card asks for the card alone.
+//
 // Every address serves a person and a program: whoever asks for text/html gets
 // a page, anybody else JSON; a POST takes a form or JSON. A refusal is told to a
 // program as application/problem+json. A person whose form was refused gets the
@@ -18,6 +22,7 @@
 package pages
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"html/template"
@@ -26,6 +31,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +63,13 @@ type Config struct {
 
 	// Readers tells which card is in which reader, for a server that has them beside it. Nil: the page asks the agents.
 	Readers Readers
+
+	// Keys signs in with security keys and Windows Hello: a handler of package careid/webauthn for this site, mounted by
+	// Routes. Nil: there is no such way here.
+	Keys http.Handler
+	// MailPassword refuses a password that is not that of a mail account, and counts the tries of each account. Beside it
+	// the code of an authenticator app signs in. Nil: there is no such way here.
+	MailPassword func(ctx context.Context, address string, password []byte) error
 
 	Now func() time.Time // the calendar; default time.Now
 	Log *slog.Logger     // nil is silent
@@ -129,6 +142,7 @@ func (s *Site) Routes(mux *http.ServeMux) error {
 	}
 	own := &Module{Site: s, templates: s.templates}
 	own.signInRoutes(mux)
+	own.wayRoutes(mux)
 	mux.Handle(cardhttp.Path, s.Cards)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
@@ -155,6 +169,7 @@ func (s *Site) Handler(mux *http.ServeMux) http.Handler {
 func (s *Site) guarded(next http.Handler) http.Handler {
 	_, host, _ := strings.Cut(s.Base, "://")
 	_, port, _ := net.SplitHostPort(host)
+	ours := []string{"localhost:" + port, "127.0.0.1:" + port} // a person may have typed the one for the other
 	agents := strings.Join(s.Agents, " ")
 	policy := "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self' " + agents + "; connect-src 'self' " + agents +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -167,7 +182,7 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 		switch {
 		case r.Host == host:
 			next.ServeHTTP(w, r)
-		case r.Host == "localhost:"+port && r.Method == http.MethodGet:
+		case slices.Contains(ours, r.Host) && r.Method == http.MethodGet:
 			http.Redirect(w, r, s.Base+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 		default:
 			wardkey.WriteProblem(w, s.Refuse("host.refused"))

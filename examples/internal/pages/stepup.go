@@ -7,41 +7,62 @@ import (
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
 )
 
-// stepUp puts the card's page between a person and what they asked for, where
-// all that is missing is the card's word: the session was left and is locked, or
-// the card was shown too long ago for this. What was asked for goes on
-// afterwards, a form with what was typed. It says whether it did.
+// What a session lacks that its person can show.
+const (
+	ruleLocked = "session.locked" // it was left
+	ruleStale  = "session.stale"  // they showed who they are too long ago
+	ruleWeaker = "signin.weaker"  // they did so by less than this asks for
+)
+
+// stepUp puts the page of the card between a person and what they asked for,
+// where all that is missing is that they show again who they are, or by more.
+// What was asked for goes on afterwards, a form with what was typed. It says
+// whether it did.
 func (m *Module) stepUp(w http.ResponseWriter, r *http.Request, typed form, err error) bool {
 	rule := wardkey.RuleOf(err)
-	if !Browser(r) || rule != "session.locked" && rule != "session.stale" {
+	if !Browser(r) || rule != ruleLocked && rule != ruleStale && rule != ruleWeaker {
 		return false
 	}
-	serial := ""
-	if session, err := m.Session(r); err == nil {
-		if session.Card == "" {
-			return false // another authenticator shows itself by its own protocol
-		}
-		serial = session.Card
-	}
-	p := CardPage{
-		Heading: "Show your card again", Button: "Go on", Then: r.URL.RequestURI(),
-		Lead: "This asks for your passcode once more: the card was shown some time ago. Then you go on where you were.",
-	}
-	if rule == "session.locked" {
-		p.Lead = "This page was left for a while, so your session is locked. Type your passcode and go on where you were."
-	}
-	if r.Method != http.MethodGet {
-		p.Then, p.Again = back(r), &Again{Action: r.URL.RequestURI(), Fields: hidden(typed)}
-	}
-	page, err := m.ForCard(r, p, m.Cards.StepUpTicket(r), serial)
+	page, err := m.proofPage(r, rule)
 	if err != nil {
 		return false
 	}
-	m.Log.Info("the card is asked for", "path", r.URL.Path, "rule", rule)
+	if r.Method != http.MethodGet {
+		page.Then, page.Again = back(r), &Again{Action: r.URL.RequestURI(), Fields: hidden(typed)}
+	}
+	m.Log.Info("a proof is asked for", "path", r.URL.Path, "rule", rule)
 	m.render(w, r, http.StatusUnauthorized, page)
 	return true
+}
+
+// proofPage asks for what a session lacks and leads to the address of the request.
+func (m *Module) proofPage(r *http.Request, rule string) (*CardPage, error) {
+	p := CardPage{Heading: "Show your card again", Button: "Go on", Then: r.URL.RequestURI()}
+	serial := ""
+	session, err := m.Session(r)
+	switch {
+	case err == nil && session.Card != "":
+		serial = session.Card
+		p.Lead = "This asks for your passcode once more: the card was shown some time ago. Then you go on where you were."
+	case err == nil:
+		p.Heading, p.Ways = "Show again who you are", m.WaysOn(session)
+		p.Lead = "This asks once more: you signed in some time ago. Then you go on where you were."
+		if rule == ruleWeaker {
+			p.Lead, p.Ways.App = "What you signed in with is not enough for this. Then you go on where you were.", ""
+		}
+	case wardkey.RuleOf(err) == ruleLocked: // nobody is told whose it is
+		p.Ways = m.WaysTo(careid.StepUp)
+		p.Lead = "This page was left for a while, so your session is locked. Show again who you are, by what you signed in with, and go on where you were."
+		if p.Ways == (Ways{}) {
+			p.Lead = "This page was left for a while, so your session is locked. Type your passcode and go on where you were."
+		}
+	default:
+		return nil, err
+	}
+	return m.ForCard(r, p, m.Cards.StepUpTicket(r), serial)
 }
 
 // Again is a form that waits for the card and is then sent as it was.

@@ -11,6 +11,7 @@ import (
 
 	"rsc.io/qr"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
@@ -19,7 +20,11 @@ func (h *Holder) authenticatorRoutes(mux *http.ServeMux) {
 	h.Handle(mux, "GET /my/authenticators", h.authenticators)
 	h.Handle(mux, "POST /my/authenticators", h.enrol)
 	h.Handle(mux, "POST /my/authenticators/{id}/confirm", h.confirm)
+	h.Handle(mux, "POST /my/authenticators/{id}/name", h.rename)
 	h.Handle(mux, "POST /my/authenticators/{id}/remove", h.remove)
+	if h.mailAccount != nil {
+		h.Handle(mux, "POST /my/authenticators/mail", h.addMail)
+	}
 }
 
 // authenticatorsPage is what the person signs in with beside the card. New is the
@@ -30,6 +35,14 @@ type authenticatorsPage struct {
 	Active  []careid.Authenticator
 	Pending []careid.Authenticator
 	New     *scan
+	Kinds   map[careid.AuthenticatorKind]string
+
+	Keys      bool                     // may be registered here
+	Kind      careid.AuthenticatorKind // of a key that is to be registered, as it was chosen before
+	KeyName   string
+	Mail      bool   // may be registered here
+	Address   string // of the mail account that this browser is signed in to, "" for none
+	MailThere bool   // it is registered, or another
 }
 
 func (*authenticatorsPage) Template() string { return "authenticators.html" }
@@ -50,11 +63,21 @@ func (h *Holder) authenticatorsPage(r *http.Request) (*authenticatorsPage, error
 	if err != nil {
 		return nil, err
 	}
-	p := &authenticatorsPage{frame: newFrame(r, "Ways to sign in")}
+	p := &authenticatorsPage{
+		frame: newFrame(r, "Ways to sign in"), Kinds: kindNames(), Keys: h.Site.Keys != nil, Mail: h.mailAccount != nil,
+		Kind: careid.AuthenticatorKind(r.URL.Query().Get("kind")), KeyName: r.URL.Query().Get("name"),
+	}
+	if h.mailAccount != nil {
+		p.Address, err = h.mailAccount(r)
+		if err != nil && wardkey.RuleOf(err) == "" {
+			return nil, err
+		}
+	}
 	for _, a := range all {
 		switch a.State {
 		case careid.AuthenticatorActive:
 			p.Active = append(p.Active, a)
+			p.MailThere = p.MailThere || a.Kind == careid.KindMailAccount
 		case careid.AuthenticatorPending:
 			p.Pending = append(p.Pending, a)
 		case careid.AuthenticatorRemoved: // a record, and nothing to sign in with
@@ -159,6 +182,45 @@ func (h *Holder) confirm(w http.ResponseWriter, r *http.Request) (pages.Answer, 
 	code := bytes.ReplaceAll(in.Code, []byte(" "), nil) // apps show 123 456
 	defer clear(code)
 	return pages.Answer{Next: "/my/authenticators?told=registered"}, h.Care.ConfirmAuthenticator(r.Context(), me, r.PathValue("id"), code)
+}
+
+// kindNames are the kinds as people call them.
+func kindNames() map[careid.AuthenticatorKind]string {
+	return map[careid.AuthenticatorKind]string{
+		careid.KindSecurityKey: "Security key", careid.KindWindowsHello: "Windows Hello", careid.KindAuthenticatorApp: "Authenticator app",
+		careid.KindMailAccount: "Mail account", careid.KindIPad: "iPad",
+	}
+}
+
+// addMail registers the mail account that this browser is signed in to, which shows whose it is.
+func (h *Holder) addMail(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	me, err := h.Holder(r)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	address, err := h.mailAccount(r)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	done, err := h.Care.RegisterAuthenticator(r.Context(), me, careid.NewAuthenticator{
+		Profile: me.Profile(), Kind: careid.KindMailAccount, Name: address, Credential: []byte(address),
+	})
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"id": done.Authenticator.ID}, Next: "/my/authenticators?told=account"}, nil
+}
+
+func (h *Holder) rename(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	var in struct{ Name string }
+	if err := h.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
+	}
+	me, err := h.Holder(r)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{Next: "/my/authenticators?told=done"}, h.Care.RenameAuthenticator(r.Context(), me, r.PathValue("id"), in.Name)
 }
 
 func (h *Holder) remove(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {

@@ -9,9 +9,12 @@
 //	e.Routes(mux)
 //
 // The page of a card is the site's own, and so is the page after a sign-out.
-// Where a person can't or won't answer, the application is told access_denied.
-// Other authenticators have no page here. A session that stands on them, by
-// package careid/webauthn at the same site say, is taken like any other.
+// Beside the card it offers what else the site has, a security key or Windows
+// Hello, or a mail account and an authenticator app, as far as that is what the
+// application asks for by acr_values; a session by one of them goes on by the
+// person's card where it asks for more. What the application is told in acr and
+// amr comes from what was used. Where a person can't or won't answer, it is told
+// access_denied.
 package entry
 
 import (
@@ -200,14 +203,9 @@ func (e *Entry) stuck(id string, why error) (pages.Answer, error) {
 	return pages.Answer{View: page, Body: no}, nil
 }
 
-// steps says whether the person shows their card again in a session that goes on.
-func steps(r *http.Request, s *careid.Session) bool {
-	return s != nil && s.Card != "" && !r.URL.Query().Has("anew")
-}
-
-// ticket is what the page hands to the agent.
-func (e *Entry) ticket(w http.ResponseWriter, r *http.Request, s *careid.Session) cardhttp.Ticket {
-	if steps(r, s) {
+// ticket is what the page hands to the agent, for the session to go on or for another one.
+func (e *Entry) ticket(w http.ResponseWriter, r *http.Request, again bool) cardhttp.Ticket {
+	if again {
 		return e.Cards.StepUpTicket(r)
 	}
 	return e.Cards.SignInTicket(w, r)

@@ -182,7 +182,7 @@ func TestCard(t *testing.T) {
 	t.Run("or somebody else's", func(t *testing.T) {
 		page := p.begins("prompt", "login")
 		_, text := p.send(http.MethodGet, strings.Replace(page, "/login?", "/login/other?", 1), "", "")
-		require.Contains(t, text, "Sign in with another card")
+		require.Contains(t, text, "Sign in as somebody else")
 		p.shows(page+"&anew=1", h.People[0].Card)
 		at, _ := p.send(http.MethodGet, page, "", "")
 		require.NotEmpty(t, at.Query().Get("code"))

@@ -5,8 +5,8 @@ package entry
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
-	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
@@ -22,7 +22,7 @@ type virtualPage struct {
 
 func (*virtualPage) Template() string { return "virtual.html" }
 
-// signIn asks for a card: at the agent, or one of the virtual ones.
+// signIn asks for a card, at the agent or one of the virtual ones, or for what else will do.
 func (e *Entry) signIn(w http.ResponseWriter, r *http.Request, id string, waiting *openid.Waiting) (pages.Answer, error) {
 	if e.virtual != nil {
 		cards, err := e.virtual.Cards(r.Context())
@@ -32,21 +32,70 @@ func (e *Entry) signIn(w http.ResponseWriter, r *http.Request, id string, waitin
 		}
 		return pages.Answer{View: page, Body: map[string]any{"client": waiting.Client, "wanted": waiting.Wanted, "cards": cards}}, err
 	}
-	t := e.ticket(w, r, waiting.Session)
+	means, again := e.means(r, waiting)
+	if means.none() {
+		return pages.Answer{Next: Path + "/other?request=" + url.QueryEscape(id)}, nil
+	}
+	t := e.ticket(w, r, again)
 	if !pages.Browser(r) {
 		return pages.Answer{Body: pages.Named(t)}, nil
 	}
 	page := pages.CardPage{
 		Heading: "Sign in to " + waiting.Client, Button: "Sign in", Then: at(id, "&in=1"), Help: Path + "/other?request=" + url.QueryEscape(id),
 		Lead: "Your card signs you in for at most eight hours, or until it leaves its reader. By signing in you accept the terms of use.",
+		Ways: means.beside, NoCard: !means.card,
+	}
+	if !means.card {
+		page.Lead = waiting.Client + " asks for another way than a card. You are signed in for at most eight hours. By signing in you accept the terms of use."
 	}
 	serial := ""
-	if steps(r, waiting.Session) {
+	switch {
+	case again && waiting.Session.Card != "":
 		page.Heading, page.Button, serial = "Show your card again", "Go on", waiting.Session.Card
 		page.Lead = waiting.Client + " asks for your card once more. Your session goes on."
+	case again:
+		page.Heading, page.Button = "Show again who you are", "Go on"
+		page.Lead = waiting.Client + " asks once more, or for more than you signed in with. Your session goes on."
 	}
 	view, err := e.ForCard(r, page, t, serial)
 	return pages.Answer{View: view}, err
+}
+
+// means are what will do for a request.
+type means struct {
+	card   bool
+	beside pages.Ways
+}
+
+func (m means) none() bool { return !m.card && m.beside == pages.Ways{} }
+
+// means are those that this site has and that the application asks for. again says that they have the session go on;
+// where no way does that, and where somebody else is to sign in, another session begins.
+func (e *Entry) means(r *http.Request, waiting *openid.Waiting) (m means, again bool) {
+	if s := waiting.Session; s != nil && !r.URL.Query().Has("anew") {
+		if m = (means{card: true, beside: e.WaysOn(s)}).meeting(waiting.Wanted); !m.none() {
+			return m, true
+		}
+	}
+	return means{card: true, beside: e.WaysTo(careid.SignIn)}.meeting(waiting.Wanted), false
+}
+
+// meeting are those of the means that meet one of the acr values wanted, all of them where none is.
+func (m means) meeting(wanted []string) means {
+	if len(wanted) == 0 {
+		return m
+	}
+	meet := func(values ...string) bool {
+		return slices.ContainsFunc(wanted, func(one string) bool { return slices.Contains(values, one) })
+	}
+	m.card = m.card && meet("AAL3_ANY", "AAL2_OR_AAL3_ANY", "AAL2_ANY", "AAL3_SMARTCARD", "AAL3_N3_SMARTCARD", "AAL3_CIS2_SMARTCARD")
+	if !meet("AAL3_ANY", "AAL2_OR_AAL3_ANY", "AAL2_ANY", "AAL3_FIDO2") {
+		m.beside.Keys = ""
+	}
+	if !meet("AAL2_OR_AAL3_ANY", "AAL2_ANY", "AAL2_TOTP", "AAL2_NHSMAIL") {
+		m.beside.App = ""
+	}
+	return m
 }
 
 // otherPage is for who can't or won't sign in with the card that was asked for.
@@ -91,18 +140,4 @@ func (e *Entry) signInVirtual(w http.ResponseWriter, r *http.Request) (pages.Ans
 	}
 	http.SetCookie(w, e.Cards.SessionCookie(got.Token))
 	return pages.Answer{Next: at(in.Request, "&in=1"), Body: map[string]string{"next": at(in.Request, "")}}, nil
-}
-
-// Leave ends the session of a browser; one that is over already is fine.
-func (e *Entry) Leave(r *http.Request) error {
-	token := e.Cards.Token(r)
-	if token == "" {
-		return nil
-	}
-	err := e.Care.SignOut(r.Context(), token)
-	switch wardkey.RuleOf(err) {
-	case "session.none", "session.ended", "presence.ended":
-		return nil
-	}
-	return err
 }

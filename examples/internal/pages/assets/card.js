@@ -3,32 +3,11 @@
 // Hands the page's ticket to the card service of the workstation that the
 // chosen reader belongs to, waits for its end, and goes on.
 
+import { goOn, post, refuse, say } from "./told.js";
+
 const form = document.getElementById("task");
 const button = document.getElementById("go");
-const progress = document.getElementById("progress");
 const refusal = document.getElementById("no");
-
-// say tells where things are, or nothing.
-function say(text) {
-  progress.textContent = text;
-  progress.hidden = text === "";
-}
-
-// refuse shows a "no" with its next steps.
-function refuse(no) {
-  say("");
-  refusal.querySelector("h2").textContent = no.title ?? no.message ?? "That did not work.";
-  refusal.querySelector("ol").replaceChildren(
-    ...(no.next ?? []).map((step) => Object.assign(document.createElement("li"), { textContent: step })),
-  );
-  refusal.querySelector("code").textContent = no.rule ?? "unknown";
-  const fixer = document.querySelector(`#fixers [data-role="${CSS.escape(no.fixer ?? "")}"]`);
-  document.getElementById("fixer").textContent = fixer?.textContent ?? "";
-  const source = no.source ?? no.problem?.source ?? {};
-  document.getElementById("source").textContent = [source.document, source.date, source.clause].filter(Boolean).join(", ");
-  refusal.hidden = false;
-  refusal.focus();
-}
 
 // run has one ticket done at the agent and returns what it earned.
 async function run(agent, ticket, reader) {
@@ -39,19 +18,8 @@ async function run(agent, ticket, reader) {
 
 // redeem makes the result of a sign-in the session of this browser, or of a
 // step-up the session that goes on.
-async function redeem(result) {
-  const body = form.dataset.purpose === "stepup" ? { result, purpose: "stepup" } : { result };
-  const response = await fetch("/card/v1/session", {
-    method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body),
-  });
-  if (!response.ok) throw await response.json();
-}
-
-// goOn leads to where the person was: a form that waited is sent as it was.
-function goOn() {
-  const again = document.getElementById("again");
-  if (again) again.submit();
-  else location.assign(form.dataset.then);
+function redeem(result) {
+  return post("/card/v1/session", form.dataset.purpose === "stepup" ? { result, purpose: "stepup" } : { result });
 }
 
 async function begin(event) {

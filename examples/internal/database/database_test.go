@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package database_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/database"
+)
+
+func TestOpen(t *testing.T) {
+	for _, name := range []string{"postgres://u:271828@h/d", "postgresql://h/d?password=271828", "postgres://u:271828@[::1/d"} {
+		_, err := database.Open(name)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "271828")
+	}
+	db, err := database.Open(filepath.Join(t.TempDir(), "ledger.db"))
+	require.NoError(t, err)
+	require.NoError(t, db.PingContext(t.Context()))
+	require.NoError(t, db.Close())
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
+	"github.com/wardkey-sdk/wardkey/careid/webauthn"
+)
+
+// Ways are what a page offers beside a card. Each is what it is asked for,
+// careid.SignIn or careid.StepUp, or "" where it will not do.
+type Ways struct {
+	Keys careid.Purpose // a security key or Windows Hello
+	App  careid.Purpose // the password of a mail account and the code of an authenticator app
+}
+
+// WaysTo are all that this site has.
+func (s *Site) WaysTo(p careid.Purpose) Ways {
+	var w Ways
+	if s.Keys != nil {
+		w.Keys = p
+	}
+	if s.MailPassword != nil {
+		w.App = p
+	}
+	return w
+}
+
+// WaysOn are those by which a session goes on. One by card stands on the card
+// alone, and none goes on by less than it is.
+func (s *Site) WaysOn(session *careid.Session) Ways {
+	if session.Card != "" {
+		return Ways{}
+	}
+	w := s.WaysTo(careid.StepUp)
+	if session.AAL > appAAL {
+		w.App = ""
+	}
+	return w
+}
+
+// appAAL is what a password and a code come to. NIST SP 800-63B-4 §2.2.
+const appAAL = 2
+
+func (m *Module) wayRoutes(mux *http.ServeMux) {
+	if m.Keys != nil {
+		mux.Handle(webauthn.Path, m.Keys)
+	}
+	if m.MailPassword != nil {
+		m.Handle(mux, "POST /signin/app", m.app)
+	}
+	m.Handle(mux, "GET /signin/again", m.showAgain)
+}
+
+// app signs in by the password of a mail account and the code of an authenticator
+// app, or has a session go on by both. The password is asked first: who doesn't
+// know it makes no app count a try.
+func (m *Module) app(w http.ResponseWriter, r *http.Request) (Answer, error) {
+	var in struct {
+		Address        string
+		Password, Code Secret
+		Purpose        careid.Purpose
+	}
+	if err := m.Read(w, r, &in); err != nil {
+		return Answer{}, err
+	}
+	defer clear(in.Password)
+	defer clear(in.Code)
+	if err := m.MailPassword(r.Context(), in.Address, in.Password); err != nil {
+		return Answer{}, err
+	}
+	code := bytes.ReplaceAll(in.Code, []byte(" "), nil) // apps show 123 456
+	defer clear(code)
+	uses, err := m.beside(r.Context(), in.Address, code)
+	if err != nil {
+		return Answer{}, err
+	}
+	var got *careid.SignedIn
+	if in.Purpose == careid.StepUp {
+		got, err = m.Care.StepUpWith(r.Context(), m.Cards.Token(r), uses...)
+	} else if got, err = m.Care.SignInWith(r.Context(), uses...); err == nil {
+		err = m.Leave(r) // the session that this browser had, somebody else's perhaps
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	http.SetCookie(w, m.Cards.SessionCookie(got.Token))
+	return Answer{Body: map[string]any{"until": got.Session.ExpiresAt}, Next: m.After}, nil
+}
+
+// beside is the use of a mail account whose password was right, and of the app of
+// its person with a code. Who has no app has used the account alone.
+func (s *Site) beside(ctx context.Context, address string, code []byte) ([]careid.Use, error) {
+	account, err := s.Care.Credential(ctx, []byte(strings.ToLower(address)))
+	if err != nil {
+		return nil, err
+	}
+	if account.Kind != careid.KindMailAccount {
+		return nil, s.Book.Refuse("authenticator.none")
+	}
+	owned, err := s.Care.AuthenticatorsBeside(ctx, account.Credential)
+	if err != nil {
+		return nil, err
+	}
+	uses := []careid.Use{{Authenticator: account.ID}}
+	for _, one := range owned {
+		if one.Kind == careid.KindAuthenticatorApp {
+			uses = append(uses, careid.Use{Authenticator: one.ID, Code: code})
+		}
+	}
+	return uses, nil
+}
+
+// showAgain has the person of the session show again who they are, for a page
+// whose script was refused for that; the page's address comes as next.
+func (m *Module) showAgain(_ http.ResponseWriter, r *http.Request) (Answer, error) {
+	rule := ruleStale
+	if r.URL.Query().Get("rule") == ruleWeaker {
+		rule = ruleWeaker
+	}
+	_, err := m.Session(r)
+	switch {
+	case wardkey.RuleOf(err) == ruleLocked:
+		rule = ruleLocked
+	case err != nil:
+		return Answer{}, err
+	}
+	if !Browser(r) {
+		return Answer{Body: Named(m.Cards.StepUpTicket(r))}, nil
+	}
+	page, err := m.proofPage(r, rule)
+	if err != nil {
+		return Answer{}, err
+	}
+	page.Then = cardhttp.Next(r)
+	return Answer{View: page}, nil
+}
