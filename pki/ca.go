@@ -29,6 +29,12 @@ type Config struct {
 	// a failure, and so is a panic, which is logged with its stack. While three
 	// calls hang, there is no other. Required.
 	Signer Signer
+	// SignerVerifies says that Signer verifies each signature under the issuing
+	// key before it returns, as pki/stepca does (crypto/x509.CreateCertificate). Then
+	// only the first is verified again, which shows that Signer and Chain belong
+	// together; what was signed is compared each time. A verification is a sixth of
+	// what issuing a pair costs.
+	SignerVerifies bool
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.
 	Chain   []*x509.Certificate
@@ -112,6 +118,9 @@ type CA struct {
 	log     *slog.Logger
 	observe func(context.Context, Event)
 
+	signerVerifies bool
+	signerMatches  atomic.Bool // it has made a signature that Chain verifies
+
 	compromised func([sha256.Size]byte) bool
 	reminder    func(context.Context, Reminder) error
 	encoded     map[encodedKey][]pkix.Extension // never changed after New
@@ -138,7 +147,7 @@ func New(c Config) (*CA, error) {
 		signer: &breaker{signer: c.Signer, wall: c.Wall, log: c.Log}, chain: c.Chain, issuer: c.Chain[0], ends: earliestEnd(c.Chain), keyID: hex.EncodeToString(sum[:]),
 		ledger: c.Ledger, profile: c.Profile, crlLife: c.CRLLife, lists: newListCache(c.Profile.shards),
 		acts: newKeyedMutex(), now: c.Now, wall: c.Wall, rand: c.Rand, log: c.Log, observe: c.Observe,
-		compromised: c.Compromised, reminder: c.Remind,
+		compromised: c.Compromised, reminder: c.Remind, signerVerifies: c.SignerVerifies,
 	}
 	ca.stuck.Store(&map[string]bool{})
 	var err error

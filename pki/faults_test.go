@@ -113,6 +113,22 @@ func TestSignerIsNotTrusted(t *testing.T) {
 		_, err := again.Issue(t.Context(), "stranger", person(), requests(t))
 		require.ErrorIs(t, err, pki.ErrSignerUnavailable)
 	})
+	t.Run("one that says it verifies", func(t *testing.T) {
+		stranger := newHouse(t)
+		again := h.reopen(func(c *pki.Config) { c.Signer, c.SignerVerifies = stranger.authority, true })
+		for _, id := range []string{"another-1", "another-2"} {
+			_, err := again.Issue(t.Context(), id, person(), requests(t))
+			require.ErrorIs(t, err, pki.ErrSignerUnavailable, "no signature of it was ever right")
+		}
+		signer := &bent{Signer: h.authority}
+		again = h.reopen(func(c *pki.Config) { c.Signer, c.SignerVerifies = signer, true })
+		certs, err := again.Issue(t.Context(), "right", person(), requests(t))
+		require.NoError(t, err)
+		require.NoError(t, h.Verify(t.Context(), certs[0]))
+		signer.bend = func(c *x509.Certificate) { c.NotAfter = c.NotAfter.Add(time.Second) }
+		_, err = again.Issue(t.Context(), "bent", person(), requests(t))
+		require.ErrorIs(t, err, pki.ErrSignerUnavailable, "what was signed is compared each time")
+	})
 	for name, bend := range map[string]func(*x509.RevocationList){
 		"nextUpdate": func(l *x509.RevocationList) { l.NextUpdate = l.NextUpdate.Add(time.Hour) },
 		"thisUpdate": func(l *x509.RevocationList) { l.ThisUpdate = l.ThisUpdate.Add(-time.Hour) },

@@ -10,7 +10,8 @@ import (
 
 // Signer holds the key of the issuing CA. It decides nothing: the authority
 // fills every field, every extension (as ExtraExtensions) and both dates, and
-// refuses what comes back if it differs from what was asked. A Signer may
+// refuses what comes back if it differs from what was asked; see
+// Config.SignerVerifies for its signatures. A Signer may
 // change the template it is given. Its context ends when the authority has waited
 // long enough, not when a caller gives up; see Config.Signer. pki/stepca is one.
 type Signer interface {

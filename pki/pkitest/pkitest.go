@@ -166,7 +166,7 @@ func Open(c Config) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	core, err := pki.New(pki.Config{Signer: authority, Chain: authority.Chain(), Ledger: c.Ledger, Profile: profile, Now: now})
+	core, err := pki.New(pki.Config{Signer: authority, SignerVerifies: true, Chain: authority.Chain(), Ledger: c.Ledger, Profile: profile, Now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func foreign(ctx context.Context, profile pki.Profile, at time.Time) (Pair, erro
 	if err != nil {
 		return Pair{}, err
 	}
-	core, err := pki.New(pki.Config{Signer: authority, Chain: authority.Chain(), Ledger: &Memory{}, Profile: profile, Now: now})
+	core, err := pki.New(pki.Config{Signer: authority, SignerVerifies: true, Chain: authority.Chain(), Ledger: &Memory{}, Profile: profile, Now: now})
 	if err != nil {
 		return Pair{}, err
 	}

@@ -55,7 +55,7 @@ func BenchmarkIssue(b *testing.B) {
 	ca := pkitest.New(b, pkitest.Config{Ledger: open(b)})
 	ctx := context.Background()
 	model := ca.Pair(pkitest.Good).Certificates
-	const batch, turns = 8 * atOnce, 4
+	const batch, turns = 16 * atOnce, 8 // long enough that the last of a batch, which have a core to themselves, weigh little
 	var ours, bare []time.Duration
 	var pairs, failed atomic.Int64
 	for range atOnce { // a server that has run for a while: its statements are prepared, its connections open

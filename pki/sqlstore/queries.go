@@ -46,7 +46,8 @@ const (
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending'
 	WHERE NOT EXISTS (SELECT 1 FROM pki_acts WHERE id = $1)
 	AND NOT EXISTS (SELECT 1 FROM pki_acts WHERE opened > $10)
-	AND NOT EXISTS (SELECT 1 FROM pki_certificates WHERE key_hash IN ($11, $12))`
+	AND NOT EXISTS (SELECT 1 FROM pki_certificates WHERE key_hash = $11)
+	AND NOT EXISTS (SELECT 1 FROM pki_certificates WHERE key_hash = $12)`
 	insertOne = `INSERT INTO pki_certificates (ordinal, act, issuer, serial, purpose, shard, key_hash, public_key, not_before, not_after, remind_at, state, reason, revoked_at, changed, listed)
 	VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', 0, 0, 0, FALSE)`
 	insertTwo = insertOne + `, (1, $1, $2, $11, $12, $13, $14, $15, $16, $17, $18, 'pending', 0, 0, 0, FALSE)`

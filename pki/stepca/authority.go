@@ -47,7 +47,8 @@ func (a *Authority) Chain() []*x509.Certificate {
 	return append([]*x509.Certificate(nil), a.chain...)
 }
 
-// SignCertificate implements pki.Signer.
+// SignCertificate implements pki.Signer. The signature is verified under the
+// issuing certificate's key before it returns (pki.Config.SignerVerifies).
 func (a *Authority) SignCertificate(_ context.Context, template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
 	if template.NotBefore.IsZero() || template.NotAfter.IsZero() || template.SerialNumber == nil {
 		return nil, errors.New("stepca: the template has no dates or no serial number") // softcas would make some up
