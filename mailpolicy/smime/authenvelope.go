@@ -13,12 +13,9 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-// ErrTooLong says that a message is longer than Config.MaxGCMBytes. It is the
-// cause of a Refusal (mail.size).
-var ErrTooLong = errors.New("smime: the message is too long for AES-GCM")
-
-// authEnvelopedData is id-ct-authEnvelopedData (RFC 5083 §2.1).
-func authEnvelopedData() []byte { return oid(1, 2, 840, 113549, 1, 9, 16, 1, 23) }
+// ErrTooLong says that a message is longer than Config.MaxGCMBytes or
+// DecryptConfig.MaxBytes. It is the cause of a Refusal (mail.size).
+var ErrTooLong = errors.New("smime: the message is too long to be held in memory")
 
 const tagBytes = 16
 
@@ -39,7 +36,7 @@ func newAuthEnvelope(w io.Writer, to []Recipient, rsa15 bool, limit int) (*authE
 	nonce := make([]byte, 12)
 	_, _ = rand.Read(nonce) // never fails: crypto/rand
 	parameters := tlv(tagSequence, tlv(tagOctets, nonce), []byte{tagInteger, 1, tagBytes})
-	block, err := begin(w, to, rsa15, authEnvelopedData(), algorithm(oid(2, 16, 840, 1, 101, 3, 4, 1, 46), parameters)) // aes256-GCM
+	block, err := begin(w, to, rsa15, oidAuthEnvelopedData, algorithm(oid(oidAES256GCM), parameters))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -50,7 +51,7 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	if e.config.RequireEmailProtection && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) {
 		return refuse("it is not for e-mail")
 	}
-	if err := e.verifyChain(cert); err != nil {
+	if err := verifyChain(cert, e.config.Roots, e.config.Intermediates, now); err != nil {
 		why := "its issuer is not trusted"
 		if invalid, ok := err.(x509.CertificateInvalidError); ok && invalid.Reason == x509.IncompatibleUsage {
 			why = "it is not for e-mail"
@@ -124,9 +125,9 @@ func curveOf(cert *x509.Certificate) ecdh.Curve {
 }
 
 // verifyChain wants one chain to a root in which every key is strong.
-func (e *Encrypter) verifyChain(cert *x509.Certificate) error {
+func verifyChain(cert *x509.Certificate, roots, intermediates *x509.CertPool, now time.Time) error {
 	chains, err := cert.Verify(x509.VerifyOptions{
-		Roots: e.config.Roots, Intermediates: e.config.Intermediates, CurrentTime: e.config.Now(),
+		Roots: roots, Intermediates: intermediates, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	})
 	if err != nil {

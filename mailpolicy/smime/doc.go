@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package smime encrypts mail for people with a certificate: CMS (RFC 5652) in
-// the form that S/MIME 4.0 (RFC 8551) uses, written as a stream.
+// Package smime encrypts, signs, opens and verifies mail: CMS (RFC 5652) in the
+// form that S/MIME 4.0 (RFC 8551) uses, with nothing between it and the standard
+// library's cryptography.
 //
 //	e, err := smime.New(smime.Config{Roots: roots})
 //	err = e.Encrypt(ctx, out, message, []smime.Recipient{{Address: "gp@practice.example", Certificate: cert}})
+//
+//	d, err := smime.NewDecrypter(smime.DecryptConfig{Keys: []smime.Key{{Certificate: cert, Private: key}}, Roots: roots})
+//	m, err := d.Open(ctx, message) // m.Header, m.Body, m.Authenticated, m.Signed()
 //
 // # What is written
 //
@@ -23,7 +27,28 @@
 //   - P-256 and P-384 keys by ephemeral-static ECDH (RFC 5753):
 //     dhSinglePass-stdDH-sha256kdf-scheme and aes256-wrap.
 //
-// Signing and decrypting are not there yet.
+// Config.Signer signs the message first, with any crypto.Signer: a smartcard's
+// key signs without leaving the card. What is signed is a multipart/signed
+// inside the encryption. Out there it could be rewritten on the way, which is
+// why others hide theirs in base64; inside nobody can, and it is shorter by a
+// third and streams. Who reads the message on the way does not learn that it is
+// signed, nor by whom.
+//
+// # What is read
+//
+// Decrypter.Open takes a whole message apart: encrypted, signed, or both. It
+// reads what is written here and what others write, in DER or in BER of any
+// shape: AES-CBC and AES-GCM of 128, 192 and 256 bits; three-key triple DES,
+// which openssl 3.0 writes unasked; RSAES-OAEP with SHA-1 or SHA-2 and
+// RSAES-PKCS1-v1_5; ECDH on P-256, P-384 and P-521 with the KDF over SHA-1 or
+// SHA-2; signatures by RSASSA-PKCS1-v1_5, RSASSA-PSS, ECDSA and Ed25519 with
+// SHA-2, detached or not. Not CompressedData (RFC 3274): nothing here makes more
+// octets of fewer.
+//
+// Everything that is wrong with a message is one error, ErrUnreadable, and comes
+// before any of the content does. A CBC message that nobody trusted has signed
+// is among them, unless the caller asks for it by AcceptUnauthenticated: it can
+// be altered so that a mail program sends what is in it elsewhere.
 //
 // # What is left outside
 //

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -32,7 +33,10 @@ type Config struct {
 	// MiB, above which mail.size and ErrTooLong).
 	GCM         bool
 	MaxGCMBytes int
-	// Now is the calendar by which certificates are in date. Default time.Now.
+	// Signer signs what Encrypt and EncryptTo encrypt; nil leaves it unsigned.
+	Signer *Signer
+	// Now is the calendar by which certificates are in date and signatures are
+	// dated. Default time.Now.
 	Now func() time.Time
 }
 
@@ -53,6 +57,11 @@ type Encrypter struct{ config Config }
 func New(c Config) (*Encrypter, error) {
 	if c.Roots == nil {
 		return nil, errors.New("smime: Config.Roots is missing")
+	}
+	if c.Signer != nil {
+		if err := c.Signer.check(); err != nil {
+			return nil, err
+		}
 	}
 	return &Encrypter{config: c.withDefaults()}, nil
 }
@@ -107,6 +116,9 @@ func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, t
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkSigner(header); err != nil {
+		return nil, err
+	}
 	if err := e.checkAll(ctx, to); err != nil {
 		return nil, err
 	}
@@ -118,7 +130,12 @@ func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, t
 	if err != nil {
 		return nil, err
 	}
-	m := &messageWriter{envelope: sealed, lines: lines}
+	var m io.WriteCloser = &messageWriter{envelope: sealed, lines: lines}
+	if e.config.Signer != nil {
+		if m, err = newSignedWriter(m, e.config.Signer, e.config.Now()); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := m.Write(inner); err != nil {
 		return nil, err
 	}
@@ -149,6 +166,25 @@ func (e *Encrypter) checkAll(ctx context.Context, to []Recipient) error {
 		if err := e.Check(ctx, r.Certificate, r.Address); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkSigner wants From to be the signer's, in a certificate that is in date.
+func (e *Encrypter) checkSigner(header []byte) error {
+	s := e.config.Signer
+	if s == nil {
+		return nil
+	}
+	if now := e.config.Now(); now.Before(s.Certificate.NotBefore) || now.After(s.Certificate.NotAfter) {
+		return fmt.Errorf("%w: it is not in date", ErrSigner)
+	}
+	fields, err := splitFields(header)
+	if err != nil {
+		return err
+	}
+	if !fits(s.Certificate, fromOf(fields)) {
+		return fmt.Errorf("%w: it is for another address than From", ErrSigner)
 	}
 	return nil
 }

@@ -35,9 +35,9 @@ const head = 5
 
 func newEnvelope(w io.Writer, to []Recipient, rsa15 bool) (*envelope, error) {
 	iv := make([]byte, aes.BlockSize)
-	_, _ = rand.Read(iv)                                               // never fails: crypto/rand
-	block, err := begin(w, to, rsa15, oid(1, 2, 840, 113549, 1, 7, 3), // id-envelopedData
-		algorithm(oid(2, 16, 840, 1, 101, 3, 4, 1, 42), tlv(tagOctets, iv))) // aes256-CBC
+	_, _ = rand.Read(iv) // never fails: crypto/rand
+	block, err := begin(w, to, rsa15, oidEnvelopedData,
+		algorithm(oid(oidAES256CBC), tlv(tagOctets, iv)))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func newEnvelope(w io.Writer, to []Recipient, rsa15 bool) (*envelope, error) {
 
 // begin draws a content key, writes everything before the first piece of
 // content, and returns the cipher under that key.
-func begin(w io.Writer, to []Recipient, rsa15 bool, kind, how []byte) (cipher.Block, error) {
+func begin(w io.Writer, to []Recipient, rsa15 bool, kind string, how []byte) (cipher.Block, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails: crypto/rand
 	defer clear(key)
@@ -64,7 +64,7 @@ func begin(w io.Writer, to []Recipient, rsa15 bool, kind, how []byte) (cipher.Bl
 
 // envelopeStart is EnvelopedData, or AuthEnvelopedData, which has the same
 // form up to its content and is always version 0 (RFC 5083 §2.1).
-func envelopeStart(to []Recipient, key []byte, rsa15 bool, kind, how []byte) ([]byte, error) {
+func envelopeStart(to []Recipient, key []byte, rsa15 bool, kind string, how []byte) ([]byte, error) {
 	version := byte(0)
 	infos := make([][]byte, 0, len(to))
 	for _, r := range to {
@@ -72,7 +72,7 @@ func envelopeStart(to []Recipient, key []byte, rsa15 bool, kind, how []byte) ([]
 		if err != nil {
 			return nil, err
 		}
-		if agreed && !bytes.Equal(kind, authEnvelopedData()) {
+		if agreed && kind != oidAuthEnvelopedData {
 			version = 2
 		}
 		infos = append(infos, info)
@@ -80,12 +80,12 @@ func envelopeStart(to []Recipient, key []byte, rsa15 bool, kind, how []byte) ([]
 	slices.SortFunc(infos, bytes.Compare) // the order of a SET in DER; it also hides the caller's
 	var b bytes.Buffer
 	b.Write([]byte{tagSequence, indefinite}) // ContentInfo
-	b.Write(kind)
+	b.Write(oid(kind))
 	b.Write([]byte{tagContext0, indefinite, tagSequence, indefinite})
 	b.Write([]byte{tagInteger, 1, version})
 	b.Write(tlv(tagSet, infos...))
 	b.Write([]byte{tagSequence, indefinite}) // EncryptedContentInfo
-	b.Write(oid(1, 2, 840, 113549, 1, 7, 1)) // id-data
+	b.Write(oid(oidData))
 	b.Write(how)
 	b.Write([]byte{tagContext0, indefinite})
 	return b.Bytes(), nil

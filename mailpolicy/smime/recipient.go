@@ -3,6 +3,8 @@
 package smime
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/aes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -13,6 +15,8 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // recipientInfo encodes the content key for one certificate, and reports
@@ -35,12 +39,12 @@ func keyTransport(cert *x509.Certificate, public *rsa.PublicKey, key []byte, rsa
 	var how, encrypted []byte
 	var err error
 	if rsa15 {
-		how = algorithm(oid(1, 2, 840, 113549, 1, 1, 1), []byte{tagNull, 0})
+		how = algorithm(oid(oidRSA), []byte{tagNull, 0})
 		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, public, key) //nolint:staticcheck // a choice of the caller, see the package comment
 	} else {
-		sha := algorithm(oid(2, 16, 840, 1, 101, 3, 4, 2, 1), []byte{tagNull, 0})
-		mask := algorithm(oid(1, 2, 840, 113549, 1, 1, 8), sha)
-		how = algorithm(oid(1, 2, 840, 113549, 1, 1, 7), tlv(tagSequence, tlv(tagContext0, sha), tlv(tagContext1, mask)))
+		sha := algorithm(oid(oidSHA256), []byte{tagNull, 0})
+		mask := algorithm(oid(oidMGF1), sha)
+		how = algorithm(oid(oidOAEP), tlv(tagSequence, tlv(tagContext0, sha), tlv(tagContext1, mask)))
 		encrypted, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, public, key, nil)
 	}
 	if err != nil {
@@ -64,7 +68,7 @@ func keyAgreement(cert *x509.Certificate, public *ecdsa.PublicKey, key []byte) (
 	if err != nil {
 		return nil, fmt.Errorf("smime: %w", err)
 	}
-	wrap := algorithm(oid(2, 16, 840, 1, 101, 3, 4, 1, 45)) // id-aes256-wrap, parameters absent
+	wrap := algorithm(oid(oidAES256Wrap)) // parameters absent
 	wrapped, err := agreeAndWrap(ours, theirs, wrap, key)
 	if err != nil {
 		return nil, err
@@ -74,8 +78,8 @@ func keyAgreement(cert *x509.Certificate, public *ecdsa.PublicKey, key []byte) (
 		return nil, err
 	}
 	point := append([]byte{0}, ours.PublicKey().Bytes()...)
-	originator := tlv(tagContext0, tlv(tagContext1, algorithm(oid(1, 2, 840, 10045, 2, 1)), tlv(tagBitString, point)))
-	scheme := algorithm(oid(1, 3, 132, 1, 11, 1), wrap) // dhSinglePass-stdDH-sha256kdf-scheme
+	originator := tlv(tagContext0, tlv(tagContext1, algorithm(oid(oidECPublicKey)), tlv(tagBitString, point)))
+	scheme := algorithm(oid(oidDHSHA256), wrap)
 	keys := tlv(tagSequence, tlv(tagSequence, who, tlv(tagOctets, wrapped)))
 	return tlv(tagContext1, []byte{tagInteger, 1, 3}, originator, scheme, keys), nil
 }
@@ -86,21 +90,34 @@ func agreeAndWrap(ours *ecdh.PrivateKey, theirs *ecdh.PublicKey, wrap, key []byt
 		return nil, fmt.Errorf("smime: %w", err)
 	}
 	defer clear(shared)
-	kek := x963KDF(shared, wrap)
+	kek := x963KDF(crypto.SHA256, shared, wrap, nil, 32)
 	defer clear(kek)
 	return wrapKey(kek, key)
 }
 
-// x963KDF derives the 256-bit wrapping key: one block of SHA-256 over the
-// secret, the counter 1 and ECC-CMS-SharedInfo. RFC 5753 §7.2.
-func x963KDF(shared, wrap []byte) []byte {
-	info := tlv(tagSequence, wrap, tlv(tagContext2, tlv(tagOctets, binary.BigEndian.AppendUint32(nil, 256))))
-	h := sha256.New()
-	h.Write(shared)
-	h.Write([]byte{0, 0, 0, 1})
-	h.Write(info)
-	return h.Sum(nil)
+// x963KDF derives the wrapping key of size octets: blocks of the hash over the
+// secret, a counter and ECC-CMS-SharedInfo, in which ukm may be empty. RFC 5753
+// §7.2, SEC 1 §3.6.1.
+func x963KDF(hash crypto.Hash, shared, wrap, ukm []byte, size int) []byte {
+	var mixed []byte
+	if len(ukm) > 0 {
+		mixed = tlv(tagContext0, tlv(tagOctets, ukm))
+	}
+	bits := binary.BigEndian.AppendUint32(nil, uint32(8*size))
+	info := tlv(tagSequence, wrap, mixed, tlv(tagContext2, tlv(tagOctets, bits)))
+	var key []byte
+	for counter := uint32(1); len(key) < size; counter++ {
+		h := hash.New()
+		h.Write(shared)
+		h.Write(binary.BigEndian.AppendUint32(nil, counter))
+		h.Write(info)
+		key = h.Sum(key)
+	}
+	return key[:size]
 }
+
+// wrapStart is the default initial value of RFC 3394 §2.2.3.1.
+const wrapStart = "\xa6\xa6\xa6\xa6\xa6\xa6\xa6\xa6"
 
 // wrapKey is AES key wrap with the default initial value. RFC 3394 §2.2.1.
 func wrapKey(kek, key []byte) ([]byte, error) {
@@ -112,7 +129,7 @@ func wrapKey(kek, key []byte) ([]byte, error) {
 	out := make([]byte, 8+len(key))
 	copy(out[8:], key)
 	var b [16]byte
-	copy(b[:8], "\xa6\xa6\xa6\xa6\xa6\xa6\xa6\xa6")
+	copy(b[:8], wrapStart)
 	for j := range 6 {
 		for i := 1; i <= n; i++ {
 			copy(b[8:], out[i*8:])
@@ -132,4 +149,20 @@ func issuerAndSerial(cert *x509.Certificate) ([]byte, error) {
 		return nil, fmt.Errorf("smime: %w", err)
 	}
 	return tlv(tagSequence, cert.RawIssuer, serial), nil
+}
+
+// named reports whether a recipient or signer identifier names a certificate:
+// by issuer and serial number, or by its key identifier, which stands behind
+// this tag. RFC 5652 §5.3, §6.2.1 and §6.2.2.
+func named(cert *x509.Certificate, who []byte, keyTag byte) bool {
+	if who[0] == keyTag {
+		s := cryptobyte.String(who)
+		var id cryptobyte.String
+		if !read(&s, &id, keyTag) || keyTag == tagContext0 && !read(&id, &id, tagOctets) {
+			return false
+		}
+		return len(id) > 0 && bytes.Equal(id, cert.SubjectKeyId)
+	}
+	issued, err := issuerAndSerial(cert)
+	return err == nil && bytes.Equal(issued, who)
 }

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smime
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/subtle"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+const (
+	// maxSigners bounds the signatures of one message, each of which costs a
+	// verification: a person, and the systems that countersign for them.
+	maxSigners = 8
+	// maxCertificates bounds those that come with a signature: chains of a few
+	// for each signer.
+	maxCertificates = 64
+)
+
+// Signature is one signature that holds: its signer had the certificate's key
+// and signed this content.
+type Signature struct {
+	Certificate *x509.Certificate
+	// SignedAt is when the signer says it was; zero where it isn't said.
+	// Nothing proves it.
+	SignedAt time.Time
+	// Distrust says why the signer is not trusted, and is nil for a signer whose
+	// certificate is in date at Now, for signing and for mail, of a strong key,
+	// with a chain to the configured roots, not revoked where
+	// DecryptConfig.Revoked is set, and for the address in From if it has any.
+	// RFC 8550 §3 and §4.
+	Distrust error
+}
+
+// signerInfo is one SignerInfo of SignedData. RFC 5652 §5.3.
+type signerInfo struct {
+	who        []byte
+	hash       crypto.Hash
+	attributes []byte // as a SET, the form that is signed
+	how        algorithmID
+	signature  []byte
+}
+
+// signedData is SignedData without its content.
+type signedData struct {
+	content      []byte // nil where it is detached
+	certificates []*x509.Certificate
+	signers      []signerInfo
+}
+
+// readSignedData reads SignedData behind contentInfo. limit bounds a content
+// that is inside. RFC 5652 §5.1.
+func (b *berReader) readSignedData(limit int) (*signedData, error) {
+	if b.enter(tagSequence) != nil || b.version() != nil {
+		return nil, errBER
+	}
+	if _, err := b.element(); err != nil { // digestAlgorithms: each signer names its own
+		return nil, err
+	}
+	d := &signedData{}
+	var err error
+	if d.content, err = b.encapsulated(limit); err != nil {
+		return nil, err
+	}
+	certificates, err := b.optional(tagContext0)
+	if err != nil {
+		return nil, err
+	}
+	if d.certificates, err = readCertificates(certificates); err != nil {
+		return nil, err
+	}
+	if _, err := b.optional(tagContext1); err != nil { // crls: revocation is asked elsewhere
+		return nil, err
+	}
+	infos, err := b.element()
+	if err != nil {
+		return nil, err
+	}
+	if d.signers, err = readSigners(infos); err != nil {
+		return nil, err
+	}
+	return d, b.finish()
+}
+
+// encapsulated reads EncapsulatedContentInfo.
+func (b *berReader) encapsulated(limit int) ([]byte, error) {
+	if b.enter(tagSequence) != nil {
+		return nil, errBER
+	}
+	if kind, err := b.oid(); err != nil || kind != oidData {
+		return nil, errBER
+	}
+	next, err := b.next()
+	if err != nil {
+		return nil, err
+	}
+	if next == 0 {
+		return nil, b.leave()
+	}
+	if err := b.enter(tagContext0); err != nil {
+		return nil, err
+	}
+	content, err := b.octetString(tagOctets)
+	if err != nil {
+		return nil, err
+	}
+	all := held{buf: []byte{}, limit: limit}
+	if err := all.readAll(content); err != nil {
+		return nil, err
+	}
+	if err := b.leave(); err != nil {
+		return nil, err
+	}
+	return all.buf, b.leave()
+}
+
+func readCertificates(set []byte) ([]*x509.Certificate, error) {
+	if len(set) == 0 {
+		return nil, nil
+	}
+	s := cryptobyte.String(set)
+	var all cryptobyte.String
+	if !read(&s, &all, tagContext0) {
+		return nil, errBER
+	}
+	var certificates []*x509.Certificate
+	for n := 0; !all.Empty(); n++ {
+		var one cryptobyte.String
+		if !all.ReadAnyASN1Element(&one, nil) || n == maxCertificates {
+			return nil, errBER
+		}
+		if one[0] != tagSequence {
+			continue // attribute certificates and other formats
+		}
+		if cert, err := x509.ParseCertificate(one); err == nil {
+			certificates = append(certificates, cert) // one that can't be parsed is no signer's
+		}
+	}
+	return certificates, nil
+}
+
+func readSigners(set []byte) ([]signerInfo, error) {
+	s := cryptobyte.String(set)
+	var all cryptobyte.String
+	if !read(&s, &all, tagSet) || all.Empty() {
+		return nil, errBER
+	}
+	var signers []signerInfo
+	for !all.Empty() {
+		var one cryptobyte.String
+		if !read(&all, &one, tagSequence) || len(signers) == maxSigners {
+			return nil, errBER
+		}
+		info, err := readSigner(one)
+		if err != nil {
+			return nil, err
+		}
+		signers = append(signers, info)
+	}
+	return signers, nil
+}
+
+// readSigner wants signed attributes, which S/MIME always has (RFC 8551 §2.5):
+// without them a signature over attributes could be shown as one over a
+// content of the same octets.
+func readSigner(s cryptobyte.String) (signerInfo, error) {
+	var version int
+	var who, attributes, signature cryptobyte.String
+	if !s.ReadASN1Integer(&version) || !s.ReadAnyASN1Element(&who, nil) {
+		return signerInfo{}, errBER
+	}
+	digest, ok := readAlgorithm(&s)
+	if !ok || !read(&s, &attributes, tagContext0) {
+		return signerInfo{}, errBER
+	}
+	how, ok := readAlgorithm(&s)
+	if !ok || !read(&s, &signature, tagOctets) {
+		return signerInfo{}, errBER
+	}
+	info := signerInfo{who: who, hash: hashOf(digest.id), attributes: tlv(tagSet, attributes), how: how, signature: signature}
+	if info.hash == 0 || info.hash == crypto.SHA1 { // RFC 8551 appendix B
+		return signerInfo{}, errBER
+	}
+	return info, nil
+}
+
+// verify wants every signature of content to hold. Who signed is judged later,
+// when From is known.
+func (d *signedData) verify(content []byte) ([]signer, error) {
+	var all []signer
+	for _, info := range d.signers {
+		at := slices.IndexFunc(d.certificates, func(c *x509.Certificate) bool { return named(c, info.who, tagImplicit0) })
+		if at < 0 {
+			return nil, errBER
+		}
+		signedAt, err := info.holds(content)
+		if err != nil {
+			return nil, err
+		}
+		cert := d.certificates[at]
+		if err := info.signedBy(cert.PublicKey); err != nil {
+			return nil, err
+		}
+		all = append(all, signer{cert: cert, at: signedAt, sent: d.certificates})
+	}
+	return all, nil
+}
+
+// holds compares the signed attributes with the content. RFC 5652 §5.6 and §11.
+func (i signerInfo) holds(content []byte) (signedAt time.Time, err error) {
+	s := cryptobyte.String(i.attributes)
+	var all cryptobyte.String
+	if !read(&s, &all, tagSet) {
+		return time.Time{}, errBER
+	}
+	seen := map[string]bool{}
+	for !all.Empty() {
+		var one, values, value cryptobyte.String
+		var id string
+		if !read(&all, &one, tagSequence) || !one.ReadAnyASN1Element(&value, nil) || !read(&one, &values, tagSet) {
+			return time.Time{}, errBER
+		}
+		if id, err = readOID(value); err != nil || seen[id] { // each at most once
+			return time.Time{}, errBER
+		}
+		seen[id] = true
+		switch id {
+		case oidContentType:
+			if kind, err := readOID(values); err != nil || kind != oidData {
+				return time.Time{}, errBER
+			}
+		case oidMessageDigest:
+			h := i.hash.New()
+			h.Write(content)
+			digest, err := body(values, tagOctets)
+			if err != nil || subtle.ConstantTimeCompare(digest, h.Sum(nil)) != 1 {
+				return time.Time{}, errBER
+			}
+		case oidSigningTime:
+			if !values.ReadASN1UTCTime(&signedAt) && !values.ReadASN1GeneralizedTime(&signedAt) {
+				return time.Time{}, errBER
+			}
+		}
+	}
+	if !seen[oidContentType] || !seen[oidMessageDigest] {
+		return time.Time{}, errBER
+	}
+	return signedAt, nil
+}
+
+// signedBy verifies the signature of the attributes.
+func (i signerInfo) signedBy(public crypto.PublicKey) error {
+	h := i.hash.New()
+	h.Write(i.attributes)
+	digest := h.Sum(nil)
+	good := false
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		switch {
+		case key.N.BitLen() > maxRSABits:
+		case i.how.id == oidPSS:
+			good = rsa.VerifyPSS(key, i.hash, digest, i.signature, nil) == nil
+		case i.how.id == oidRSA || signatureHash(i.how.id) == i.hash:
+			good = rsa.VerifyPKCS1v15(key, i.hash, digest, i.signature) == nil
+		}
+	case *ecdsa.PublicKey:
+		good = signatureHash(i.how.id) == i.hash && ecdsa.VerifyASN1(key, digest, i.signature)
+	case ed25519.PublicKey: // RFC 8419 §3
+		good = i.how.id == oidEd25519 && ed25519.Verify(key, i.attributes, i.signature)
+	}
+	if !good {
+		return errBER
+	}
+	return nil
+}
+
+// maxRSABits bounds what a stranger's key can make a verification cost;
+// crypto/tls has the same bound.
+const maxRSABits = 8192
+
+// signatureHash is the hash that a signature algorithm names with it. RFC 5754
+// §3.
+func signatureHash(id string) crypto.Hash {
+	switch id {
+	case oidRSASHA256, oidECDSASHA256:
+		return crypto.SHA256
+	case oidRSASHA384, oidECDSASHA384:
+		return crypto.SHA384
+	case oidRSASHA512, oidECDSASHA512:
+		return crypto.SHA512
+	}
+	return 0
+}
+
+// distrust judges a signer.
+func (d *Decrypter) distrust(ctx context.Context, cert *x509.Certificate, sent []*x509.Certificate, from string) error {
+	switch {
+	case d.config.Roots == nil:
+		return errors.New("smime: no roots are configured, so no signer is trusted")
+	case !fits(cert, from):
+		return fmt.Errorf("%w: it is for another address than From", ErrSigner)
+	case cert.IsCA:
+		return errors.New("smime: the signer's certificate belongs to an authority and not to a person")
+	case !maySign(cert):
+		return errors.New("smime: the signer's certificate is not for signing")
+	}
+	helpers := x509.NewCertPool()
+	if d.config.Intermediates != nil {
+		helpers = d.config.Intermediates.Clone()
+	}
+	for _, c := range sent {
+		if !bytes.Equal(c.Raw, cert.Raw) {
+			helpers.AddCert(c)
+		}
+	}
+	if err := verifyChain(cert, d.config.Roots, helpers, d.config.Now()); err != nil {
+		return err
+	}
+	if d.config.Revoked != nil {
+		return d.config.Revoked(ctx, cert)
+	}
+	return nil
+}
