@@ -34,7 +34,7 @@ type front struct {
 func (p Program) handler(ctx context.Context, h *Hospital) (handler http.Handler, first string, err error) {
 	site, err := pages.New(pages.Config{
 		Name: p.Title, Care: h.Care, Cards: h.Cards, Book: h.Book, Base: h.config.Base, Agents: []string{h.config.Agent},
-		Keys: h.keys(), MailPassword: h.mailPassword,
+		Keys: h.keys(), MailPassword: pages.PasswordOf(h.Mail.Accounts),
 		Places: append(p.Places, pages.Place{Path: "/messages", Name: "Messages"}), After: p.After, Now: h.config.Now, Log: h.config.Log,
 	})
 	if err != nil {

@@ -3,15 +3,12 @@
 package alone
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"slices"
 
 	"github.com/wardkey-sdk/wardkey/careid/webauthn"
-	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // keyName is what browsers bind the keys of a hospital to. Its programs are at ports of one name, so that a key that one
@@ -57,15 +54,4 @@ func (h *Hospital) keys() http.Handler {
 		return nil
 	}
 	return h.Keys
-}
-
-// mailPassword reports whether a password is that of a mail account. An account whose holder has chosen none yet has
-// only an activation password, which opens nothing here and is not spent.
-func (h *Hospital) mailPassword(ctx context.Context, address string, password []byte) error {
-	account, err := h.Mail.Accounts.Account(ctx, address)
-	if err == nil && slices.Contains(account.Steps, mailpolicy.ChangePassword) {
-		return mailpolicy.Rules().Refuse("mail.password.wrong")
-	}
-	_, err = h.Mail.SignIn(ctx, address, password)
-	return err
 }

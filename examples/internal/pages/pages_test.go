@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages/pagestest"
 )
@@ -34,7 +35,7 @@ type samplePage struct{ pages.Base }
 func (*samplePage) Template() string { return "sample.html" }
 
 // mount serves the sample; POST /contacts changes the mobile of the person of the
-// session, and POST /other always refuses.
+// session, POST /app registers an authenticator app, and POST /other always refuses.
 func mount(s *pages.Site, mux *http.ServeMux) error {
 	m, err := s.Module(fstest.MapFS{"sample.html": {Data: []byte(sample)}}, "*.html")
 	if err != nil {
@@ -57,6 +58,14 @@ func mount(s *pages.Site, mux *http.ServeMux) error {
 			return pages.Answer{}, err
 		}
 		return pages.Answer{}, m.SetContacts(r.Context(), me, me.Profile(), pages.Contacts{Mobile: &in.Mobile})
+	})
+	m.Handle(mux, "POST /app", func(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+		me, err := m.Holder(r)
+		if err != nil {
+			return pages.Answer{}, err
+		}
+		_, err = m.Care.RegisterAuthenticator(r.Context(), me, careid.NewAuthenticator{Profile: me.Profile(), Kind: careid.KindAuthenticatorApp})
+		return pages.Answer{}, err
 	})
 	m.Handle(mux, "POST /other", func(http.ResponseWriter, *http.Request) (pages.Answer, error) {
 		return pages.Answer{}, m.Refuse("request.invalid")

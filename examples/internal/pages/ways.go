@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/careid/webauthn"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // Ways are what a page offers beside a card. Each is what it is asked for,
@@ -48,6 +50,20 @@ func (s *Site) WaysOn(session *careid.Session) Ways {
 
 // appAAL is what a password and a code come to. NIST SP 800-63B-4 §2.2.
 const appAAL = 2
+
+// PasswordOf is Config.MailPassword for these accounts. One whose holder has
+// chosen no password yet has only an activation password, which opens nothing here
+// and is not spent.
+func PasswordOf(accounts *mailpolicy.Accounts) func(context.Context, string, []byte) error {
+	return func(ctx context.Context, address string, password []byte) error {
+		account, err := accounts.Account(ctx, address)
+		if err == nil && slices.Contains(account.Steps, mailpolicy.ChangePassword) {
+			return mailpolicy.Rules().Refuse("mail.password.wrong")
+		}
+		_, err = accounts.SignIn(ctx, address, password)
+		return err
+	}
+}
 
 func (m *Module) wayRoutes(mux *http.ServeMux) {
 	if m.Keys != nil {

@@ -27,7 +27,9 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/careid/webauthn"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
+	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
 )
 
 // Config says what is served. Mount is needed.
@@ -36,13 +38,16 @@ type Config struct {
 	People []careidtest.Persona
 	Rules  string // an overlay of careid's rulebook, or ""
 	Agents []string
+	Models []webauthn.Model // of approved keys; some: the pages are at localhost, and take keys
+	Mail   bool             // there are mail accounts, and they sign in with an app
 }
 
 // Site is a hospital with pages.
 type Site struct {
 	*careidtest.Hospital
 	URL  string
-	Care *careid.Service // the one behind the pages
+	Care *careid.Service  // the one behind the pages
+	Mail *mailbox.Mailbox // nil without Config.Mail
 
 	t testing.TB
 }
@@ -56,6 +61,19 @@ func Open(t testing.TB, c Config) *Site {
 	t.Cleanup(server.Close)
 	var err error
 	s := &Site{Hospital: h, URL: server.URL, t: t}
+	if len(c.Models) > 0 {
+		s.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	}
+	if c.Mail {
+		if s.Mail, err = mailbox.Open(t.Context(), mailbox.Config{DB: h.DB, Sender: h.Inbox, Now: h.Clock.Now}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Mail.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	if handler, err = s.handler(c); err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +102,19 @@ func (s *Site) handler(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := pages.New(pages.Config{
-		Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now,
-	})
+	shown := pages.Config{Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now}
+	if len(c.Models) > 0 {
+		shown.Keys, err = webauthn.New(webauthn.Config{
+			Service: s.Care, Sessions: cards, RPID: "localhost", Origins: []string{base}, Models: c.Models, Rules: book, Now: h.Clock.Now, Wall: h.Wall.Now,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if s.Mail != nil {
+		shown.MailPassword = pages.PasswordOf(s.Mail.Accounts)
+	}
+	site, err := pages.New(shown)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +147,7 @@ func (s *Site) SignedIn(p careidtest.Person) *Browser {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.with(in.Token)
+	return s.With(in.Token)
 }
 
 // SignedInWith is the browser of somebody who has just signed in without a card.
@@ -129,11 +157,11 @@ func (s *Site) SignedInWith(uses ...careid.Use) *Browser {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.with(in.Token)
+	return s.With(in.Token)
 }
 
-// with is a browser that has a session.
-func (s *Site) with(token string) *Browser {
+// With is a browser whose cookie says that this is its session.
+func (s *Site) With(token string) *Browser {
 	s.t.Helper()
 	b := s.Stranger()
 	at, err := url.Parse(s.URL)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages/pagestest"
+)
+
+const secret = "Two-herons-7-by-the-long-pond"
+
+// shown is what the script of the page sends for an account and an app.
+func shown(address, password, code string, purpose careid.Purpose) *strings.Reader {
+	text, _ := json.Marshal(map[string]any{"address": address, "password": password, "code": code, "purpose": purpose}) // strings always marshal
+	return strings.NewReader(string(text))
+}
+
+// byApp is a hospital with mail accounts, and a nurse who has one and an app.
+func byApp(t *testing.T) (*pagestest.Site, *careidtest.App) {
+	t.Helper()
+	s := pagestest.Open(t, pagestest.Config{Mount: mount, Mail: true, People: []careidtest.Persona{{Given: "Noor", Family: "Rahman"}}})
+	return s, s.MailAndApp(s.Nurse, "asha.patel@nhs.net", secret)
+}
+
+func TestApp(t *testing.T) {
+	s, app := byApp(t)
+	b := s.Stranger()
+	require.Contains(t, b.Get("/signin").Body, `id="app" method="post" action="/signin/app" data-purpose="signin"`)
+	t.Run("a password and a code sign in, and say so", func(t *testing.T) {
+		code := string(app.Code())
+		require.Empty(t, b.Refused(http.MethodPost, "/signin/app", shown("Asha.Patel@nhs.net", secret, code[:3]+" "+code[3:], careid.SignIn)))
+		in := b.Session()
+		require.Equal(t, s.Nurse.Profile.ID, in.Profile)
+		require.Equal(t, "AAL2_ANY", in.ACR)
+		require.ElementsMatch(t, []string{"NHSMAIL", "TOTP"}, in.AMR)
+	})
+	t.Run("a code works once", func(t *testing.T) {
+		require.Equal(t, "totp.code", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, string(app.Code()), careid.SignIn)))
+	})
+	t.Run("another sign-in ends the one before, under a new id", func(t *testing.T) {
+		s.Clock.Add(time.Minute)
+		before := b.Token()
+		require.Empty(t, b.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, string(app.Code()), careid.SignIn)))
+		require.NotEqual(t, before, b.Token())
+		_, err := s.Care.Session(t.Context(), before)
+		require.Equal(t, "session.ended", wardkey.RuleOf(err))
+	})
+	t.Run("the session goes on by the same two, to the end that it had", func(t *testing.T) {
+		s.Clock.Add(time.Hour)
+		page := b.Get("/signin/again?next=/mine")
+		require.Contains(t, page.Body, "Show again who you are")
+		require.Contains(t, page.Body, `data-purpose="stepup"`)
+		require.Contains(t, page.Body, `data-then="/mine"`)
+		was := b.Session()
+		require.Empty(t, b.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, string(app.Code()), careid.StepUp)))
+		is := b.Session()
+		require.NotEqual(t, was.ID, is.ID)
+		require.Equal(t, was.ExpiresAt, is.ExpiresAt)
+		require.Equal(t, s.Clock.Now(), is.AuthTime)
+	})
+	t.Run("what asks for more shows the card, and then is done", func(t *testing.T) {
+		page := b.Post("/sample", "/app", url.Values{"name": {"another phone"}})
+		require.Equal(t, http.StatusUnauthorized, page.Status, page.Body)
+		require.Contains(t, page.Body, "What you signed in with is not enough for this.")
+		require.Contains(t, page.Body, `name="name" value="another phone"`)
+		require.Contains(t, page.Body, `id="task"`)
+		require.NotContains(t, page.Body, `id="app"`)
+	})
+}
+
+// The attacks on this way in.
+func TestAppAttacked(t *testing.T) {
+	s, app := byApp(t)
+	now := func() string { return string(app.Code()) }
+	tries := func() (n int) {
+		require.NoError(t, s.DB.QueryRow("SELECT tries FROM careid_authenticator WHERE id = ?", app.ID).Scan(&n))
+		return n
+	}
+	t.Run("threat001", func(t *testing.T) { // who doesn't know the password learns nothing of the code, and counts nothing
+		for _, password := range []string{"", "wrong but long enough"} {
+			require.Equal(t, "mail.password.wrong", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", password, now(), careid.SignIn)))
+		}
+		require.Equal(t, "mail.password.wrong", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("nobody@nhs.net", secret, now(), careid.SignIn)))
+		require.Zero(t, tries())
+	})
+	t.Run("another person's account", func(t *testing.T) {
+		s.MailAccount("noor.rahman@nhs.net", secret)
+		require.Equal(t, "authenticator.none", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("noor.rahman@nhs.net", secret, now(), careid.SignIn)), "not registered")
+		_, err := s.Register(t.Context(), s.People[0], careid.KindMailAccount, "noor.rahman@nhs.net")
+		require.NoError(t, err)
+		require.Equal(t, "signin.weak", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("noor.rahman@nhs.net", secret, now(), careid.SignIn)), "without an app of her own")
+		own, err := s.RegisterApp(t.Context(), s.People[0])
+		require.NoError(t, err)
+		s.Clock.Add(time.Minute)
+		require.Equal(t, "totp.code", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("noor.rahman@nhs.net", secret, now(), careid.SignIn)))
+
+		t.Run("threat059", func(t *testing.T) { // it does not go on with the nurse's session
+			nurse := s.Stranger()
+			require.Empty(t, nurse.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, now(), careid.SignIn)))
+			require.Equal(t, "proof.purpose", nurse.Refused(http.MethodPost, "/signin/app", shown("noor.rahman@nhs.net", secret, string(own.Code()), careid.StepUp)))
+			require.Equal(t, s.Nurse.Profile.ID, nurse.Session().Profile)
+		})
+	})
+	t.Run("threat061", func(t *testing.T) { // a session by card stands on the card
+		card := s.SignedIn(s.Nurse)
+		s.Clock.Add(time.Hour)
+		require.Equal(t, "proof.purpose", card.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, now(), careid.StepUp)))
+		require.NotContains(t, card.Get("/signin/again").Body, `id="app"`)
+	})
+	t.Run("threat059/a cookie that was planted", func(t *testing.T) {
+		s.Clock.Add(time.Hour)
+		planted := "planted-planted-planted-planted"
+		victim := s.With(planted)
+		require.Empty(t, victim.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, now(), careid.SignIn)))
+		require.NotEqual(t, planted, victim.Token())
+		_, err := s.Care.Session(t.Context(), planted)
+		require.Equal(t, "session.none", wardkey.RuleOf(err))
+	})
+	t.Run("a page of another site signs nobody in", func(t *testing.T) {
+		s.Clock.Add(time.Hour)
+		for header, value := range map[string]string{"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Site ": "same-site"} {
+			for _, kind := range []string{"application/json", "application/x-www-form-urlencoded", "text/plain"} {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/signin/app", shown("asha.patel@nhs.net", secret, now(), careid.SignIn))
+				require.NoError(t, err)
+				r.Header.Set("Content-Type", kind)
+				r.Header.Set(strings.TrimSpace(header), value)
+				got, err := http.DefaultClient.Do(r)
+				require.NoError(t, err)
+				require.Empty(t, got.Cookies())
+				no, err := wardkey.ParseRefusal(got)
+				require.NoError(t, err)
+				require.NoError(t, got.Body.Close())
+				require.Equal(t, "origin.refused", no.Rule)
+			}
+		}
+		require.Zero(t, tries())
+	})
+	t.Run("an activation password opens nothing, and stays good", func(t *testing.T) {
+		s.Unactivated("tom.birch@nhs.net")
+		activation := s.Activation("tom.birch@nhs.net")
+		require.Equal(t, "mail.password.wrong", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("tom.birch@nhs.net", activation, "000000", careid.SignIn)))
+		_, err := s.Mail.SignIn(t.Context(), "tom.birch@nhs.net", []byte(activation))
+		require.NoError(t, err)
+	})
+	t.Run("the way back leads nowhere else", func(t *testing.T) {
+		b := s.SignedIn(s.Nurse)
+		for _, next := range []string{"https://evil.test/", "//evil.test", `/\evil.test`, "javascript:alert(1)"} {
+			require.Contains(t, b.Get("/signin/again?next="+url.QueryEscape(next)).Body, `data-then="/"`, next)
+		}
+	})
+}
