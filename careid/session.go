@@ -47,7 +47,8 @@ type Session struct {
 	AAL       AAL     // what that comes to
 	AMR       []string
 	ACR       string
-	OpenAct   string // id of the act that is open on the card, or ""
+	OpenAct   string  // id of the act that is open on the card, or ""
+	Alerts    []Alert // what the card's certificates have to be alerted for as of now
 }
 
 // SignedIn is a fresh session. Token is the session cookie's value; the store keeps its SHA-256.
@@ -198,6 +199,7 @@ func (s *Service) Redeem(ctx context.Context, result string, cookie []byte) (*Si
 		}
 		rec.events = append(rec.events, Event{Name: EventSignedIn, Card: row.Card})
 		in.Alerts = alerts(policy.AlertWindow, card, tx.Now)
+		in.Session.Alerts = in.Alerts
 		return nil
 	})
 	if err != nil {
@@ -291,7 +293,12 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 			return err
 		}
 		cert, card, _, err := tx.Cards.CardOf(ctx, row.Certificate)
+		if err != nil {
+			return err
+		}
 		stored, issuer, open = cert, card.Issuer, card.OpenAct
+		policy, err := s.policy(tx.Now)
+		session.Alerts = alerts(policy.AlertWindow, card, tx.Now)
 		return err
 	})
 	if err != nil {

@@ -100,10 +100,10 @@ func once(form url.Values) error {
 
 // whereTo finds the client and the address that answers go to, which is one of those registered, byte for byte.
 func (p *Provider) whereTo(form url.Values) (*client, string, error) {
-	if len(form["client_id"]) != 1 || p.clients[form.Get("client_id")] == nil {
+	c := p.client(form.Get("client_id"))
+	if len(form["client_id"]) != 1 || c == nil {
 		return nil, "", no("invalid_request", "client_id is not a registered client.")
 	}
-	c := p.clients[form.Get("client_id")]
 	if len(form["redirect_uri"]) != 1 || !slices.Contains(c.RedirectURIs, form.Get("redirect_uri")) {
 		return nil, "", no("invalid_request", "redirect_uri is not one of the client's.")
 	}
@@ -124,6 +124,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, 
 	}
 	if session != nil {
 		request.Prior = session.ID
+		if request.Role, err = p.chosen(ctx, session.ID); err != nil {
+			return "", err
+		}
 	}
 	next, err := p.look(ctx, request, session)
 	if err != nil {

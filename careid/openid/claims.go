@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid"
 )
 
 // The scopes of the national service.
@@ -91,7 +93,7 @@ func (c *client) level(n int) any {
 }
 
 // idToken are the claims of an ID token. Identity and authentication levels stand under all names that clients read.
-func (p *Provider) idToken(c *client, g GrantRow, person *Person, access string) map[string]any {
+func (p *Provider) idToken(c *client, g GrantRow, s *careid.Session, person *Person, access string) map[string]any {
 	now := p.seconds()
 	claims := map[string]any{
 		"iss": p.at.issuer, "sub": g.Granted.Profile, "aud": c.ID, "azp": c.ID,
@@ -106,7 +108,25 @@ func (p *Provider) idToken(c *client, g GrantRow, person *Person, access string)
 	if person.holds(g.Granted.Role) { // it may have ended since it was chosen
 		claims["selected_roleid"] = g.Granted.Role
 	}
+	if c.Alerts && len(s.Alerts) > 0 {
+		claims["wardkey_alerts"] = told(s.Alerts)
+	}
 	return claims
+}
+
+// alert is a careid.Alert as a client may know it: without the number of the card.
+type alert struct {
+	Rule     string    `json:"rule"`
+	DaysLeft int       `json:"daysLeft"`
+	NotAfter time.Time `json:"notAfter"`
+}
+
+func told(alerts []careid.Alert) []alert {
+	all := make([]alert, len(alerts))
+	for i, a := range alerts {
+		all[i] = alert{a.Rule, a.DaysLeft, a.NotAfter}
+	}
+	return all
 }
 
 // mark is the last word on a message's claims: a test's say that they are.

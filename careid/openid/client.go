@@ -58,6 +58,9 @@ type Client struct {
 	WithoutPKCE bool
 	// IntegerLevels writes assurance levels as numbers instead of strings.
 	IntegerLevels bool
+	// Alerts puts wardkey_alerts into ID tokens, a list of {"rule","daysLeft","notAfter"} when the card's certificates end
+	// soon. The national service has no such claim.
+	Alerts bool
 }
 
 // client is a Client that is held to its rules.
@@ -68,6 +71,34 @@ type client struct {
 	logout    *http.Client // nil without a LogoutURI
 	algorithm string       // of ID tokens and logout tokens
 }
+
+// SetClients replaces the clients, while the provider runs. Requests that are under way go on with what they began with.
+// What a client that is not given any more was granted is good for nothing, and it is told of no end; given again, it has
+// its grants back as far as their time is not over. It fails for a client that is not fit, and changes nothing then.
+// Other servers are told by their own SetClients.
+func (p *Provider) SetClients(clients []Client) error {
+	p.changes.Lock()
+	defer p.changes.Unlock()
+	next := map[string]*client{}
+	for _, c := range clients {
+		if next[c.ID] != nil {
+			return fmt.Errorf("openid: client %q is registered twice", c.ID)
+		}
+		one, err := p.register(c)
+		if err != nil {
+			return fmt.Errorf("openid: client %q: %w", c.ID, err)
+		}
+		if was := p.client(c.ID); was != nil && one.keys != nil && was.keys != nil && one.keys.uri != "" && one.keys.uri == was.keys.uri {
+			one.keys = was.keys // with what was read from there
+		}
+		next[c.ID] = one
+	}
+	p.clients.Store(&next)
+	return nil
+}
+
+// client is a registered one, or nil.
+func (p *Provider) client(id string) *client { return (*p.clients.Load())[id] }
 
 // minSecret is 128 bits, where a secret is random bytes. RFC 6749 §10.10.
 const minSecret = 16
@@ -157,6 +188,7 @@ type registered struct {
 	PKCE           *bool  `json:"wardkey_pkce"`   // default true
 	Levels         string `json:"wardkey_levels"` // "string" or "integer"
 	StrictAudience bool   `json:"wardkey_strict_audience"`
+	Alerts         bool   `json:"wardkey_alerts"`
 
 	Type     json.RawMessage `json:"application_type"`
 	Contacts json.RawMessage `json:"contacts"`
@@ -171,7 +203,7 @@ type registered struct {
 // ParseClients reads a JSON array of clients in the members of OpenID Connect Dynamic Client Registration, strictly: a
 // member that asks for something that is not done here, such as encryption, is an error. grant_types with refresh_token
 // asks for refresh tokens. Ours are wardkey_pkce (false: the client may leave PKCE out), wardkey_levels ("integer" or
-// "string") and wardkey_strict_audience.
+// "string"), wardkey_strict_audience and wardkey_alerts.
 func ParseClients(data []byte) ([]Client, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -212,7 +244,7 @@ func (r registered) client() (Client, error) {
 		ID: r.ID, Name: r.Name, Method: AuthMethod(r.Method), Secret: []byte(r.Secret), KeysURI: r.KeysURI,
 		AssertionAlgorithm: r.Algorithm, StrictAudience: r.StrictAudience, RedirectURIs: r.Redirects, LogoutURI: r.LogoutURI,
 		IDTokenAlgorithm: r.IDTokenAlg, Refresh: slices.Contains(r.Grants, "refresh_token"),
-		WithoutPKCE: r.PKCE != nil && !*r.PKCE, IntegerLevels: r.Levels == "integer",
+		WithoutPKCE: r.PKCE != nil && !*r.PKCE, IntegerLevels: r.Levels == "integer", Alerts: r.Alerts,
 	}
 	if len(r.KeySet) > 0 {
 		c.KeySet = r.KeySet

@@ -58,7 +58,7 @@ func (p *Provider) authenticate(ctx context.Context, r *http.Request, form url.V
 
 // bySecret compares a secret.
 func (p *Provider) bySecret(method AuthMethod, id, secret string, form url.Values) (*client, error) {
-	c := p.clients[id]
+	c := p.client(id)
 	if c == nil || c.Method != method || form.Has("client_id") && form.Get("client_id") != id {
 		return nil, errClient.because(errors.New("no such client by this method"))
 	}
@@ -111,7 +111,7 @@ func (p *Provider) byAssertion(ctx context.Context, form url.Values) (*client, e
 	if err := token.UnsafeClaimsWithoutVerification(&claims); err != nil {
 		return refuse("its claims are no claims")
 	}
-	c := p.clients[claims.Issuer]
+	c := p.client(claims.Issuer)
 	header := token.Headers[0]
 	switch {
 	case c == nil || c.Method != PrivateKeyJWT:

@@ -31,7 +31,8 @@
 // elsewhere could have prompt=login met by a sign-in that was for something else. Then
 // [Provider.Finish] with the session and the role, or [Provider.Refuse], gives the address that the browser goes to. Who has
 // a session and is to sign in again steps up: a plain sign-in ends the session, and its relying parties with it. A
-// person with one role is not asked for it, and one who chose a role in this session is asked again only by changedrole.
+// person with one role is not asked for it, and one who chose a role in this session, or before the step-up that a request
+// asked for, is asked again only by changedrole and prompt=login.
 //
 // # What is said of a person
 //
@@ -57,8 +58,7 @@
 //
 // # Not here
 //
-// Logout that a relying party begins, revocation by clients, signed userinfo, client_secret_jwt. Clients are read by New
-// alone. No answer is for scripts of other origins (CORS): clients have credentials, which no page can keep. How many requests may come from one network is for the server in front to say: a request that waits is a row of
+// Logout that a relying party begins, revocation by clients, signed userinfo, client_secret_jwt. No answer is for scripts of other origins (CORS): clients have credentials, which no page can keep. How many requests may come from one network is for the server in front to say: a request that waits is a row of
 // some 8 KiB, for half an hour. A revocation that the CA alone knows of is found when careid is next asked about the
 // session, as each use of a token does; its relying parties are told then.
 //

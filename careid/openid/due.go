@@ -84,7 +84,7 @@ func (p *Provider) queueLogouts(ctx context.Context, tx *Tx, row SessionRow, why
 		return err
 	}
 	for _, one := range participants {
-		if c := p.clients[one.Client]; c == nil || c.logout == nil {
+		if c := p.client(one.Client); c == nil || c.logout == nil {
 			continue
 		}
 		err := tx.Logouts.AddLogout(ctx, LogoutRow{

@@ -47,6 +47,8 @@ type ringKey struct {
 // nothing that it signed is still looked at. It fails without a key that has begun
 // for RS256 and for each algorithm that a client is registered for, and changes nothing then.
 func (p *Provider) SetKeys(keys []Key) error {
+	p.changes.Lock()
+	defer p.changes.Unlock()
 	ring := &keyRing{}
 	var public jose.JSONWebKeySet
 	for _, k := range keys {
@@ -62,7 +64,7 @@ func (p *Provider) SetKeys(keys []Key) error {
 	if _, err := ring.signing(string(jose.RS256), p.config.Wall()); err != nil {
 		return err
 	}
-	for id, c := range p.clients {
+	for id, c := range *p.clients.Load() {
 		if _, err := ring.signing(c.algorithm, p.config.Wall()); err != nil {
 			return fmt.Errorf("openid: client %q: %w", id, err)
 		}

@@ -76,7 +76,7 @@ func (p *Provider) sendDue(ctx context.Context) error {
 	var due []LogoutRow
 	err := p.config.Store.Read(ctx, func(ctx context.Context, tx *Tx) error {
 		due = nil
-		for id, c := range p.clients {
+		for id, c := range *p.clients.Load() {
 			if c.logout == nil {
 				continue
 			}
@@ -111,14 +111,16 @@ func (p *Provider) sendDue(ctx context.Context) error {
 		return err
 	}
 	for _, l := range mine {
-		p.sender.begin(l.Client, func() { p.deliver(context.WithoutCancel(ctx), l) })
+		if c := p.client(l.Client); c != nil && c.logout != nil { // it may have gone meanwhile
+			p.sender.begin(l.Client, func() { p.deliver(context.WithoutCancel(ctx), c, l) })
+		}
 	}
 	return nil
 }
 
 // deliver tries once, and notes what came of it. A failure to note it means one more try, which is harmless.
-func (p *Provider) deliver(ctx context.Context, l LogoutRow) {
-	status, err := p.post(ctx, p.clients[l.Client], l)
+func (p *Provider) deliver(ctx context.Context, c *client, l LogoutRow) {
+	status, err := p.post(ctx, c, l)
 	event := Event{Name: EventLogoutFailed, Client: l.Client, Session: l.Session, Reason: fmt.Sprintf("status %d", status)}
 	if err != nil {
 		event.Reason = "not delivered"

@@ -10,9 +10,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +31,8 @@ type Provider struct {
 	config  Config
 	at      addresses
 	rules   *wardkey.Rulebook
-	clients map[string]*client
+	changes sync.Mutex // one of SetKeys and SetClients at a time: each looks at what the other sets
+	clients atomic.Pointer[map[string]*client]
 	keys    atomic.Pointer[keyRing]
 	mux     *http.ServeMux
 	sender  *sender
@@ -52,17 +53,13 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{config: c, at: at, rules: rules, clients: map[string]*client{}, sender: &sender{under: map[string]int{}}}
+	p := &Provider{config: c, at: at, rules: rules, sender: &sender{under: map[string]int{}}}
+	p.clients.Store(&map[string]*client{})
 	if err := p.SetKeys(c.Keys); err != nil {
 		return nil, err
 	}
-	for _, registered := range c.Clients {
-		if p.clients[registered.ID] != nil {
-			return nil, fmt.Errorf("openid: client %q is registered twice", registered.ID)
-		}
-		if p.clients[registered.ID], err = p.register(registered); err != nil {
-			return nil, fmt.Errorf("openid: client %q: %w", registered.ID, err)
-		}
+	if err := p.SetClients(c.Clients); err != nil {
+		return nil, err
 	}
 	p.config.Clients = nil // their secrets are the caller's; p.clients has digests
 	p.routes()
@@ -85,11 +82,19 @@ func (p *Provider) routes() {
 	}
 	serve("GET", p.at.discovery, p.serveDiscovery)
 	serve("GET", p.at.keys, p.serveKeys)
+	serve("HEAD", p.at.authorize, onlyAsked) // GET's pattern takes HEAD along
 	serve("GET", p.at.authorize, p.serveAuthorize)
 	serve("POST", p.at.authorize, p.serveAuthorize)
 	serve("POST", p.at.token, p.serveToken)
 	serve("GET", p.at.userinfo, p.serveUserInfo)
 	serve("POST", p.at.userinfo, p.serveUserInfo)
+}
+
+// onlyAsked answers who looks at an authorization request without making it, as previews of links do: nothing is begun
+// and nothing granted by that.
+func onlyAsked(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "GET, POST")
+	w.WriteHeader(http.StatusMethodNotAllowed)
 }
 
 // private keeps an answer out of caches (RFC 6749 §5.1).

@@ -97,7 +97,7 @@ func TestParseClients(t *testing.T) {
 		{"client_id": "a", "client_name": "Application A", "client_secret": "0123456789abcdef", "redirect_uris": ["https://a.example/cb"],
 		 "token_endpoint_auth_method": "client_secret_post", "backchannel_logout_uri": "https://a.example/bye", "backchannel_logout_session_required": true,
 		 "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "scope": "openid profile", "contacts": ["a@nhs.net"],
-		 "wardkey_pkce": false, "wardkey_levels": "integer"},
+		 "wardkey_pkce": false, "wardkey_levels": "integer", "wardkey_alerts": true},
 		{"client_id": "b", "redirect_uris": ["https://b.example/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []},
 		 "token_endpoint_auth_signing_alg": "RS512", "id_token_signed_response_alg": "RS256", "wardkey_strict_audience": true},
 		{"client_id": "c", "redirect_uris": ["https://c.example/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://c.example/jwks"}]`))
@@ -105,7 +105,7 @@ func TestParseClients(t *testing.T) {
 	require.Equal(t, []openid.Client{
 		{
 			ID: "a", Name: "Application A", Method: openid.SecretPost, Secret: []byte("0123456789abcdef"), RedirectURIs: []string{"https://a.example/cb"},
-			LogoutURI: "https://a.example/bye", Refresh: true, Scopes: []string{"openid", "profile"}, WithoutPKCE: true, IntegerLevels: true,
+			LogoutURI: "https://a.example/bye", Refresh: true, Scopes: []string{"openid", "profile"}, WithoutPKCE: true, IntegerLevels: true, Alerts: true,
 		},
 		{
 			ID: "b", Method: openid.PrivateKeyJWT, Secret: []byte{}, KeySet: []byte(`{"keys": []}`), AssertionAlgorithm: "RS512", IDTokenAlgorithm: "RS256",

@@ -147,9 +147,11 @@ func TestRefreshTokens(t *testing.T) {
 		next := got.members(t)
 		require.NotEqual(t, first["refresh_token"], next["refresh_token"])
 		_, again := s.claims(next["id_token"].(string))
-		for _, same := range []string{"iss", "sub", "aud", "auth_time", "acr", "amr", "sid", "nonce"} {
+		for _, same := range []string{"iss", "sub", "aud", "auth_time", "acr", "amr", "sid"} {
 			require.Equal(t, signed[same], again[same], same)
 		}
+		require.Equal(t, "no", signed["nonce"])
+		require.NotContains(t, again, "nonce", "it was the request's: OpenID Connect Core §12.2")
 		require.Greater(t, again["iat"], signed["iat"])
 		require.Equal(t, http.StatusOK, s.userinfo(first["access_token"].(string)).status, "the first is good for its hour")
 	})
@@ -185,6 +187,33 @@ func TestRefreshTokens(t *testing.T) {
 		s.Wall.Add(6 * time.Minute)
 		require.Equal(t, "invalid_grant", s.refused(s.post(refreshing(token))), "counted from the sign-in")
 	})
+}
+
+// What a revoked grant's code and tokens opened is not kept, though nobody has used them up.
+func TestRevocationForgetsTheSession(t *testing.T) {
+	s := open(t, nil)
+	in := s.signIn(s.Nurse)
+	sealed := func() (n int) {
+		t.Helper()
+		for _, table := range []string{"openid_grant", "openid_token"} {
+			var one int
+			require.NoError(t, s.DB.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table+" WHERE length(sealed) > 0").Scan(&one))
+			n += one
+		}
+		return n
+	}
+	got := s.tokens(in.Token)
+	require.Equal(t, 2, sealed())
+	refresh := got["refresh_token"].(string)
+	s.post(refreshing(refresh))
+	require.Equal(t, 3, sealed())
+	require.Equal(t, "invalid_grant", s.refused(s.post(refreshing(refresh))), "a replay")
+	require.Zero(t, sealed())
+	s.tokens(in.Token)
+	s.code(in.Token)
+	require.Equal(t, 3, sealed())
+	require.NoError(t, s.Service.SignOut(t.Context(), in.Token))
+	require.Zero(t, sealed())
 }
 
 func TestARevocationInMidSession(t *testing.T) {

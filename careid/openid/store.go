@@ -75,6 +75,7 @@ type Request struct {
 	Hint        string    `json:"hint,omitempty"`      // whom the client expects, by an ID token of theirs
 	Started     time.Time `json:"started"`             // Now
 	Prior       string    `json:"prior,omitempty"`     // the browser's session when it asked
+	Role        string    `json:"role,omitempty"`      // chosen in that session: a step-up goes on with it
 	Browser     []byte    `json:"browser,omitempty"`   // SHA-256 of the cookie that the browser got with it
 }
 
@@ -121,7 +122,8 @@ type Grants interface {
 	// UseCode marks a code used that was not, has not ended at now (Wall) and whose grant is not revoked, and forgets what
 	// was sealed under it: codes stay in histories and logs.
 	UseCode(ctx context.Context, code []byte, now time.Time) (bool, error)
-	Revoke(ctx context.Context, id, why string) (bool, error) // whether it was not before
+	// Revoke and RevokeOf forget what is sealed under the code and the tokens too. Revoke says whether it was not revoked before.
+	Revoke(ctx context.Context, id, why string) (bool, error)
 	RevokeOf(ctx context.Context, session, why string) error
 }
 
@@ -132,7 +134,7 @@ type GrantRow struct {
 	Session   string
 	Granted   Granted
 	Code      []byte    // SHA-256
-	Sealed    []byte    // the session's token, encrypted under the code; empty once that is used
+	Sealed    []byte    // the session's token, encrypted under the code; empty once that is used or the grant revoked
 	CodeUntil time.Time // Wall, exclusive
 	Used      bool
 	Revoked   string    // why, or ""
@@ -176,7 +178,7 @@ type TokenRow struct {
 	Hash   []byte // SHA-256
 	Grant  string
 	Kind   TokenKind
-	Sealed []byte    // the session's token, encrypted under this one; empty once that is used
+	Sealed []byte    // the session's token, encrypted under this one; empty once that is used or the grant revoked
 	Until  time.Time // Wall, exclusive
 	Used   bool
 }

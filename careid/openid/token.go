@@ -156,6 +156,7 @@ func (p *Provider) refresh(ctx context.Context, c *client, form url.Values) (*to
 	case g.Client != c.ID:
 		bad = errGrant.because(errors.New("the token of another client"))
 	default:
+		g.Granted.Nonce = "" // it was of the request, and belongs in no later token: OpenID Connect Core §12.2
 		if issue, bad = p.prepare(ctx, c, g, token, kept.Sealed); bad != nil && !errors.Is(bad, errGrant) {
 			return nil, bad
 		}
@@ -224,7 +225,7 @@ func (p *Provider) prepare(ctx context.Context, c *client, g GrantRow, secret st
 			return nil, err
 		}
 	}
-	out.answer.IDToken, err = p.sign(IDToken, c.algorithm, p.mark(IDToken, c.ID, p.idToken(c, g, person, out.answer.Access)))
+	out.answer.IDToken, err = p.sign(IDToken, c.algorithm, p.mark(IDToken, c.ID, p.idToken(c, g, session, person, out.answer.Access)))
 	return out, err
 }
 

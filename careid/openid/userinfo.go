@@ -43,7 +43,7 @@ func (p *Provider) userinfo(ctx context.Context, token string) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
-	c := p.clients[g.Client]
+	c := p.client(g.Client)
 	if g.Revoked != "" || !p.config.Wall().Before(kept.Until) || c == nil {
 		return nil, errToken.because(errors.New("revoked or over"))
 	}

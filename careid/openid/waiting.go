@@ -69,7 +69,10 @@ func (p *Provider) look(ctx context.Context, r Request, s *careid.Session) (need
 	if n.role, err = p.chosen(ctx, s.ID); err != nil {
 		return n, err
 	}
-	if slices.Contains(r.Scopes, scopeChangedRole) || !n.person.holds(n.role) {
+	if n.role == "" {
+		n.role = r.Role
+	}
+	if r.Fresh || !n.person.holds(n.role) { // prompt=login asks for the role too, as at the national service
 		n.role, n.roles = "", n.person.Roles
 	}
 	return n, nil
@@ -108,7 +111,7 @@ func (p *Provider) suits(r Request, s *careid.Session) (acr string, why error) {
 
 // clientName is a client as people know it.
 func (p *Provider) clientName(id string) string {
-	if c := p.clients[id]; c != nil {
+	if c := p.client(id); c != nil {
 		return c.Name
 	}
 	return id
@@ -176,7 +179,7 @@ func (p *Provider) request(ctx context.Context, id string) (RequestRow, error) {
 	var row RequestRow
 	err := p.config.Store.Read(ctx, func(ctx context.Context, tx *Tx) (err error) {
 		row, err = tx.Requests.Request(ctx, digest(id))
-		if err == nil && (!tx.Wall.Before(row.Until) || p.clients[row.Request.Client] == nil) {
+		if err == nil && (!tx.Wall.Before(row.Until) || p.asking(row.Request) == nil) {
 			err = ErrNotFound
 		}
 		return err
@@ -185,6 +188,15 @@ func (p *Provider) request(ctx context.Context, id string) (RequestRow, error) {
 		return row, p.no("openid.request")
 	}
 	return row, err
+}
+
+// asking is the client of a request that waited, nil where it was taken away meanwhile or has another address.
+func (p *Provider) asking(r Request) *client {
+	c := p.client(r.Client)
+	if c == nil || !slices.Contains(c.RedirectURIs, r.RedirectURI) {
+		return nil
+	}
+	return c
 }
 
 // Finish answers a request with this session and, where there is a choice, this role: the id of one of Waiting's Roles. It
@@ -213,9 +225,11 @@ func (p *Provider) Finish(ctx context.Context, id, token, role string) (string, 
 	case len(n.roles) > 0:
 		n.role, n.roles = role, nil
 	}
-	return p.grant(ctx, grantOf{
-		request: row.Request, waited: row.Hash, client: p.clients[row.Request.Client], session: session, token: token, next: n,
-	})
+	c := p.asking(row.Request)
+	if c == nil {
+		return "", p.no("openid.request")
+	}
+	return p.grant(ctx, grantOf{request: row.Request, waited: row.Hash, client: c, session: session, token: token, next: n})
 }
 
 // Refuse answers a request with access_denied: the person went away from it, or can't do what it asks. It returns the
@@ -225,6 +239,9 @@ func (p *Provider) Refuse(ctx context.Context, id string) (string, error) {
 	err := p.config.Store.Write(ctx, func(ctx context.Context, tx *Tx) (err error) {
 		if row, err = tx.Requests.TakeRequest(ctx, digest(id), tx.Wall); err != nil {
 			return err
+		}
+		if p.asking(row.Request) == nil {
+			return ErrNotFound
 		}
 		return audit(ctx, tx, "anonymous", "refuse sign-in", row.Request.Client, "")
 	})

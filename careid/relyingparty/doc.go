@@ -94,8 +94,9 @@
 //
 // Nothing that this package reads is a claim that the national service doesn't send,
 // unless Config.WardkeyClaims is set: then the claim wardkey_alerts, a list of
-// {"rule","daysLeft","notAfter"}, fills Claims.Alerts. Wardkey's own provider does
-// not send it yet; careid/cardhttp's answer to a sign-in has the same members.
+// {"rule","daysLeft","notAfter"}, fills Claims.Alerts. Wardkey's own provider sends it
+// to a client that is registered with wardkey_alerts; careid/cardhttp's answer to a
+// sign-in has the same members.
 //
 // # Checking an application
 //

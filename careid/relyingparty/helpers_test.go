@@ -5,6 +5,7 @@ package relyingparty_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,6 +70,15 @@ func protect(t *testing.T, configure func(address string) relyingparty.Config) w
 		}
 		role, _ := claims.Role()
 		fmt.Fprintf(w, "%s as %s at %s", claims.Subject, role.Code, r.URL.RequestURI())
+	})))
+	mux.Handle("/card", rp.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, _ := relyingparty.ClaimsOf(r.Context())
+		list, err := json.Marshal(relyingparty.Prompts(relyingparty.Situation{Alerts: claims.Alerts, Now: c.Now()}, relyingparty.Pages{Renew: "/renew"}))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(list)
 	})))
 	mux.Handle("/page", rp.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<!doctype html><title>Ward</title><form method="post" action="/auth/signout"><button>Sign out</button></form>`)

@@ -103,6 +103,12 @@ func (rp *RelyingParty) handle(pattern string, serve func(http.ResponseWriter, *
 	rp.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer") // the callback's address holds a code
+		// GET's pattern takes HEAD along, and who only looks begins and ends no sign-in.
+		if r.Method == http.MethodHead {
+			w.Header().Set("Allow", http.MethodGet)
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
 		if err := serve(w, r); err != nil {
 			rp.refuse(w, r, err)
 		}

@@ -47,6 +47,23 @@ func TestTheRequest(t *testing.T) {
 	}
 }
 
+// Who only looks at an address, as the preview of a link does, begins no sign-in and uses none up.
+func TestOnlyLooking(t *testing.T) {
+	_, app := open(t, func(*relyingparty.Config) {})
+	p := newPerson(t, app)
+	for _, path := range []string{"/auth/signin", "/ward"} {
+		looked := p.do(http.MethodHead, path, "text/html")
+		require.GreaterOrEqual(t, looked.status, 400)
+		require.Empty(t, looked.header.Get("Location"))
+		require.Empty(t, looked.header.Get("Set-Cookie"))
+	}
+	q := p.get("/ward").query(t)
+	response := url.Values{"state": {q.Get("state")}, "code": {q.Get("nonce")}}
+	require.Equal(t, http.StatusMethodNotAllowed, p.do(http.MethodHead, "/auth/callback?"+response.Encode(), "text/html").status)
+	require.Equal(t, http.StatusSeeOther, p.arrive(q).status, "the response is good still")
+	require.True(t, p.in())
+}
+
 // Each attack on the way from the request to the session, beside those that the
 // checker plays.
 func TestAttacksOnTheResponse(t *testing.T) {

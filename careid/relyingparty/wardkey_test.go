@@ -275,3 +275,31 @@ func withoutLogout(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// The provider tells whoever is registered for it what the card has to be alerted for, and Prompts makes of it what the
+// person should do.
+func TestPromptsOfWardkeysAlerts(t *testing.T) {
+	at := func(e *estate, left time.Duration) (*careidtest.SignedIn, *http.Client) {
+		e.Clock.Set(e.nurse.Card.Certificates[0].NotAfter.Add(-left))
+		in, err := e.SignIn(t.Context(), e.nurse.Card)
+		require.NoError(t, err)
+		return in, e.browser(in.Token)
+	}
+	const days = 24 * time.Hour
+	t.Run("row063", func(t *testing.T) {
+		e := openEstate(t, openid.Client{Alerts: true}, func(c *relyingparty.Config) { c.WardkeyClaims = true })
+		_, b := at(e, 91*days)
+		_, body, _ := e.open(b, "/card")
+		require.Equal(t, "[]", body)
+		_, b = at(e, 40*days)
+		_, body, _ = e.open(b, "/card")
+		require.JSONEq(t, `[{"kind": "renew", "url": "/renew", "daysLeft": 40, "notAfter": "`+e.nurse.Card.Certificates[0].NotAfter.Format(time.RFC3339)+`",
+			"text": "Renew your smartcard: its certificates end on `+e.nurse.Card.Certificates[0].NotAfter.Format("2 January 2006")+`, in 40 days."}]`, body)
+	})
+	t.Run("a client that is not registered for it", func(t *testing.T) {
+		e := openEstate(t, openid.Client{}, func(c *relyingparty.Config) { c.WardkeyClaims = true })
+		_, b := at(e, 40*days)
+		_, body, _ := e.open(b, "/card")
+		require.Equal(t, "[]", body)
+	})
+}

@@ -29,6 +29,7 @@ func TestStore(t *testing.T, open func(t *testing.T, now, wall func() time.Time)
 		"sessions":     (*storeTest).sessions,
 		"grants":       (*storeTest).grants,
 		"tokens":       (*storeTest).tokens,
+		"revoked":      (*storeTest).revoked,
 		"logouts":      (*storeTest).logouts,
 		"assertions":   (*storeTest).assertions,
 		"drops":        (*storeTest).drops,

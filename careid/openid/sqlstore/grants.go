@@ -63,11 +63,18 @@ func (g grants) UseCode(ctx context.Context, code []byte, now time.Time) (bool, 
 }
 
 func (g grants) Revoke(ctx context.Context, id, why string) (bool, error) {
-	return g.changed(ctx, "UPDATE openid_grant SET revoked = $2 WHERE id = $1 AND revoked = ''", id, why)
+	if _, err := g.changed(ctx, "UPDATE openid_token SET sealed = '' WHERE grant_id = $1", id); err != nil {
+		return false, err
+	}
+	return g.changed(ctx, "UPDATE openid_grant SET revoked = $2, sealed = '' WHERE id = $1 AND revoked = ''", id, why)
 }
 
 func (g grants) RevokeOf(ctx context.Context, session, why string) error {
-	_, err := g.changed(ctx, "UPDATE openid_grant SET revoked = $2 WHERE session = $1 AND revoked = ''", session, why)
+	_, err := g.changed(ctx, `UPDATE openid_token SET sealed = '' WHERE grant_id IN
+		(SELECT id FROM openid_grant WHERE session = $1 AND revoked = '')`, session)
+	if err == nil {
+		_, err = g.changed(ctx, "UPDATE openid_grant SET revoked = $2, sealed = '' WHERE session = $1 AND revoked = ''", session, why)
+	}
 	return err
 }
 
