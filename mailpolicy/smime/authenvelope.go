@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-
-	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // ErrTooLong says that a message is longer than Config.MaxGCMBytes or
@@ -23,13 +20,12 @@ const tagBytes = 16
 // content is kept until Close, since nothing of it counts before its tag. RFC
 // 5083 §2.1, RFC 5084 §3.2.
 type authEnvelope struct {
-	w      io.Writer
-	aead   cipher.AEAD
-	nonce  []byte
-	buf    []byte
-	limit  int
-	closed bool
-	err    error
+	w       io.Writer
+	aead    cipher.AEAD
+	nonce   []byte
+	content held
+	closed  bool
+	err     error
 }
 
 func newAuthEnvelope(w io.Writer, to []Recipient, rsa15 bool, limit int) (*authEnvelope, error) {
@@ -44,34 +40,32 @@ func newAuthEnvelope(w io.Writer, to []Recipient, rsa15 bool, limit int) (*authE
 	if err != nil {
 		return nil, fmt.Errorf("smime: %w", err)
 	}
-	return &authEnvelope{w: w, aead: aead, nonce: nonce, limit: limit}, nil
+	return &authEnvelope{w: w, aead: aead, nonce: nonce, content: held{limit: limit}}, nil
 }
 
 func (a *authEnvelope) Write(p []byte) (int, error) {
-	switch {
-	case a.err != nil:
-		return 0, a.err
-	case a.closed:
+	if a.closed && a.err == nil {
 		a.err = errClosed
-		return 0, a.err
-	case len(p) > a.limit-len(a.buf):
-		a.err = mailpolicy.Rules().Refuse("mail.size", "megabytes", strconv.Itoa(a.limit>>20)).Because(ErrTooLong)
+	}
+	if a.err != nil {
 		return 0, a.err
 	}
-	a.grow(len(p) + tagBytes)
-	a.buf = append(a.buf, p...)
-	return len(p), nil
+	n, err := a.content.Write(p)
+	a.err = err
+	return n, err
 }
 
-// grow makes room by doubling, and for the tag too, so that a message is copied
-// about once and never takes more than three times its size.
-func (a *authEnvelope) grow(n int) {
-	if len(a.buf)+n <= cap(a.buf) {
-		return
+// ReadFrom is Write for io.Copy, without a copy between.
+func (a *authEnvelope) ReadFrom(r io.Reader) (int64, error) {
+	if a.closed && a.err == nil {
+		a.err = errClosed
 	}
-	larger := make([]byte, len(a.buf), max(2*cap(a.buf), len(a.buf)+n, chunk))
-	copy(larger, a.buf)
-	a.buf = larger
+	if a.err != nil {
+		return 0, a.err
+	}
+	n, err := a.content.ReadFrom(r)
+	a.err = err
+	return n, err
 }
 
 // Close encrypts in place and writes content and tag.
@@ -81,23 +75,19 @@ func (a *authEnvelope) Close() error {
 		return a.err
 	}
 	a.closed = true
-	sealed := a.aead.Seal(a.buf[:0], a.nonce, a.buf, nil)
-	a.buf = nil
+	whole := a.content.join(tagBytes)
+	sealed := a.aead.Seal(whole[:0], a.nonce, whole, nil)
 	content, tag := sealed[:len(sealed)-tagBytes], sealed[len(sealed)-tagBytes:]
 	a.err = a.finish(content, tag)
 	return a.err
 }
 
 func (a *authEnvelope) finish(content, tag []byte) error {
-	for len(content) > 0 {
-		n := min(chunk, len(content))
-		if _, err := a.w.Write(appendLength([]byte{tagOctets}, n)); err != nil {
-			return err
-		}
-		if _, err := a.w.Write(content[:n]); err != nil {
-			return err
-		}
-		content = content[n:]
+	if _, err := a.w.Write(appendLength([]byte{tagOctets}, len(content))); err != nil {
+		return err
+	}
+	if _, err := a.w.Write(content); err != nil {
+		return err
 	}
 	if err := writeEnds(a.w, 2); err != nil { // content, EncryptedContentInfo
 		return err

@@ -12,10 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
-
-	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // ErrUnreadable is the one error for a message that can't be opened: it is not
@@ -187,63 +184,4 @@ func (s *source) fault(err error) error {
 		return err
 	}
 	return ErrUnreadable
-}
-
-// held is content that grows in memory up to a limit.
-type held struct {
-	buf   []byte
-	limit int
-}
-
-// make room for n more by doubling: what is copied is copied about once, and
-// old and new together take less than three times the content.
-func (h *held) grow(n int) error {
-	if n > h.limit-len(h.buf) {
-		return tooLong(h.limit)
-	}
-	if len(h.buf)+n > cap(h.buf) {
-		larger := make([]byte, len(h.buf), max(min(2*cap(h.buf), h.limit), len(h.buf)+n, chunk))
-		copy(larger, h.buf)
-		clear(h.buf)
-		h.buf = larger
-	}
-	return nil
-}
-
-// readAll reads to the end of r.
-func (h *held) readAll(r io.Reader) error {
-	for {
-		if len(h.buf) == cap(h.buf) {
-			if len(h.buf) == h.limit {
-				return h.atEnd(r)
-			}
-			if err := h.grow(1); err != nil {
-				return err
-			}
-		}
-		n, err := r.Read(h.buf[len(h.buf):cap(h.buf)])
-		h.buf = h.buf[:len(h.buf)+n]
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (h *held) atEnd(r io.Reader) error {
-	var one [1]byte
-	_, err := io.ReadFull(r, one[:])
-	switch err {
-	case io.EOF:
-		return nil
-	case nil:
-		return tooLong(h.limit)
-	}
-	return err
-}
-
-func tooLong(limit int) error {
-	return mailpolicy.Rules().Refuse("mail.size", "megabytes", strconv.Itoa(limit>>20)).Because(ErrTooLong)
 }

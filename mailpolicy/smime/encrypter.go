@@ -196,6 +196,9 @@ type messageWriter struct {
 
 func (m *messageWriter) Write(p []byte) (int, error) { return m.envelope.Write(p) }
 
+// ReadFrom lets the envelope read by itself, if it can.
+func (m *messageWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(m.envelope, r) }
+
 func (m *messageWriter) Close() error {
 	if err := m.envelope.Close(); err != nil {
 		return err

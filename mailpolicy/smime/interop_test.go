@@ -24,7 +24,10 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
-const home = "home@nhs.net"
+const (
+	home             = "home@nhs.net"
+	digitalSignature = x509.KeyUsageDigitalSignature
+)
 
 // bench is a folder with the keys and certificates of everyone, and openssl.
 type bench struct {
@@ -49,7 +52,7 @@ func newBench(t *testing.T) *bench {
 	for name, spec := range map[string]mailtest.Spec{
 		"signer-rsa2048": {RSABits: 2048}, "signer-rsa3072": {RSABits: 3072}, "signer-p256": {}, "signer-p384": {Curve: elliptic.P384()},
 	} {
-		spec.Email, spec.KeyUsage = home, x509.KeyUsageDigitalSignature
+		spec.Email, spec.KeyUsage = home, digitalSignature
 		b.add(t, name, spec)
 	}
 	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.ca.Certificate.Raw})

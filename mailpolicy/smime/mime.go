@@ -5,7 +5,6 @@ package smime
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
@@ -176,52 +175,4 @@ func withCipher(raw []byte) []byte {
 	}
 	value := bytes.TrimRight(raw, " \t\r\n;")
 	return append(value[:len(value):len(value)], ";\r\n hp=\"cipher\"\r\n"...)
-}
-
-const lineBytes = 57 // 76 characters of base64
-
-// base64Lines writes base64 in lines of 76 characters. RFC 2045 §6.8.
-type base64Lines struct {
-	w    io.Writer
-	rest []byte // less than a line
-	out  []byte
-}
-
-func (b *base64Lines) Write(p []byte) (int, error) {
-	n := len(p)
-	b.out = b.out[:0]
-	if len(b.rest) > 0 {
-		m := min(lineBytes-len(b.rest), len(p))
-		b.rest = append(b.rest, p[:m]...)
-		p = p[m:]
-		if len(b.rest) < lineBytes {
-			return n, nil
-		}
-		b.line(b.rest)
-		b.rest = b.rest[:0]
-	}
-	for len(p) >= lineBytes {
-		b.line(p[:lineBytes])
-		p = p[lineBytes:]
-	}
-	b.rest = append(b.rest, p...)
-	_, err := b.w.Write(b.out)
-	return n, err
-}
-
-func (b *base64Lines) line(p []byte) {
-	b.out = base64.StdEncoding.AppendEncode(b.out, p)
-	b.out = append(b.out, '\r', '\n')
-}
-
-// Close writes the last, shorter line.
-func (b *base64Lines) Close() error {
-	if len(b.rest) == 0 {
-		return nil
-	}
-	b.out = b.out[:0]
-	b.line(b.rest)
-	b.rest = nil
-	_, err := b.w.Write(b.out)
-	return err
 }

@@ -292,18 +292,18 @@ func (o *opening) envelope(b *berReader, kind string) ([]byte, error) {
 	}
 	o.altered = true
 	all := held{limit: o.decrypter.config.MaxBytes}
-	err = all.readAll(opened.content)
-	return all.buf, err
+	_, err = all.ReadFrom(opened.content)
+	return all.join(0), err
 }
 
 // detached opens multipart/signed.
 func (o *opening) detached(e entity) ([]byte, error) {
 	if e.body != nil {
 		all := held{limit: o.decrypter.config.MaxBytes}
-		if err := all.readAll(e.body); err != nil {
+		if _, err := all.ReadFrom(e.body); err != nil {
 			return nil, err
 		}
-		e.bytes = all.buf
+		e.bytes = all.join(0)
 	}
 	content, signature, err := signedParts(e.bytes, e.params["boundary"])
 	if err != nil {

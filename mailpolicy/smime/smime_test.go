@@ -22,7 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey"
-	"github.com/wardkey-sdk/wardkey/internal/benchline"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
@@ -363,78 +362,4 @@ func (l *limited) Write(p []byte) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	return len(p), nil
-}
-
-// A message of any size takes the same memory.
-func TestMemoryIsBounded(t *testing.T) {
-	ca := newCA(t)
-	e := newEncrypter(t, smime.Config{Roots: ca.Roots()})
-	to := []smime.Recipient{{Address: gp, Certificate: issue(t, ca, mailtest.Spec{Email: gp}).Certificate}}
-	piece := content(1 << 20)
-	result := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			w, err := e.EncryptTo(b.Context(), io.Discard, []byte("Subject: x\r\n\r\n"), to)
-			require.NoError(b, err)
-			for range 25 {
-				_, err = w.Write(piece)
-				require.NoError(b, err)
-			}
-			require.NoError(b, w.Close())
-		}
-	})
-	require.Less(t, result.AllocedBytesPerOp(), int64(2<<20))
-}
-
-func BenchmarkEncrypt(b *testing.B) {
-	openssl := need.Tool(b, "openssl")
-	ca := newCA(b)
-	id := issue(b, ca, mailtest.Spec{Email: gp, RSABits: 2048})
-	dir := b.TempDir()
-	cert, _, err := id.PEM()
-	require.NoError(b, err)
-	const size = 25 << 20
-	require.NoError(b, os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600))
-	require.NoError(b, os.WriteFile(filepath.Join(dir, "in"), content(size), 0o600))
-	for _, c := range []struct {
-		name, cipher string
-		gcm          bool
-	}{{"smime.encrypt", "-aes-256-cbc", false}, {"smime.encrypt.gcm", "-aes-256-gcm", true}} {
-		b.Run(c.name, func(b *testing.B) {
-			e := newEncrypter(b, smime.Config{Roots: ca.Roots(), GCM: c.gcm})
-			var ours, theirs time.Duration
-			rounds := 0
-			for b.Loop() {
-				start := time.Now()
-				encryptFile(b, e, dir, id)
-				ours += time.Since(start)
-				// openssl's start is part of it: a gateway that calls it pays that too.
-				start = time.Now()
-				cmd := exec.Command(openssl, "cms", "-encrypt", "-stream", "-binary", c.cipher, "-outform", "DER", "-in", "in", "-out", "theirs",
-					"-recip", "cert.pem", "-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256")
-				cmd.Dir = dir
-				said, err := cmd.CombinedOutput()
-				require.NoError(b, err, string(said))
-				theirs += time.Since(start)
-				rounds++
-			}
-			speed := func(d time.Duration) float64 { return float64(size) * float64(rounds) / (1 << 20) / d.Seconds() }
-			b.ReportMetric(speed(ours), "MiB/s")
-			benchline.Report(b, c.name, speed(ours), speed(theirs), "MiB/s", true, 1.0)
-		})
-	}
-}
-
-func encryptFile(b *testing.B, e *smime.Encrypter, dir string, id mailtest.Identity) {
-	in, err := os.Open(filepath.Join(dir, "in"))
-	require.NoError(b, err)
-	defer func() { _ = in.Close() }()
-	out, err := os.Create(filepath.Join(dir, "ours"))
-	require.NoError(b, err)
-	w, err := e.Seal(b.Context(), out, []smime.Recipient{{Address: gp, Certificate: id.Certificate}})
-	require.NoError(b, err)
-	_, err = io.Copy(w, in)
-	require.NoError(b, err)
-	require.NoError(b, w.Close())
-	require.NoError(b, out.Close())
 }

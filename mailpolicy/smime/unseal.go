@@ -96,19 +96,16 @@ func (d *Decrypter) openAuthEnvelope(b *berReader) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	sealed := held{limit: d.config.MaxBytes + how.tag}
-	if err := sealed.readAll(content); err != nil {
+	sealed := held{limit: d.config.MaxBytes}
+	if _, err := sealed.ReadFrom(content); err != nil {
 		return opened{}, err
 	}
 	tag, attributes, err := b.authenticator()
 	if err != nil || len(tag) != how.tag {
 		return opened{}, errBER
 	}
-	if err := sealed.grow(len(tag)); err != nil {
-		return opened{}, err
-	}
-	sealed.buf = append(sealed.buf, tag...)
-	clearText, err := aead.Open(sealed.buf[:0], how.iv, sealed.buf, attributes)
+	whole := append(sealed.join(len(tag)), tag...)
+	clearText, err := aead.Open(whole[:0], how.iv, whole, attributes)
 	return opened{content: bytes.NewBuffer(clearText), authenticated: true}, err
 }
 

@@ -115,14 +115,14 @@ func (b *berReader) encapsulated(limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := held{buf: []byte{}, limit: limit}
-	if err := all.readAll(content); err != nil {
+	all := held{limit: limit}
+	if _, err := all.ReadFrom(content); err != nil {
 		return nil, err
 	}
 	if err := b.leave(); err != nil {
 		return nil, err
 	}
-	return all.buf, b.leave()
+	return all.join(0), b.leave()
 }
 
 func readCertificates(set []byte) ([]*x509.Certificate, error) {
