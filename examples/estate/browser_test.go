@@ -229,7 +229,7 @@ func TestBrowser(t *testing.T) {
 	picture(t, ctx, "6-card-pulled")
 
 	for path, name := range map[string]string{
-		"/": "6-front", "/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit", "/mail/phone": "18-phone", "/portal": "19-portal", "/signin": "19-signin", "/links": "20-links",
+		"/": "6-front", "/desk": "7-refused", "/mail": "8-mail", "/inbox": "9-inbox", "/audit": "10-audit", "/mail/phone": "18-phone", "/signin": "19-signin", "/links": "20-links",
 	} {
 		h.open(e.addresses.Web + path)
 		h.do(chromedp.WaitVisible("h1"))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -24,9 +25,9 @@ import (
 // config says where an estate lives and at which addresses it answers. The
 // zero addresses take free ports.
 type config struct {
-	dir                    string
-	web, agent, ward, smtp string
-	log                    *slog.Logger // nil is silent
+	dir                            string
+	web, agent, ward, portal, smtp string
+	log                            *slog.Logger // nil is silent
 }
 
 // firstStart is there while the first people are being made. An estate that
@@ -123,7 +124,7 @@ func (e *estate) open(ctx context.Context, c config) error {
 			_ = l.Close()
 		}
 	}()
-	for name, address := range map[string]string{"web": c.web, "agent": c.agent, "ward": c.ward, "smtp": c.smtp, "inbox": ""} {
+	for name, address := range map[string]string{"web": c.web, "agent": c.agent, "ward": c.ward, "portal": c.portal, "smtp": c.smtp, "inbox": ""} {
 		l, err := listen(name, address)
 		if err != nil {
 			return err
@@ -132,7 +133,7 @@ func (e *estate) open(ctx context.Context, c config) error {
 	}
 	base := func(name string) string { return "http://" + listeners[name].Addr().String() }
 	e.addresses = rooms.Addresses{
-		Web: base("web"), Agent: base("agent"), Ward: base("ward"),
+		Web: base("web"), Agent: base("agent"), Ward: base("ward"), Portal: otherHost(base("portal")),
 		SMTP: listeners["smtp"].Addr().String(), Inbox: listeners["inbox"].Addr().String(),
 	}
 	all, err := rooms.Open(ctx, rooms.Config{Dir: c.dir, Addresses: e.addresses, Log: c.log})
@@ -144,8 +145,12 @@ func (e *estate) open(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	clinical, err := web.Portal(all, c.log)
+	if err != nil {
+		return err
+	}
 	for name, handler := range map[string]http.Handler{
-		"web": site, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
+		"web": site, "portal": clinical, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
 	} {
 		e.serve(listeners[name], handler)
 		delete(listeners, name)
@@ -157,6 +162,11 @@ func (e *estate) open(ctx context.Context, c config) error {
 	e.keepDue()
 	return nil
 }
+
+// otherHost is the same loopback address by its name. Browsers give a cookie to
+// every port of a host, RFC 6265 §8.5: an application that is not the identity
+// service has a host of its own, or its cookies would be mixed with those.
+func otherHost(address string) string { return strings.Replace(address, "127.0.0.1", "localhost", 1) }
 
 // listen takes a loopback address, or says in one sentence why it can't.
 func listen(name, address string) (net.Listener, error) {
@@ -181,7 +191,7 @@ func listen(name, address string) (net.Listener, error) {
 }
 
 // flagOf is the flag that sets an address.
-var flagOf = map[string]string{"web": "addr", "agent": "agent", "ward": "ward", "smtp": "smtp"}
+var flagOf = map[string]string{"web": "addr", "agent": "agent", "ward": "ward", "portal": "portal", "smtp": "smtp"}
 
 func (e *estate) serve(l net.Listener, handler http.Handler) {
 	server := &http.Server{

@@ -23,7 +23,7 @@ func TestFolderOfAnother(t *testing.T) {
 	require.NoError(t, os.WriteFile(kept, []byte("x"), 0o600))
 
 	var out, errs bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), []string{"-dir", dir, "-addr", "127.0.0.1:0", "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-smtp", "127.0.0.1:0"}, &out, &errs))
+	require.Equal(t, 1, run(t.Context(), []string{"-dir", dir, "-addr", "127.0.0.1:0", "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-smtp", "127.0.0.1:0"}, &out, &errs))
 	require.Contains(t, errs.String(), dir+" is open in another process")
 	require.Contains(t, errs.String(), "-dir")
 	require.Equal(t, 1, strings.Count(errs.String(), "\n"))

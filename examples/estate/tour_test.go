@@ -5,9 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,8 +41,8 @@ func TestTour(t *testing.T) {
 	passed, failed, err := tour.Run(t.Context(), tour.Addresses{Web: e.addresses.Web}, &out)
 	require.NoError(t, err)
 	require.Zero(t, failed, out.String())
-	require.Equal(t, 15, passed, out.String())
-	require.Contains(t, out.String(), "tour: 15 passed, 0 failed")
+	require.Equal(t, 17, passed, out.String())
+	require.Contains(t, out.String(), "tour: 17 passed, 0 failed")
 
 	t.Run("threat043", func(t *testing.T) {
 		secrets := secretsUsed(t, e, dir)
@@ -186,6 +189,16 @@ func secretsUsed(t *testing.T, e *estate, dir string) []secret {
 			all = append(all, secret{fmt.Sprintf("SO PIN %d of card %s", generation, c.Serial), pin})
 		}
 	}
+	for _, client := range e.rooms.Clients {
+		all = append(all, secret{"the secret of the client " + client.ID, client.Secret})
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "secrets", "provider.pem"))
+	require.NoError(t, err)
+	block, _ := pem.Decode(key)
+	require.NotNil(t, block)
+	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	require.NoError(t, err)
+	all = append(all, secret{"the provider's key", signer.(*rsa.PrivateKey).D.Bytes()})
 	for _, name := range []string{"token.pin", "token.so-pin", "root.passphrase"} {
 		text, err := os.ReadFile(filepath.Join(dir, "ca", name))
 		require.NoError(t, err)
@@ -316,11 +329,11 @@ func TestTourCommand(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Zero(t, run(context.Background(), []string{"-tour"}, &out, &errs), out.String()+errs.String())
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 16)
-	for i, line := range lines[:15] {
+	require.Len(t, lines, 18)
+	for i, line := range lines[:17] {
 		require.True(t, strings.HasPrefix(line, fmt.Sprintf("ok %d: ", i+1)), line)
 	}
-	require.Equal(t, "tour: 15 passed, 0 failed", lines[15])
+	require.Equal(t, "tour: 17 passed, 0 failed", lines[17])
 	require.Empty(t, errs.String())
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)

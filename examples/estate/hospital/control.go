@@ -15,7 +15,8 @@ import (
 // State is what the estate's front page shows.
 type State struct {
 	Now     time.Time `json:"now"`
-	SMTP    string    `json:"smtp"` // host:port of the mail gateway
+	SMTP    string    `json:"smtp"`   // host:port of the mail gateway
+	Portal  string    `json:"portal"` // base URL of the clinical portal
 	Agents  []Agent   `json:"agents"`
 	Readers []Reader  `json:"readers"`
 	Cards   []Card    `json:"cards"`

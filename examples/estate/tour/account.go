@@ -33,7 +33,7 @@ func workstations() (fit, unfit hospital.Workstation) {
 		hospital.Workstation{Browser: "firefox", CredentialManagement: "no", Private: "yes", ClockSkew: "-30"}
 }
 
-// linking is step 11. The nurse is signed in with the card, and in the same
+// linking is step 13. The nurse is signed in with the card, and in the same
 // browser to the mail account, which shows that the account is the nurse's own.
 func linking(ctx context.Context, s *story) error {
 	b, _, err := s.signedIn(ctx, s.nurse, ward)
@@ -193,7 +193,7 @@ func firstLogin() []gate {
 
 const accountsPerSite = 10
 
-// quota is step 12.
+// quota is step 14.
 func quota(ctx context.Context, s *story) error {
 	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, quotaSite, "Ash Court")); err != nil {
 		return err
@@ -221,7 +221,7 @@ func quota(ctx context.Context, s *story) error {
 	return refused(err, "the second shared mailbox", "mail.quota.shared")
 }
 
-// gates is step 13.
+// gates is step 15.
 func gates(ctx context.Context, s *story) error {
 	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, senderSite, "Oak Lodge")); err != nil {
 		return err

@@ -7,13 +7,13 @@ import (
 	"fmt"
 )
 
-// audit is step 15.
+// audit is step 17.
 func audit(ctx context.Context, s *story) error {
 	chains, err := s.h.VerifyAudits(ctx)
 	if err != nil {
 		return must("the audit chains verify", err)
 	}
-	for _, room := range []string{"careid", "pki", "mail"} {
+	for _, room := range []string{"careid", "openid", "pki", "mail"} {
 		rows := chains[room].Rows
 		if err := holds(rows > 0, "an audit of "+room, "%d rows", rows); err != nil {
 			return err

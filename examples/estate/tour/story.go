@@ -40,7 +40,8 @@ type story struct {
 	root, issuing *x509.Certificate // step 1
 	nurse         person            // steps 2 and 3: lives through the whole story
 	leaver        person            // steps 2 and 3: lets the card run out, then loses it
-	sender        mailUser          // step 13
+	atPortals     *hospital.Browser // step 11: the nurse's, signed in at both
+	sender        mailUser          // step 15
 }
 
 // person is somebody with a card.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package tour plays the life of a smartcard on a running estate, from the
-// certificate authority's first day to the verified audit, in fifteen steps. It
+// certificate authority's first day to the verified audit, in seventeen steps. It
 // is a client: it knows one address and imports no room of Wardkey, so each
 // step shows what somebody outside would see, over HTTP, PKCS#11 (through the
-// workstation's agent), OCSP and SMTP.
+// workstation's agent), OpenID Connect, OCSP and SMTP.
 //
 //	passed, failed, err := tour.Run(ctx, tour.Addresses{Web: web}, os.Stdout)
 //
@@ -56,6 +56,8 @@ func steps() []step {
 		{"a card past its end can't sign in or be self-unlocked; an RA agent renews it with the holder present; a sponsor may not", expiry},
 		{"a lost card is revoked: OCSP says so, the CRL lists it, its session ends, sign-in is refused", loss},
 		{"pulling the card ends the session within 2 seconds", removal},
+		{"the clinical portal signs the nurse in through the OpenID Provider: card, passcode, and one of two roles; the link portal then asks for nothing, and for the card again once the sign-in is 5 minutes old", portals},
+		{"pulling the card signs the nurse out of both portals within 5 seconds, by logout tokens; putting it back revives neither", pulled},
 		{"linking a mail account shows every missing condition at once, then links; a second link is refused; unlink frees it", linking},
 		{"the eleventh account of a site and its second shared mailbox are refused", quota},
 		{"a new account can't send until its password is changed, its questions are set and the policy is accepted", gates},

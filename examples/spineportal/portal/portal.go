@@ -195,7 +195,7 @@ func (p *Portal) inside(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !browser(r) {
-		writeJSON(w, map[string]any{"userID": claims.Subject, "name": claims.Name, "role": role.RoleID, "aal": claims.AuthenticationLevel})
+		writeJSON(w, map[string]any{"userID": claims.Subject, "name": claims.Name, "role": role.RoleID, "roleCode": role.Code, "aal": claims.AuthenticationLevel})
 		return
 	}
 	f := p.frame("portal")

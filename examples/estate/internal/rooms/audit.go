@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
+	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/chain"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
@@ -26,8 +28,8 @@ var (
 	ErrNoRow  = errors.New("estate: the audit has no such row")
 )
 
-// AuditedRooms keep a chain each.
-func AuditedRooms() []string { return []string{"careid", "pki", "mail"} }
+// AuditedRooms keep a chain each; the OpenID Provider keeps one beside careid's.
+func AuditedRooms() []string { return []string{"careid", "openid", "pki", "mail"} }
 
 // VerifyAudits walks every room's chain and counts its rows. A broken chain is
 // an error that names its first bad row.
@@ -91,6 +93,17 @@ func verify(ctx context.Context, db *sql.DB, room string) (rows int64, err error
 		}
 		defer func() { _ = store.Close() }() // nothing was written
 		err = store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+			rows, err = tx.Audit.Verify(ctx)
+			return err
+		})
+		return rows, err
+	case "openid":
+		store, err := openidstore.Open(ctx, openidstore.Config{DB: db})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = store.Close() }() // nothing was written
+		err = store.Read(ctx, func(ctx context.Context, tx *openid.Tx) error {
 			rows, err = tx.Audit.Verify(ctx)
 			return err
 		})

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package rooms opens the rooms of the SDK beside each other, as one hospital
-// has them: the certificate authority, the care identities, the workstations,
-// the mail accounts and their gateway, on one database and one calendar.
+// has them: the certificate authority, the care identities with the OpenID
+// Provider on them, the workstations, the mail accounts and their gateway, on one
+// database and one calendar.
 //
 //	all, err := rooms.Open(ctx, rooms.Config{Dir: dir, Addresses: addresses, Log: log})
 //	defer all.Close(ctx)
@@ -20,11 +21,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/card/agent"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/clock"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
@@ -37,10 +40,11 @@ import (
 )
 
 // Addresses are where the parts are reached, all on this machine. Agent is the
-// base URL of the desk's agent, Ward of the ward's; SMTP and Inbox are host:port.
+// base URL of the desk's agent, Ward of the ward's, Portal of the clinical
+// portal; SMTP and Inbox are host:port.
 type Addresses struct {
-	Web, Agent, Ward string
-	SMTP, Inbox      string
+	Web, Agent, Ward, Portal string
+	SMTP, Inbox              string
 }
 
 // MailPolicyVersion is the acceptable use policy of the mail accounts.
@@ -72,6 +76,8 @@ type Rooms struct {
 	CA        *pki.CA
 	Care      *careid.Service
 	Cards     *cardhttp.Handler
+	Provider  *openid.Provider
+	Clients   []openid.Client // of the provider
 	Desk      *Desk
 	Mail      *mailpolicy.Accounts
 	Gateway   *Gateway
@@ -79,6 +85,7 @@ type Rooms struct {
 
 	dir   string
 	wall  func() time.Time
+	told  atomic.Pointer[openid.Provider] // hears what careid tells
 	log   *slog.Logger
 	db    *sql.DB
 	care  *careidstore.Store
@@ -89,12 +96,12 @@ type Rooms struct {
 // unfinished is finished first.
 func Open(ctx context.Context, c Config) (*Rooms, error) {
 	c = c.withDefaults()
-	if c.Dir == "" || c.Addresses.Web == "" {
+	if c.Dir == "" || c.Addresses.Web == "" || c.Addresses.Portal == "" {
 		return nil, errors.New("estate: a folder and addresses are needed")
 	}
 	r := &Rooms{Addresses: c.Addresses, dir: c.Dir, wall: c.Wall, log: c.Log}
 	for _, open := range []func(context.Context) error{
-		r.openFolder, r.openPKI, r.openMail, r.openCare, r.openGateway, r.openDesk,
+		r.openFolder, r.openPKI, r.openMail, r.openCare, r.openProvider, r.openGateway, r.openDesk,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, r.Close(ctx))
@@ -203,7 +210,7 @@ func (r *Rooms) openCare(ctx context.Context) error {
 		Store: r.care, CA: r.CA, Mail: r.Mail, Sender: r.Inbox.Sender(r.Addresses.Inbox), CardMaster: master,
 		AuthenticatorKey: authenticators,
 		Servers:          []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web}, ApplyURL: r.Addresses.Web + "/apply/",
-		Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+		Now: r.Clock.Now, Wall: r.wall, Log: r.log, Observe: r.tell,
 	})
 	if err != nil {
 		return err
@@ -221,7 +228,7 @@ func (r *Rooms) openCare(ctx context.Context) error {
 func (r *Rooms) openDesk(context.Context) error {
 	var err error
 	r.Desk, err = openDesk(r.path("tray"), agent.Config{
-		Servers: []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web},
+		Servers: []string{r.Addresses.Web}, Origins: []string{r.Addresses.Web, r.Addresses.Portal},
 		Pages: agent.Pages{Unlock: r.Addresses.Web + "/unlock", Renew: r.Addresses.Web + "/my", Help: r.Addresses.Web + "/unlock/help"},
 		Now:   r.Clock.Now, Wall: r.wall, Log: r.log,
 	}, []Workstation{
@@ -235,6 +242,9 @@ func (r *Rooms) openDesk(context.Context) error {
 	return nil
 }
 
+// Wall is the machine's clock, which nobody moves.
+func (r *Rooms) Wall() time.Time { return r.wall() }
+
 // Operator is the program itself, which may look at everything and change
 // nothing.
 func (r *Rooms) Operator() careid.Actor { return careid.Operator("estate") }
@@ -243,7 +253,8 @@ func (r *Rooms) Operator() careid.Actor { return careid.Operator("estate") }
 func (r *Rooms) Due(ctx context.Context) error {
 	_, pkiErr := r.CA.Due(ctx)
 	_, careErr := r.Care.Due(ctx)
-	return errors.Join(pkiErr, careErr)
+	_, openidErr := r.Provider.Due(ctx)
+	return errors.Join(pkiErr, careErr, openidErr)
 }
 
 // Ready says whether the rooms can work: the database answers and the issuing

@@ -60,6 +60,7 @@ func Run(ctx context.Context, web string, note func(rooms.DemoCard) error) error
 		{"the first RA manager", s.founder},
 		{"the RA agent", s.agent},
 		{"the sponsor and the nurse", s.others},
+		{"the nurse's positions", s.positions},
 		{"a mail site", s.mail},
 		{"clearing the desk", s.tidy},
 	} {
@@ -75,6 +76,7 @@ type seeder struct {
 	h                *hospital.Hospital
 	keep             func(rooms.DemoCard) error
 	manager, checker *hospital.Browser
+	nurse            string // user id
 }
 
 // founder comes by the bootstrap command, since nobody is there who could
@@ -160,6 +162,9 @@ func (s *seeder) starter(ctx context.Context, p person, checker *hospital.Browse
 	if err != nil {
 		return "", err
 	}
+	if p.part == "nurse" {
+		s.nurse = id
+	}
 	if p.role != "" {
 		if err := s.manager.GrantRole(ctx, id, p.role, Organisation); err != nil {
 			return "", err
@@ -176,6 +181,29 @@ func (s *seeder) starter(ctx context.Context, p person, checker *hospital.Browse
 		return "", err
 	}
 	return serial, s.note(p, id, serial)
+}
+
+// positions are two roles of the nurse's, so that a sign-in has a choice to offer.
+// Names and codes are the national ones.
+func (s *seeder) positions(ctx context.Context) error {
+	for _, p := range [][3]string{
+		{"Ward nurse", "S8000:G8000:R8001", "Nurse Access Role"},
+		{"Night sister", "S8000:G8000:R8003", "Health Professional Access Role"},
+	} {
+		if err := s.manager.CreatePosition(ctx, p[0], p[1], p[2]); err != nil {
+			return err
+		}
+	}
+	all, err := s.manager.Positions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if err := s.manager.AssignPosition(ctx, s.nurse, p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mail opens one site with three accounts.

@@ -6,8 +6,9 @@
 //	site, err := web.New(web.Config{Rooms: rooms, Log: log})
 //	http.Serve(listener, site)
 //
-// The desk, the kiosk and the holder's page are mounted as they are. Package
-// pages says how a person and a program are answered.
+// The desk, the kiosk, the holder's page, the pages of the sign-in and the link
+// portal are mounted as they are. Package pages says how a person and a program
+// are answered. The clinical portal is a handler of its own, for another address.
 //
 // The control addresses (/api, /clock) ask for no session: they are the hand
 // that moves cards and calendars of the demonstration, and the reason why the
@@ -23,9 +24,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
-	"github.com/wardkey-sdk/wardkey/examples/estate/portal"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
-	"github.com/wardkey-sdk/wardkey/examples/linkportal/linking"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
 	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
 	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
@@ -113,16 +112,9 @@ func (s *Site) routes(shared *pages.Site) (http.Handler, error) {
 		return nil, err
 	}
 	own.Routes(mux)
-	links, err := linking.New(linking.Config{Site: shared, MailAccount: s.mailAccount})
-	if err != nil {
+	if err := s.providerRoutes(shared, mux); err != nil {
 		return nil, err
 	}
-	links.Routes(mux)
-	clinical, err := portal.New(shared)
-	if err != nil {
-		return nil, err
-	}
-	clinical.Routes(mux)
 	mux.Handle("/ocsp", s.rooms.CA.OCSPHandler())
 	mux.Handle("/ocsp/", s.rooms.CA.OCSPHandler())
 	mux.Handle("/crl/", s.rooms.CA.PublishHandler())

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rooms
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/openid"
+	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
+	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
+)
+
+// The applications that sign their people in at the provider, by their names
+// there.
+const (
+	ClinicalPortal = "clinical-portal"
+	LinkPortal     = "link-portal"
+)
+
+// LinkLogin is the folder of the link portal's addresses for the provider. The
+// portal is beside it, at the identity service's own address: what it changes is
+// that service's.
+const LinkLogin = "/links/auth/"
+
+// IssuerPath is where the provider's endpoints are under the web's address.
+const IssuerPath = "/openid/"
+
+// Issuer is the provider's name, as its tokens have it.
+func (r *Rooms) Issuer() string { return r.Addresses.Web + "/openid" }
+
+// openProvider opens the OpenID Provider on the care identities' sessions.
+func (r *Rooms) openProvider(ctx context.Context) error {
+	store, err := openidstore.Open(ctx, openidstore.Config{DB: r.db, Now: r.Clock.Now, Wall: r.wall})
+	if err != nil {
+		return err
+	}
+	r.closes(store.Close)
+	key, err := signingKey(r.path("secrets/provider.pem"))
+	if err != nil {
+		return err
+	}
+	if r.Clients, err = r.clients(); err != nil {
+		return err
+	}
+	r.Provider, err = openid.New(openid.Config{
+		Issuer: r.Issuer(), Service: r.Care, Records: r.care, Store: store, Keys: []openid.Key{{Algorithm: "RS256", Signer: key}},
+		Clients: r.Clients, SignIn: entry.Path, SessionToken: r.Cards.Token, Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	r.told.Store(r.Provider)
+	r.close = append(r.close, r.Provider.Drain)
+	return nil
+}
+
+// tell passes on what happened to people and cards, once there is a provider to
+// hear of the ends of sessions. It finds by itself those that ended before.
+func (r *Rooms) tell(ctx context.Context, e careid.Event) {
+	if p := r.told.Load(); p != nil {
+		p.OnEvent(ctx, e)
+	}
+}
+
+// clients are the applications as the provider knows them.
+func (r *Rooms) clients() ([]openid.Client, error) {
+	clients := []openid.Client{
+		{ID: ClinicalPortal, Name: "Clinical portal"},
+		{ID: LinkPortal, Name: "Link portal"},
+	}
+	for i, folder := range []string{r.Addresses.Portal + "/auth/", r.Addresses.Web + LinkLogin} {
+		c := &clients[i]
+		c.Method, c.RedirectURIs, c.LogoutURI = openid.SecretPost, []string{folder + "callback"}, folder+relyingparty.BackChannelName
+		var err error
+		if c.Secret, err = r.ClientSecret(c.ID); err != nil {
+			return nil, err
+		}
+	}
+	return clients, nil
+}
+
+// ClientSecret is what an application shows to the provider. It is the caller's
+// to keep or to clear.
+func (r *Rooms) ClientSecret(client string) ([]byte, error) {
+	return secretText(r.path("secrets"), "client-"+client, 32)
+}
+
+// signingKey is the provider's key in a file, made where there is none. A
+// deployment keeps it in an HSM.
+func signingKey(file string) (crypto.Signer, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return newSigningKey(file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("estate: %w", err)
+	}
+	defer clear(text)
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("estate: %s is damaged", file)
+	}
+	defer clear(block.Bytes)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if signer, ok := key.(*rsa.PrivateKey); ok && err == nil {
+		return signer, nil
+	}
+	return nil, fmt.Errorf("estate: %s is damaged", file)
+}
+
+func newSigningKey(file string) (crypto.Signer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(der)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	defer clear(text)
+	return key, replaceFile(file, text)
+}
