@@ -40,7 +40,7 @@ var arrows = []roomOf{
 	{"careid", "careid/internal/...", "-"},
 	{"careid/...", "careid/...", "-"},
 	{"careid/sqlstore", "careid/... internal/sqlkit internal/chain", "-"},
-	{"careid/cardhttp", "careid/...", "golang.org/x/time/rate"},
+	{"careid/internal/web", "-", "golang.org/x/time/rate"},
 	{"careid/webauthn", "careid/...", "github.com/go-webauthn/webauthn/protocol/..."},
 	{"careid/openid", "careid/...", "github.com/go-jose/go-jose/v4/..."},
 	{"careid/openid/sqlstore", "careid/... internal/sqlkit internal/chain", "-"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 func (h *Handler) nonce(w http.ResponseWriter, r *http.Request) error {
@@ -23,7 +24,7 @@ func (h *Handler) nonce(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, map[string]string{"nonce": nonce})
+	return web.Write(w, http.StatusOK, map[string]string{"nonce": nonce})
 }
 
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +38,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, struct {
+	return web.Write(w, http.StatusOK, struct {
 		Result     string `json:"result,omitempty"`
 		Presence   string `json:"presence,omitempty"`
 		LeaseEvery int    `json:"leaseEvery,omitempty"`
@@ -122,7 +123,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 	for i, k := range view.Keys {
 		keys[i] = keyPlan(k)
 	}
-	return write(w, http.StatusOK, struct {
+	return web.Write(w, http.StatusOK, struct {
 		Act          string         `json:"act"`
 		Kind         careid.Purpose `json:"kind"`
 		Card         string         `json:"card"`
@@ -149,7 +150,7 @@ func (h *Handler) requests(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, map[string][][]byte{"certificates": raw(certificates)})
+	return web.Write(w, http.StatusOK, map[string][][]byte{"certificates": raw(certificates)})
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) error {
@@ -207,7 +208,7 @@ func (h *Handler) unlockStart(w http.ResponseWriter, r *http.Request) error {
 	case <-beat.C:
 	case <-r.Context().Done():
 	}
-	return write(w, http.StatusAccepted, map[string]string{"request": started.Request, "message": unlockMessage})
+	return web.Write(w, http.StatusAccepted, map[string]string{"request": started.Request, "message": unlockMessage})
 }
 
 // code is an unlock code as it arrives: bytes that can be cleared.
@@ -270,7 +271,7 @@ func (h *Handler) takeUnlock(w http.ResponseWriter, r *http.Request) error {
 
 // writeReset hands an opened reset act to the agent.
 func writeReset(w http.ResponseWriter, r *careid.Reset) error {
-	return write(w, http.StatusOK, struct {
+	return web.Write(w, http.StatusOK, struct {
 		Reset      string        `json:"reset"`
 		Candidates []sealedSOPIN `json:"candidates"`
 	}{r.Token, sealed(r.Candidates)})
@@ -291,7 +292,7 @@ func (h *Handler) resetOpened(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, sealedSOPIN(next))
+	return web.Write(w, http.StatusOK, sealedSOPIN(next))
 }
 
 func (h *Handler) resetConfirm(w http.ResponseWriter, r *http.Request) error {

@@ -4,18 +4,16 @@ package cardhttp
 
 import (
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 //go:embed rules.json
@@ -62,7 +60,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Source == nil {
-		c.Source = address
+		c.Source = web.Source
 	}
 	if c.UnlockAnswer == 0 {
 		c.UnlockAnswer = 400 * time.Millisecond
@@ -87,8 +85,8 @@ type Handler struct {
 	mux     *http.ServeMux
 	pages   *http.CrossOriginProtection
 	secure  bool
-	proofs  *rates
-	unlocks *rates
+	proofs  *web.Rates
+	unlocks *web.Rates
 }
 
 // New checks the configuration. It fails without a Service, with a negative
@@ -121,6 +119,16 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
+// rates reads a pair of rules: so many in each unit of time, so many at once.
+func (h *Handler) rates(count string, per time.Duration, burst string) (*web.Rates, error) {
+	n, err := h.rules.Int(count, h.config.Now())
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.rules.Int(burst, h.config.Now())
+	return web.NewRates(n, per, b), err
+}
+
 func checkServer(server string) (secure bool, err error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != server {
@@ -129,7 +137,7 @@ func checkServer(server string) (secure bool, err error) {
 	switch {
 	case u.Scheme == "https":
 		return true, nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && web.Loopback(u.Hostname()):
 		return false, nil
 	}
 	return false, fmt.Errorf("cardhttp: Config.Server %q must be https (http only to a loopback host)", server)
@@ -143,7 +151,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) routes() {
-	agent := func(path string, limit *rates, serve func(http.ResponseWriter, *http.Request) error) {
+	agent := func(path string, limit *web.Rates, serve func(http.ResponseWriter, *http.Request) error) {
 		h.mux.HandleFunc("POST "+Path+path, h.fromAgent(limit, serve))
 	}
 	agent("nonce", h.proofs, h.nonce)
@@ -166,15 +174,15 @@ func (h *Handler) routes() {
 
 // fromAgent lets agents through: programs, which no browser vouches for. A page
 // that got hold of a handle or a token can't use it here.
-func (h *Handler) fromAgent(limit *rates, serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+func (h *Handler) fromAgent(limit *web.Rates, serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 			h.refuse(w, r, h.rules.Refuse("http.browser"))
 			return
 		}
 		if limit != nil {
-			if err := limit.take(h.config.Source(r), h.config.Wall()); err != nil {
-				h.refuse(w, r, h.rules.Refuse("http.rate").RetryAfter(err.at))
+			if again, ok := limit.Take(h.config.Source(r), h.config.Wall()); !ok {
+				h.refuse(w, r, h.rules.Refuse("http.rate").RetryAfter(again))
 				return
 			}
 		}
@@ -210,50 +218,11 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	wardkey.WriteProblem(w, err)
 }
 
-// read decodes one JSON value strictly.
+// read decodes one JSON value strictly. Refusal: http.malformed.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) error {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return h.rules.Refuse("http.malformed").Because(errors.New("the body is not application/json"))
+	if err := web.Read(w, r, maxBody, into); err != nil {
+		return h.rules.Refuse("http.malformed").Because(err)
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return h.rules.Refuse("http.malformed").Because(errors.Join(tooLarge(err), withoutValue(err)))
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return h.rules.Refuse("http.malformed").Because(errors.New("something follows the body"))
-	}
-	return nil
-}
-
-// tooLarge keeps the one decoding error that has a rule of its own.
-func tooLarge(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return large
-	}
-	return nil
-}
-
-// withoutValue says what is wrong with a body and nothing that stands in it: a
-// decoder's own words may quote a code or a token.
-func withoutValue(err error) error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return fmt.Errorf("member %q has another type", kind.Field)
-	}
-	return errors.New("the body is not the JSON of this request")
-}
-
-func write(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the other side has gone; there is nobody left to tell
 	return nil
 }
 

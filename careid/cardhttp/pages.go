@@ -14,6 +14,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // Ticket is what a page gives to the workstation's agent, as it stands. It holds
@@ -185,7 +186,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	for i, a := range got.Alerts {
 		alerts[i] = alert{a.Rule, a.DaysLeft, a.NotAfter, a.Issuer}
 	}
-	return write(w, http.StatusOK, struct {
+	return web.Write(w, http.StatusOK, struct {
 		Until  time.Time `json:"until"`
 		Alerts []alert   `json:"alerts"`
 	}{got.Session.ExpiresAt, alerts})

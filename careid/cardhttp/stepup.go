@@ -9,6 +9,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // StepUpTicket asks the signed-in holder to prove the card again. It asks nothing
@@ -23,7 +24,7 @@ func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request) error {
 	if h.Token(r) == "" {
 		return h.rules.Refuse("session.cookie")
 	}
-	return write(w, http.StatusOK, h.StepUpTicket(r))
+	return web.Write(w, http.StatusOK, h.StepUpTicket(r))
 }
 
 // pageAfter is where a browser goes on that asked for a page and was refused, or

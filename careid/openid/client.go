@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // AuthMethod is how a client shows at the token endpoint that it is itself.
@@ -160,7 +162,7 @@ func checkURI(uri string) error {
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(uri, "#") || strings.Contains(u.Host, "*") {
 		return fmt.Errorf("%q is not an absolute address without user and fragment", uri)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !web.Loopback(u.Hostname())) {
 		return fmt.Errorf("%q must be https (http only to a loopback host)", uri)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // Service says whether a session lives; *careid.Service has it.
@@ -213,19 +214,10 @@ func checkIssuer(issuer string) error {
 	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(issuer, "?#{} ") || path.Clean("/"+u.Path) != "/"+strings.Trim(u.Path, "/") {
 		return fmt.Errorf("openid: issuer %q is not scheme://host[:port][/path]", issuer)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !web.Loopback(u.Hostname())) {
 		return fmt.Errorf("openid: issuer %q must be https (http only to a loopback host)", issuer)
 	}
 	return nil
-}
-
-// loopbackHost reports whether a host's name says that it is this machine.
-func loopbackHost(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 // served is where an endpoint's address is served.

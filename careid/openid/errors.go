@@ -3,9 +3,10 @@
 package openid
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
+
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // Error is an answer of the protocol that says no: one of the codes of RFC 6749 §4.1.2.1 and §5.2 or OpenID Connect Core
@@ -79,11 +80,7 @@ func writeError(w http.ResponseWriter, e *Error) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	if web.Write(w, status, v) != nil {
+		_ = web.Write(w, http.StatusInternalServerError, errorBody{Error: "server_error"}) // two strings can be written
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the other side has gone; there is nobody left to tell
 }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"syscall"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // patience is how long a client's server may take to answer.
@@ -64,7 +66,7 @@ func reachable(addr netip.Addr, host string) bool {
 	case addr.IsUnspecified(), addr.IsMulticast(), addr.IsLinkLocalUnicast():
 		return false
 	case addr.IsLoopback():
-		return loopbackHost(host)
+		return web.Loopback(host)
 	}
 	return addr.IsValid()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // Any as a least level takes every level, and none.
@@ -197,13 +197,8 @@ func address(text string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("%q is no absolute URL", text)
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && web.Loopback(u.Hostname()) {
 		return u, nil
 	}
 	return nil, fmt.Errorf("%q must be https (http only to a loopback host)", text)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

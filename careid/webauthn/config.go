@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 //go:embed rules.json
@@ -92,7 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.Source == nil {
-		c.Source = address
+		c.Source = web.Source
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -156,20 +156,4 @@ func checkOrigin(origin, rpID string) error {
 // developer's own machine.
 func (c Config) secure() bool {
 	return !slices.ContainsFunc(c.Origins, func(origin string) bool { return strings.HasPrefix(origin, "http:") })
-}
-
-// address is the default Source. One customer of an IPv6 network has a /64 at
-// least.
-func address(r *http.Request) string {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	ip := at.Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if network, err := ip.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return ip.String()
 }

@@ -6,18 +6,15 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 //go:embed webauthn.js
@@ -34,7 +31,7 @@ type Handler struct {
 	http   *wardkey.Rulebook // cardhttp's words for what is wrong with a request
 	mux    *http.ServeMux
 	pages  *http.CrossOriginProtection
-	rate   rate
+	rates  *web.Rates
 }
 
 // New checks the configuration: it fails where a part is missing, an origin can't
@@ -52,9 +49,11 @@ func New(c Config) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{config: c, http: words, mux: http.NewServeMux(), pages: http.NewCrossOriginProtection()}
-	if h.rate.most, err = c.Policy.Int("rate.authenticator.minute", c.Now()); err != nil {
+	most, err := c.Policy.Int("rate.authenticator.minute", c.Now())
+	if err != nil {
 		return nil, err
 	}
+	h.rates = web.NewRates(most, time.Minute, most)
 	if _, err := h.offered(c.Now()); err != nil {
 		return nil, err
 	}
@@ -109,49 +108,19 @@ func (h *Handler) fromPage(serve func(http.ResponseWriter, *http.Request) error)
 	}
 }
 
-// rate counts the requests of each source in the minute that runs.
-type rate struct {
-	most int
-
-	mu     sync.Mutex
-	began  time.Time
-	counts map[string]int
-}
-
-// maxSources bounds the memory that strangers can fill in a minute. Past it all
-// are forgotten: better than to refuse everybody who is new.
-const maxSources = 10_000
-
-// take reports whether one more may come now, and if not, when.
-func (c *rate) take(source string, now time.Time) (again time.Time, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Sub(c.began) >= time.Minute || now.Before(c.began) || len(c.counts) >= maxSources {
-		c.began, c.counts = now, map[string]int{}
-	}
-	c.counts[source]++
-	return c.began.Add(time.Minute), c.counts[source] <= c.most
-}
-
 // limited bounds what anybody may send who is not signed in.
 func (h *Handler) limited(serve func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if again, ok := h.rate.take(h.config.Source(r), h.config.Wall()); !ok {
+		if again, ok := h.rates.Take(h.config.Source(r), h.config.Wall()); !ok {
 			return h.http.Refuse("http.rate").RetryAfter(again)
 		}
 		return serve(w, r)
 	}
 }
 
-// read decodes one JSON value strictly.
+// read decodes one JSON value strictly. Refusals: http.large, http.malformed.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) error {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return h.http.Refuse("http.malformed").Because(errors.New("the body is not application/json"))
-	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	err = dec.Decode(into)
+	err := web.Read(w, r, maxBody, into)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -159,20 +128,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) error {
 	case err != nil:
 		return h.http.Refuse("http.malformed").Because(err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return h.http.Refuse("http.malformed").Because(errors.New("something follows the body"))
-	}
-	return nil
-}
-
-func write(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the other side has gone; there is nobody left to tell
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // whose says on which profile an authenticator is registered: on one's own, or,
@@ -176,7 +177,7 @@ func (h *Handler) registerOptions(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, map[string]any{"publicKey": o})
+	return web.Write(w, http.StatusOK, map[string]any{"publicKey": o})
 }
 
 func (h *Handler) register(w http.ResponseWriter, r *http.Request) error {
@@ -218,7 +219,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusCreated, shown)
+	return web.Write(w, http.StatusCreated, shown)
 }
 
 // authenticator is one that is on a profile, as a page shows it.
@@ -280,7 +281,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		all = append(all, a)
 	}
-	return write(w, http.StatusOK, map[string][]authenticator{"authenticators": all})
+	return web.Write(w, http.StatusOK, map[string][]authenticator{"authenticators": all})
 }
 
 // rename gives one on one's own profile another name, whatever its kind.

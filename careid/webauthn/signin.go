@@ -10,6 +10,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/careid/internal/web"
 )
 
 // requestOptions is PublicKeyCredentialRequestOptionsJSON. WebAuthn Level 2 §5.5.
@@ -31,7 +32,7 @@ func (h *Handler) options(w http.ResponseWriter, r *http.Request, use, cookie st
 	if o.Challenge, err = h.config.Service.NewChallenge(r.Context(), use, []byte(cookie)); err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, map[string]requestOptions{"publicKey": o})
+	return web.Write(w, http.StatusOK, map[string]requestOptions{"publicKey": o})
 }
 
 // signInFor is what a sign-in's challenge is made for: whoever answers, or the
@@ -110,7 +111,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 // without certificates has none that end.
 func (h *Handler) begun(w http.ResponseWriter, got *careid.SignedIn) error {
 	http.SetCookie(w, h.config.Sessions.SessionCookie(got.Token))
-	return write(w, http.StatusOK, struct {
+	return web.Write(w, http.StatusOK, struct {
 		Until  time.Time `json:"until"`
 		Alerts []string  `json:"alerts"`
 	}{got.Session.ExpiresAt, []string{}})
