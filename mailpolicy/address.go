@@ -19,9 +19,9 @@ const (
 // envelope address from being decided on: it must be a plain local part, one @
 // and a domain of letters, digits and hyphens. Quoted local parts, source
 // routes, the routing characters % and !, address literals, internationalised
-// domains (as written, or as xn--) and trailing dots are refused before
-// anything is compared, since another system may read a different domain in
-// them. A nil error does not say that the mailbox exists.
+// domains (as written, or as xn--), a single label, a last label that is not
+// all letters and trailing dots are refused before anything is compared, since
+// another system may read a different domain in them. A nil error does not say that the mailbox exists.
 func CheckAddress(address string) error {
 	if why := addressFault(address); why != "" {
 		return refuseAddress(why)
@@ -102,14 +102,14 @@ func domainFault(domain string) string {
 	if domain == "" || len(domain) > maxDomain {
 		return "the domain is empty or too long"
 	}
-	start, digitsOnly := 0, true
+	start, letters := 0, true
 	for i := 0; i <= len(domain); i++ {
 		if i < len(domain) && domain[i] != '.' {
 			c := domain[i]
 			switch {
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-':
-				digitsOnly = false
-			case '0' <= c && c <= '9':
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+			case '0' <= c && c <= '9', c == '-':
+				letters = false
 			case c >= 0x80:
 				return "the domain has letters outside a to z, which can look like another domain"
 			default:
@@ -120,10 +120,13 @@ func domainFault(domain string) string {
 		if why := labelFault(domain[start:i]); why != "" {
 			return why
 		}
-		if i == len(domain) && digitsOnly {
-			return "the domain ends in a number"
+		if i == len(domain) && start == 0 {
+			return "the domain is one word only, which each system completes in its own way" // RFC 5321 §2.3.5
 		}
-		start, digitsOnly = i+1, true
+		if i == len(domain) && !letters {
+			return "the domain does not end in a word of letters" // RFC 1123 §2.1
+		}
+		start, letters = i+1, true
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ package mailpolicy_test
 
 import (
 	"bytes"
+	"mime"
 	"strings"
 	"testing"
 
@@ -47,6 +48,37 @@ func FuzzDecide(f *testing.F) {
 		}
 		again := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: []string{"a@nhs.net", outside}})
 		require.Equal(t, d.Verdict, again.Verdict)
+	})
+}
+
+// FuzzSubject asks that no subject passes in which the standard library's reader
+// finds the tag, that where a line is folded changes no pass into an encryption
+// or back, and that each decision says why.
+func FuzzSubject(f *testing.F) {
+	for _, s := range append(append(append(append([]string{}, tagged...), attempts...), ordinary...), unreadable...) {
+		f.Add(s)
+	}
+	for _, e := range evasions(f) {
+		for _, s := range e.subjects {
+			f.Add(s)
+		}
+	}
+	policy := policyAt(f, today)
+	f.Fuzz(func(t *testing.T, subject string) {
+		if strings.ContainsAny(subject, "\r\n") {
+			return // what a CR or LF may do is for the header's tests
+		}
+		d := mailpolicy.Decide(policy, mailpolicy.Message{Header: header(subject), Recipients: []string{outside}})
+		if d.Verdict == mailpolicy.Pass {
+			text, err := new(mime.WordDecoder).DecodeHeader(subject)
+			require.False(t, err == nil && strings.Contains(strings.ToLower(text), mailpolicy.Tag), "%q", subject)
+		}
+		require.Equal(t, d.Verdict == mailpolicy.Hold, d.Err() != nil)
+		require.NotNil(t, d.Recipients[0].Why)
+		if fold := strings.Index(subject, " "); fold > 0 && strings.Trim(subject[:fold], "\t") != "" && strings.Trim(subject[fold:], " \t") != "" {
+			folded := mailpolicy.Decide(policy, mailpolicy.Message{Header: header(subject[:fold] + "\r\n" + subject[fold:]), Recipients: []string{outside}})
+			require.Equal(t, d.Verdict, folded.Verdict, "%q", subject)
+		}
 	})
 }
 

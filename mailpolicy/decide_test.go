@@ -5,7 +5,6 @@ package mailpolicy_test
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,35 +38,6 @@ func decide(t testing.TB, subject string, to ...string) mailpolicy.Decision {
 
 const outside = "son@gmail.com"
 
-func ExampleDecide() {
-	policy, err := mailpolicy.PolicyAt(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	to := []string{"gp@nhs.net", "clerk@leeds.gov.uk", "son@gmail.com"}
-	for _, subject := range []string{"[secure] Discharge", "(secure) Discharge"} {
-		header := []byte("From: home@nhs.net\r\nSubject: " + subject + "\r\n\r\n")
-		d := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: to})
-		fmt.Println(subject, "->", d.Verdict)
-		for _, r := range d.Recipients {
-			if r.Refusal == nil {
-				fmt.Println(" ", r.Address, r.Verdict, r.Why.Rule)
-			}
-		}
-		if err := d.Err(); err != nil {
-			fmt.Println(" ", err)
-		}
-	}
-	// Output:
-	// [secure] Discharge -> encrypt
-	//   gp@nhs.net pass mail.secure.exact
-	//   clerk@leeds.gov.uk pass mail.secure.under
-	//   son@gmail.com encrypt mail.secure.tag
-	// (secure) Discharge -> hold
-	//   mail.secure.nearmiss: The message was not sent: its subject has something like [secure], but the brackets around the word are not [ and ].
-}
-
 func TestRows(t *testing.T) {
 	t.Run("row170", func(t *testing.T) {
 		d := decide(t, "[secure] Handover", "gp@nhs.net")
@@ -94,9 +64,20 @@ func TestRows(t *testing.T) {
 		for _, s := range []string{"Re: [secure] x", "x [secure]", "FW: [Ext] [SECURE]x"} {
 			require.Equal(t, mailpolicy.Encrypt, decide(t, s, outside).Verdict, s)
 		}
-		rule, ok := mailpolicy.Rules().At("mail.secure.tag.anywhere", today)
-		require.True(t, ok)
-		require.Equal(t, "true", string(rule.Value))
+		// The choice is a rule: an organisation that takes the document at its word
+		// has the tag before the subject only, and elsewhere is doubt.
+		strict := overlaid(t, `{"id":"mail.secure.tag.anywhere","value":false,"unit":"flag","from":"2026-01-01","zone":"Europe/London","source":"O","tighter":"lower"}`)
+		decideStrictly := func(subject string) mailpolicy.Decision {
+			return mailpolicy.Decide(strict, mailpolicy.Message{Header: header(subject), Recipients: []string{outside}})
+		}
+		for _, s := range []string{"[secure] x", "[SECURE]", "Re: [secure] x", "RE : [secure]", "AW: [EXTERNAL] WG[2]: [Secure] x", "转发：[secure]", b64("utf-8", "Réf: [secure]"), "\r\n [secure] x"} {
+			require.Equal(t, mailpolicy.Encrypt, decideStrictly(s).Verdict, s)
+		}
+		for _, s := range []string{"x [secure]", "Results for today: [secure]", "(1) [secure]", "Re [secure]", "[EXTERNAL x [secure]", b64("utf-8", "x [secure]")} {
+			require.Equal(t, nearMiss, wardkey.RuleOf(decideStrictly(s).Err()), s)
+		}
+		require.Contains(t, decideStrictly("x [secure]").Refusal.Public, "it does not stand before the subject")
+		require.Equal(t, mailpolicy.Pass, decideStrictly("x").Verdict)
 	})
 	t.Run("row174", func(t *testing.T) {
 		for to, secure := range map[string]bool{
@@ -118,6 +99,44 @@ func TestRows(t *testing.T) {
 		require.False(t, d.Recipients[1].Secure)
 		require.Contains(t, d.Recipients[1].Why.Text, "[secure]")
 	})
+}
+
+// overlaid is the policy of today as an organisation has tightened it.
+func overlaid(t *testing.T, rule string) *mailpolicy.Policy {
+	t.Helper()
+	book, err := mailpolicy.Rules().Overlay([]byte(`{"sources":{"O":{"document":"Trust policy 7"}},"rules":[` + rule + `],"refusals":[]}`))
+	require.NoError(t, err)
+	p, err := mailpolicy.PolicyOf(book, today)
+	require.NoError(t, err)
+	return p
+}
+
+// Every decision says by what rule, and a held one what each address counts as.
+func TestWhy(t *testing.T) {
+	d := decide(t, "x", "a@nhs.net", outside, "b@leeds.gov.uk")
+	require.Same(t, d.Recipients[1].Why, d.Why, "of those who pass, the one who is not secure")
+	require.Contains(t, d.Why.Next, "[secure]")
+	d = decide(t, "[secure] x", "a@nhs.net", "b@leeds.gov.uk", outside)
+	require.Same(t, d.Recipients[2].Why, d.Why)
+	require.NotEmpty(t, d.Why.Next)
+	require.Equal(t, mailpolicy.SeedProfile, d.Profile)
+	d = decide(t, "x", "b@leeds.gov.uk", "a@nhs.net")
+	require.Same(t, d.Recipients[0].Why, d.Why)
+
+	d = decide(t, "(secure) x", "a@nhs.net", outside, "b@", "c@leeds.gov.uk")
+	require.Nil(t, d.Why)
+	require.Equal(t, []bool{true, false, false, true}, []bool{d.Recipients[0].Secure, d.Recipients[1].Secure, d.Recipients[2].Secure, d.Recipients[3].Secure})
+	require.Equal(t, "mail.secure.tag", d.Recipients[1].Why.Rule)
+	require.Nil(t, d.Recipients[2].Why)
+	require.Equal(t, "mail.recipient.address", d.Recipients[2].Refusal.Rule)
+	for _, i := range []int{0, 1, 3} {
+		require.Same(t, d.Refusal, d.Recipients[i].Refusal)
+		require.Equal(t, mailpolicy.Hold, d.Recipients[i].Verdict)
+	}
+	var all wardkey.Refusals
+	require.ErrorAs(t, d.Err(), &all)
+	require.Len(t, all, 2, "the subject and the address at once")
+	require.Equal(t, nearMiss, wardkey.RuleOf(d.Err()))
 }
 
 // b64 and q are encoded words as programs write them.
@@ -211,6 +230,13 @@ func TestThreat045(t *testing.T) {
 			require.NotEqual(t, mailpolicy.Pass, d.Verdict, "%q", s)
 			require.NotEqual(t, mailpolicy.Pass, d.Recipients[1].Verdict, "%q", s)
 		}
+		for _, e := range evasions(t) {
+			for _, s := range e.subjects {
+				for _, s := range []string{s, "Re: " + s, "[EXTERNAL] " + s, s + "\r\n for Mrs O'Neill (ward 5)"} {
+					require.NotEqual(t, mailpolicy.Pass, decide(t, s, outside).Verdict, "%s: %q", e.idea, s)
+				}
+			}
+		}
 		for rule, raw := range map[string][]string{
 			"mail.secure.subjects": {
 				"Subject: x\r\nSubject: [secure]\r\n\r\n", "Subject: x\r\nsubject : y\r\n\r\n", "SUBJECT: [secure]\r\nTo: a\r\nSubject: x\r\n\r\n",
@@ -238,7 +264,8 @@ func TestThreat045(t *testing.T) {
 // What a hostile header can cost is bounded.
 func TestLongSubjects(t *testing.T) {
 	const size = 256 << 10
-	for _, piece := range []string{"=?bogus?Q?x?=", "=?utf-8?Q?[?=", "[secur", "(", "=?", "=?x?B?", "[]secur", "\u202e[", "&#91;", "=?utf-16?B?AA==?= ", "\r\n x"} {
+	for _, piece := range []string{"=?bogus?Q?x?=", "=?utf-8?Q?[?=", "[secur", "(", "=?", "=?x?B?", "[]secur", "\u202e[", "&#91;", "=?utf-16?B?AA==?= ", "\r\n x",
+		"=?utf-8", "%5B", "%255", "+AFs-", "&amp;", "/secure", "\U000E005B", `\u00`, "[...] ", "Re: ", "=?utf-8?Q?=F0?= =?utf-8?B?nw==?="} {
 		start := time.Now()
 		decide(t, strings.Repeat(piece, size/len(piece)), outside)
 		require.Less(t, time.Since(start), 2*time.Second, piece)
@@ -275,7 +302,7 @@ func TestThreat016(t *testing.T) {
 			"a@nhs.net.", "a@.nhs.net", "a@nhs..net", "a@nhѕ.net", "a@xn--nh-1ib.net", "a@mail.XN--nh-1ib.gov.uk", "a@ｎhs.net", "a@nhs.net\u200b", "a@evil.com@nhs.net",
 			"\"a@evil.com\"@nhs.net", "a%evil.com@nhs.net", "evil.com!a@nhs.net", "@nhs.net:a@evil.com", "a@[127.0.0.1]", "a@nhs.net ", " a@nhs.net", "a@nhs.net\r\nRCPT TO:<b@evil.com>",
 			"a@nhs.net\x00.evil.com", "@nhs.net", "a@", "a", "", ".a@nhs.net", "a.@nhs.net", "a..b@nhs.net", "a@-nhs.net", "a@nhs-.net", "a@1.2.3.4", "a@nhs_net.uk",
-			strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
+			"a@nhs", "a@localhost", "a@gov", "a@0x7f000001", "a@127.0.0x1", "a@nhs.net2", "a@nhs.n-t", strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
 		} {
 			for _, subject := range []string{"x", "[secure] x"} {
 				d := decide(t, subject, "b@nhs.net", to)
@@ -288,6 +315,18 @@ func TestThreat016(t *testing.T) {
 		}
 		for _, to := range []string{"a@mail.nhs.net", "a@nhs.net.uk", "a@xnhs.net", "a@nhs.net-x.com", "a@nhs-net.com"} {
 			require.False(t, decide(t, "x", to).Recipients[0].Secure, to)
+		}
+		// An address that holds another one is not secure by where it is sent first.
+		for _, local := range []string{"IMCEASMTP-son+40gmail+2Ecom", "imceaex-_o=x", "SRS0=HH=TT=gmail.com=son", "srs0+HH=TT=gmail.com=son", "SRS1=HH=x.example==HH=TT=gmail.com=son", "/S=son/P=gmail/C=gb/"} {
+			for _, subject := range []string{"x", "[secure] x"} {
+				d := decide(t, subject, local+"@nhs.net", "a@leeds.gov.uk")
+				require.Equal(t, mailpolicy.Encrypt, d.Verdict, local)
+				require.False(t, d.Recipients[0].Secure, local)
+				require.Equal(t, "mail.secure.carriers", d.Why.Rule)
+			}
+		}
+		for _, to := range []string{"srs@nhs.net", "imc@nhs.net", "s@nhs.net", "o'neill+x@nhs.net", "a/b@nhs.net", "srs0x@leeds.gov.uk"} {
+			require.True(t, decide(t, "x", to).Recipients[0].Secure, to)
 		}
 		var refusals wardkey.Refusals
 		require.ErrorAs(t, decide(t, "x", "a@", "b@").Err(), &refusals)
@@ -320,15 +359,41 @@ func TestThreat051(t *testing.T) {
 		for _, l := range []*mailpolicy.DomainList{list(t, "2026-11-14", "leeds.gov.uk"), list(t, "2026-11-23", "leeds.gov.uk"), nil} {
 			require.Equal(t, mailpolicy.Encrypt, decideBy(l, "[secure] x", "a@leeds.gov.uk").Verdict)
 			require.Equal(t, mailpolicy.Pass, decideBy(l, "[secure] x", "a@nhs.net").Verdict)
+			// Its sender may have left the tag off because of the list.
+			d := decideBy(l, "x", "a@leeds.gov.uk")
+			require.Equal(t, mailpolicy.Encrypt, d.Verdict)
+			require.False(t, d.Recipients[0].Secure)
+			require.NotEmpty(t, d.Why.Source.Document)
+			require.Equal(t, mailpolicy.Pass, decideBy(l, "x", "a@nhs.net").Verdict)
 		}
-		// Its sender may have left the tag off because of the list.
-		require.Equal(t, mailpolicy.Encrypt, decideBy(list(t, "2026-11-14", "leeds.gov.uk"), "x", "a@leeds.gov.uk").Verdict)
-		require.Equal(t, mailpolicy.Pass, decideBy(list(t, "2026-11-16", "leeds.gov.uk"), "x", "a@leeds.gov.uk").Verdict)
+		// A list of seven days is fresh to the last second.
+		midnight := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+		for age, want := range map[time.Duration]mailpolicy.Verdict{0: mailpolicy.Pass, time.Second: mailpolicy.Encrypt} {
+			p := policyAt(t, midnight.Add(age)).Accredited(list(t, "2026-11-15", "hospice.example.org"))
+			require.Equal(t, want, mailpolicy.Decide(p, mailpolicy.Message{Header: header("x"), Recipients: []string{"a@hospice.example.org"}}).Verdict, age)
+		}
+		// One publication calls a council secure and the list does not.
+		for _, to := range []string{"a@york.gov.uk", "a@x.leeds.gov.uk"} {
+			d := decideBy(fresh, "x", to)
+			require.Equal(t, mailpolicy.Encrypt, d.Verdict, to)
+			require.Equal(t, "mail.secure.accredited", d.Why.Rule)
+		}
+		for _, to := range []string{outside, "a@gov.uk.evil.com", "a@notgov.uk"} {
+			require.Equal(t, mailpolicy.Pass, decideBy(fresh, "x", to).Verdict, to)
+			require.Equal(t, mailpolicy.Pass, decideBy(list(t, "2026-01-01", "leeds.gov.uk"), "x", to).Verdict, to)
+			require.Equal(t, mailpolicy.Encrypt, decideBy(nil, "x", to).Verdict, "who stands on a list that can't be read is not known: "+to)
+		}
+		// A tightened policy: no suffix counts any more.
+		own := overlaid(t, `{"id":"mail.secure.under","value":[],"unit":"list","from":"2026-01-01","zone":"Europe/London","source":"O","tighter":"subset"}`)
+		d := mailpolicy.Decide(own, mailpolicy.Message{Header: header("[secure] x"), Recipients: []string{"a@leeds.gov.uk", "a@nhs.net"}})
+		require.Equal(t, mailpolicy.Encrypt, d.Recipients[0].Verdict)
+		require.Equal(t, mailpolicy.Pass, d.Recipients[1].Verdict)
 		// A poisoned list is no list.
 		for _, bad := range []string{
 			`{"document":"d","asOf":"2026-11-20","domains":["*.gov.uk"]}`, `{"document":"d","asOf":"2026-11-20","domains":[".gov.uk"]}`, `{"document":"d","asOf":"2026-11-20","domains":["uk"]}`,
 			`{"document":"d","asOf":"2026-11-20","domains":["leeds.gov.uk."]}`, `{"document":"d","asOf":"2026-11-20","domains":["leeds.gov.uk",""]}`, `{"document":"d","asOf":"2026-11-20","domains":["xn--a.uk"]}`,
 			`{"document":"d","domains":[]}`, `{"asOf":"2026-11-20","domains":[]}`, `{"document":"d","asOf":"2026-11-20","domains":[],"more":1}`, `{}`, ``, `null`, `{"document":"d","asOf":"2026-11-20","domains":[]} {}`,
+			`{"document":"d","asOf":"2026-11-20","domains":[]}]`, `{"document":"d","asOf":"2026-11-20","domains":[]}}`, `{"document":"d","asOf":"20 Nov 2026","domains":[]}`, `{"document":"d","asOf":"2026-11-20","domains":["nhѕ.net"]}`,
 		} {
 			_, err := mailpolicy.ParseDomainList([]byte(bad))
 			require.Error(t, err, bad)

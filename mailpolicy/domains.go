@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -40,7 +41,7 @@ func ParseDomainList(data []byte) (*DomainList, error) {
 	if err := dec.Decode(&file); err != nil {
 		return nil, fmt.Errorf("mailpolicy: domain list: %w", err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("mailpolicy: domain list: something follows the list")
 	}
 	asOf, err := time.Parse(time.DateOnly, file.AsOf)
@@ -61,10 +62,12 @@ func ParseDomainList(data []byte) (*DomainList, error) {
 type standing uint8
 
 const (
-	outside  standing = iota
-	internal          // named by the rule itself
-	listed            // under a named domain, or on a fresh list
-	doubtful          // on a list that is stale
+	outside   standing = iota
+	internal           // named by the rule itself
+	listed             // under a named domain, or on a fresh list
+	stale              // on a list that is stale
+	contested          // secure by the other profile alone
+	unknown            // there is no list to ask
 )
 
 // standing compares a checked domain label by label. The longest domain is 253
@@ -80,19 +83,30 @@ func (p *Policy) standing(domain string) standing {
 	}
 	if p.list != nil && p.list.domains[string(lower)] {
 		if p.stale {
-			return doubtful
+			return stale
 		}
 		return listed
 	}
 	for rest := lower; ; {
 		dot := bytes.IndexByte(rest, '.')
 		if dot < 0 {
-			return outside
+			return p.elsewhere
 		}
-		if rest = rest[dot+1:]; p.under[string(rest)] {
-			return listed
+		rest = rest[dot+1:]
+		if s, ok := p.under[string(rest)]; ok {
+			return s
 		}
 	}
+}
+
+// carries reports a local part that is known to hold an address elsewhere.
+func (p *Policy) carries(local string) bool {
+	for _, prefix := range p.carriers {
+		if lowerASCII(local[0]) == prefix[0] && len(local) >= len(prefix) && strings.EqualFold(local[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func lowerASCII(c byte) byte {

@@ -2,7 +2,10 @@
 
 package mailpolicy
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 const (
 	faultLinebreak = "mail.secure.linebreak"
@@ -41,7 +44,7 @@ func findSubject(header []byte) (subject []byte, fault string) {
 		if colon < 0 {
 			return nil, faultHeader
 		}
-		inSubject = isSubject(line[:colon])
+		inSubject = named(line[:colon], "subject")
 		if inSubject {
 			if found {
 				return nil, faultSubjects
@@ -96,18 +99,45 @@ func nameEnd(line []byte) int {
 	return -1
 }
 
-func isSubject(name []byte) bool {
-	const subject = "subject"
-	if len(name) > len(subject) {
-		name = bytes.TrimRight(name, " \t")
+// named compares a field's name, which blanks may follow, with one in lower
+// case.
+func named(field []byte, name string) bool {
+	if last := len(field) - 1; last >= len(name) && (field[last] == ' ' || field[last] == '\t') {
+		field = bytes.TrimRight(field, " \t")
 	}
-	if len(name) != len(subject) {
+	if len(field) != len(name) {
 		return false
 	}
-	for i, c := range name {
-		if lowerASCII(c) != subject[i] {
+	for i, c := range field {
+		if lowerASCII(c) != name[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// fields goes through the fields of a header that findSubject found no fault
+// with: their names, and their values still folded.
+func fields(header []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for len(header) > 0 {
+			end := 0
+			for {
+				line := bytes.IndexByte(header[end:], '\n')
+				if line < 0 {
+					end = len(header)
+					break
+				}
+				end += line + 1
+				if end == len(header) || (header[end] != ' ' && header[end] != '\t') {
+					break
+				}
+			}
+			name, value, ok := bytes.Cut(header[:end], []byte(":"))
+			if !ok || !yield(name, bytes.TrimSuffix(value, []byte("\r\n"))) {
+				return
+			}
+			header = header[end:]
+		}
+	}
 }

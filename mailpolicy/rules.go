@@ -65,22 +65,29 @@ type Policy struct {
 	// ListMaxAge is the age at which an accredited list is stale.
 	ListMaxAge time.Duration
 
-	exact, under map[string]bool
-	list         *DomainList
-	stale        bool
-	reasons      reasons
+	exact       map[string]bool
+	under       map[string]standing
+	elsewhere   standing // of every domain that is neither
+	carriers    []string
+	list        *DomainList
+	stale       bool
+	tagAnywhere bool
+	reasons     reasons
 }
 
 // reasons are made once a policy, so that a decision allocates none.
 type reasons struct {
-	internal, secure, untagged, tagged, doubtful *Reason
+	internal, secure, accredited, outside, untagged, tagged *Reason
+	stale, contested, unknown, carried, lost                *Reason
 }
 
 // PolicyAt returns the policy in force at t under the seed's profile. It fails
 // where t lies before the first day of a rule that it needs.
-func PolicyAt(t time.Time) (*Policy, error) {
+func PolicyAt(t time.Time) (*Policy, error) { return PolicyOf(Rules(), t) }
+
+// PolicyOf is PolicyAt by another book: an organisation's Overlay of Rules.
+func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 	p := &Policy{At: t.UTC(), Profile: SeedProfile}
-	book := Rules()
 	for _, n := range []struct {
 		id   string
 		into *int
@@ -126,43 +133,72 @@ func (p *Policy) readDomains(book *wardkey.Rulebook, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	p.exact, p.under = set(exact), set(under)
-	p.reasons = reasons{
-		internal: reason(book, t, "mail.secure.exact", "The address is at a domain that is secure by itself."),
-		secure:   reason(book, t, "mail.secure.under", "The address is under .gov.uk, which counts as secure."),
-		untagged: reason(book, t, "mail.secure.tag", "The subject has no [secure]; write it there to have the message encrypted for addresses that are not secure."),
-		tagged:   reason(book, t, "mail.secure.tag", "The subject has [secure] and the address is not at a secure domain."),
-		doubtful: reason(book, t, "mail.secure.list.maxage", "The list of secure domains is out of date, so the message is encrypted."),
+	if p.carriers, err = book.Strings("mail.secure.carriers", t); err != nil {
+		return err
 	}
+	if p.tagAnywhere, err = book.Bool("mail.secure.tag.anywhere", t); err != nil {
+		return err
+	}
+	p.exact, p.under = make(map[string]bool), make(map[string]standing)
+	for _, domain := range exact {
+		p.exact[domain] = true
+	}
+	for _, domain := range under {
+		p.under[domain] = listed
+	}
+	p.reasons = reasonsOf(book, t)
 	return nil
 }
 
-// Accredited returns a copy of the policy under the accredited profile. A nil
-// list, one dated after At and one older than ListMaxAge make nothing but
-// nhs.net secure; whoever stands on an old list gets encrypted mail, with or
-// without the tag, because its sender may have relied on the list.
+// Accredited returns a copy of the policy under the accredited profile. Where
+// there is doubt whether a domain is on the list, its mail is encrypted with or
+// without the tag, because the sender may have relied on the list or on the
+// seed's rule: a domain on a list that is older than ListMaxAge or dated after
+// At, a domain that counts as secure by the seed's profile alone, and every
+// domain but nhs.net where list is nil, which is how a caller says that it could
+// not be read.
 func (p *Policy) Accredited(list *DomainList) *Policy {
 	c := *p
 	c.Profile = AccreditedProfile
-	c.under = nil
+	c.under = make(map[string]standing, len(p.under))
+	for domain := range p.under {
+		c.under[domain] = contested
+	}
 	c.list = list
-	c.stale = list == nil || list.AsOf.After(p.At) || p.At.Sub(list.AsOf) > p.ListMaxAge
-	c.reasons.secure = reason(Rules(), p.At, "mail.secure.accredited", "The address is at a domain on the accredited list.")
+	if list == nil {
+		c.elsewhere = unknown
+	} else {
+		c.stale = list.AsOf.After(p.At) || p.At.Sub(list.AsOf) > p.ListMaxAge
+	}
+	c.reasons.secure = c.reasons.accredited
 	return &c
 }
 
-func reason(book *wardkey.Rulebook, t time.Time, id, text string) *Reason {
-	r := &Reason{Rule: id, Text: text}
+func reasonsOf(book *wardkey.Rulebook, t time.Time) reasons {
+	const (
+		write = "To have it encrypted, write [secure] into the subject."
+		leave = "If it need not be encrypted, take [secure] out of the subject."
+		tell  = "Tell your help desk that the list of secure domains needs to be brought up to date."
+	)
+	return reasons{
+		internal:   reason(book, t, "mail.secure.exact", "The address is at a domain that is secure by itself.", ""),
+		secure:     reason(book, t, "mail.secure.under", "The address is under .gov.uk, which counts as secure.", ""),
+		accredited: reason(book, t, "mail.secure.accredited", "The address is at a domain on the accredited list.", ""),
+		outside:    reason(book, t, "mail.secure.tag", "The address does not count as secure: with [secure] in the subject its copy is encrypted.", ""),
+		untagged:   reason(book, t, "mail.secure.tag", "The subject has no [secure] and the address does not count as secure, so its copy goes as it is.", write),
+		tagged:     reason(book, t, "mail.secure.tag", "The subject has [secure] and the address does not count as secure.", leave),
+		stale:      reason(book, t, "mail.secure.list.maxage", "The address is on a list of secure domains that is out of date, so its copy is encrypted.", tell),
+		contested:  reason(book, t, "mail.secure.accredited", "The address counts as secure by one publication and is not on the accredited list, so its copy is encrypted.", ""),
+		unknown:    reason(book, t, "mail.secure.accredited", "The list of secure domains can't be read, so the copy is encrypted.", tell),
+		carried:    reason(book, t, "mail.secure.carriers", "The address holds another one, where the message may go on to, so its copy is encrypted.", "Write to that other address itself."),
+		lost:       reason(book, t, "mail.secure.reply", "The message seems to answer or pass on one that was encrypted, and its subject has lost [secure].", write),
+	}
+}
+
+func reason(book *wardkey.Rulebook, t time.Time, id, text, next string) *Reason {
+	r := &Reason{Rule: id, Text: text, Next: next}
 	if row, ok := book.At(id, t); ok {
 		r.Source = book.Source(row.Source)
 	}
 	return r
-}
-
-func set(list []string) map[string]bool {
-	m := make(map[string]bool, len(list))
-	for _, s := range list {
-		m[s] = true
-	}
-	return m
 }

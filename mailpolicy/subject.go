@@ -8,20 +8,23 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/unicode"
 )
 
-// decoded is a subject as a person reads it. Adjacent encoded words are read
+// decoded is a subject as a person may read it. Adjacent encoded words are read
 // one by one, as RFC 2047 has them, and also as one run of bytes, as senders
 // mean them who cut a word in the middle of a letter; where the two differ,
 // both are kept.
 type decoded struct {
 	texts []string
-	// bytes is what the encoded words hold, without the zeros of a charset of
-	// 16 bits: what a reader sees who takes the charset for another.
-	bytes []byte
+	// bytes is the text with the bytes of its encoded words as they are, without
+	// the zeros of a charset of 16 or 32 bits: what a reader sees who takes the
+	// charset for another, and what a sender wrote whose program named a wrong one.
+	bytes string
 	// whole is false where a part could not be decoded. It is then left in the
 	// texts as it came.
 	whole bool
@@ -33,29 +36,8 @@ type decoded struct {
 // those decoded too.
 func decodeSubject(raw []byte) decoded {
 	s := string(bytes.TrimLeft(bytes.ReplaceAll(raw, []byte("\r\n"), nil), " \t"))
-	var single, joined strings.Builder
-	var d decoded
-	whole, words := true, false
-	var run []encodedWord
-	flush := func() {
-		if len(run) == 0 {
-			return
-		}
-		one, run1 := decodeEach(run), decodeJoined(run)
-		switch {
-		case one == "" && run1 == "":
-			whole = false
-			one = rawOf(run)
-			run1 = one
-		case one == "":
-			one = run1
-		case run1 == "":
-			run1 = one
-		}
-		single.WriteString(one)
-		joined.WriteString(run1)
-		run = nil
-	}
+	r := readings{whole: true}
+	words := false
 	for s != "" {
 		begin := strings.Index(s, "=?")
 		if begin < 0 {
@@ -65,30 +47,26 @@ func decodeSubject(raw []byte) decoded {
 		if shape == noWord && begin < len(s) {
 			begin += 2 // "=?" as plain text
 		}
-		if plain := s[:begin]; plain != "" && (shape != goodWord || len(run) == 0 || strings.Trim(plain, " \t") != "") {
-			flush()
-			single.WriteString(plain)
-			joined.WriteString(plain)
+		// Blanks between two words are part of neither.
+		if plain := s[:begin]; shape != goodWord || len(r.run) == 0 || strings.Trim(plain, " \t") != "" {
+			r.plain(plain)
 		}
 		s = s[begin:]
 		switch shape {
 		case goodWord:
 			words = true
-			run = append(run, word)
-			d.bytes = append(d.bytes, bytes.ReplaceAll(word.data, []byte{0}, nil)...)
+			r.run = append(r.run, word)
 			s = s[len(word.raw):]
 		case brokenWord:
-			flush()
-			whole = false
-			single.WriteString(s)
-			joined.WriteString(s)
+			r.plain(s)
+			r.whole = false
 			s = ""
 		}
 	}
-	flush()
-	d.texts, d.whole = []string{single.String()}, whole
-	if joined.String() != d.texts[0] {
-		d.texts = append(d.texts, joined.String())
+	r.flush()
+	d := decoded{texts: []string{r.single.String()}, bytes: r.asBytes.String(), whole: r.whole}
+	if r.joined.String() != d.texts[0] {
+		d.texts = append(d.texts, r.joined.String())
 	}
 	for _, t := range d.texts {
 		if !readable(t) || (words && strings.Contains(t, "?=")) {
@@ -96,6 +74,45 @@ func decodeSubject(raw []byte) decoded {
 		}
 	}
 	return d
+}
+
+// readings are the ways to read one subject, side by side.
+type readings struct {
+	single, joined, asBytes strings.Builder
+
+	run   []encodedWord // neighbours that are not yet decoded
+	whole bool
+}
+
+func (r *readings) plain(text string) {
+	r.flush()
+	r.single.WriteString(text)
+	r.joined.WriteString(text)
+	r.asBytes.WriteString(text)
+}
+
+func (r *readings) flush() {
+	if len(r.run) == 0 {
+		return
+	}
+	single, each := decodeEach(r.run)
+	joined, together := decodeJoined(r.run)
+	switch {
+	case !each && !together:
+		r.whole = false
+		single = rawOf(r.run)
+		joined = single
+	case !each:
+		single = joined
+	case !together:
+		joined = single
+	}
+	r.single.WriteString(single)
+	r.joined.WriteString(joined)
+	for _, w := range r.run {
+		r.asBytes.Write(bytes.ReplaceAll(w.data, []byte{0}, nil))
+	}
+	r.run = nil
 }
 
 func rawOf(run []encodedWord) string {
@@ -131,11 +148,31 @@ type encodedWord struct {
 }
 
 // parseWord reads the encoded word at the start of s, which begins with "=?"
-// or is empty.
+// or is empty. What names a charset and is no word after all is a broken one.
 func parseWord(s string) (encodedWord, wordShape) {
 	if s == "" {
 		return encodedWord{}, noWord
 	}
+	w, shape := parseWhole(s)
+	if shape == noWord && namesCharset(s[2:]) {
+		shape = brokenWord
+	}
+	return w, shape
+}
+
+// namesCharset reports text that begins with the name of a charset that can be
+// decoded. Names of one or two letters (l1, us) are ordinary talk too.
+func namesCharset(s string) bool {
+	if end := strings.IndexAny(s, "?* \t"); end >= 0 {
+		s = s[:end]
+	}
+	return len(s) > 2 && len(s) <= maxCharset && charsetOf(strings.ToLower(s)) != nil
+}
+
+// maxCharset is RFC 2978 §2.3's bound on the name of a charset.
+const maxCharset = 40
+
+func parseWhole(s string) (encodedWord, wordShape) {
 	charset, rest, _ := strings.Cut(s[2:], "?")
 	encoding, rest, ok := strings.Cut(rest, "?")
 	if !ok || encoding == "" {
@@ -225,48 +262,44 @@ func unhex(c byte) int {
 	return -1
 }
 
-// decodeEach decodes word by word; "" where any word fails.
-func decodeEach(run []encodedWord) string {
+// decodeEach decodes word by word; it is not ok where any word fails.
+func decodeEach(run []encodedWord) (text string, ok bool) {
 	var b strings.Builder
 	for _, w := range run {
 		text, ok := charsetText(w.charset, w.data)
 		if !ok {
-			return ""
+			return "", false
 		}
 		b.WriteString(text)
 	}
-	return b.String()
+	return b.String(), true
 }
 
-// decodeJoined decodes neighbours of one charset together; "" where any part
-// fails.
-func decodeJoined(run []encodedWord) string {
+// decodeJoined decodes neighbours of one charset together; it is not ok where
+// any part fails.
+func decodeJoined(run []encodedWord) (text string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(run); {
 		var data []byte
 		j := i
 		for ; j < len(run) && run[j].charset == run[i].charset; j++ {
 			if run[j].data == nil {
-				return ""
+				return "", false
 			}
 			data = append(data, run[j].data...)
 		}
-		text, ok := charsetText(run[i].charset, data)
+		text, ok := charsetText(run[i].charset, append([]byte{}, data...)) // not nil
 		if !ok {
-			return ""
+			return "", false
 		}
 		b.WriteString(text)
 		i = j
 	}
-	return b.String()
+	return b.String(), true
 }
 
-// charsetText decodes data by the charset's name in the IANA registry, or by
-// the names that browsers know beside it ("gb2312", "ks_c_5601-1987"). Bytes
-// that the charset does not have make it fail, and so does utf-16 that does not
-// say in which order its bytes are. ISO-8859-1 is read as windows-1252, as mail
-// programs do: those that write an ellipsis or a curly quote under that name
-// mean it so.
+// charsetText decodes data. Bytes that the charset does not have make it fail,
+// and so does utf-16 that does not say in which order its bytes are.
 func charsetText(charset string, data []byte) (string, bool) {
 	if data == nil {
 		return "", false
@@ -274,16 +307,8 @@ func charsetText(charset string, data []byte) (string, bool) {
 	if charset == "utf-8" || charset == "utf8" {
 		return string(data), utf8.Valid(data)
 	}
-	enc, err := ianaindex.MIME.Encoding(charset)
-	if err != nil || enc == nil { // a known name without a table gives nil, nil
-		if enc, err = htmlindex.Get(charset); err != nil {
-			return "", false
-		}
-	}
-	switch {
-	case enc == charmap.ISO8859_1:
-		enc = charmap.Windows1252
-	case charset == "utf-16" && !bytes.HasPrefix(data, []byte("\xfe\xff")) && !bytes.HasPrefix(data, []byte("\xff\xfe")):
+	enc := charsetOf(charset)
+	if enc == nil || (enc == utf16 && !bytes.HasPrefix(data, []byte("\xfe\xff")) && !bytes.HasPrefix(data, []byte("\xff\xfe"))) {
 		return "", false
 	}
 	text, err := enc.NewDecoder().Bytes(data)
@@ -291,4 +316,25 @@ func charsetText(charset string, data []byte) (string, bool) {
 		return "", false
 	}
 	return string(text), true
+}
+
+// utf16 reads its byte order from the first two bytes (RFC 2781 §4.3).
+var utf16 = unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+
+// charsetOf finds a charset by its name in lower case: in the IANA registry, or
+// among the names that browsers know beside it ("gb2312", "ks_c_5601-1987"); nil
+// where there is no table for it. ISO-8859-1 is read as windows-1252, as mail
+// programs do: those that write an ellipsis or a curly quote under that name
+// mean it so.
+func charsetOf(name string) encoding.Encoding {
+	enc, err := ianaindex.MIME.Encoding(name)
+	if err != nil || enc == nil { // a known name without a table gives nil, nil
+		if enc, err = htmlindex.Get(name); err != nil {
+			return nil
+		}
+	}
+	if enc == charmap.ISO8859_1 {
+		return charmap.Windows1252
+	}
+	return enc
 }
