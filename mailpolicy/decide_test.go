@@ -264,8 +264,10 @@ func TestThreat045(t *testing.T) {
 // What a hostile header can cost is bounded.
 func TestLongSubjects(t *testing.T) {
 	const size = 256 << 10
-	for _, piece := range []string{"=?bogus?Q?x?=", "=?utf-8?Q?[?=", "[secur", "(", "=?", "=?x?B?", "[]secur", "\u202e[", "&#91;", "=?utf-16?B?AA==?= ", "\r\n x",
-		"=?utf-8", "%5B", "%255", "+AFs-", "&amp;", "/secure", "\U000E005B", `\u00`, "[...] ", "Re: ", "=?utf-8?Q?=F0?= =?utf-8?B?nw==?="} {
+	for _, piece := range []string{
+		"=?bogus?Q?x?=", "=?utf-8?Q?[?=", "[secur", "(", "=?", "=?x?B?", "[]secur", "\u202e[", "&#91;", "=?utf-16?B?AA==?= ", "\r\n x",
+		"=?utf-8", "%5B", "%255", "+AFs-", "&amp;", "/secure", "\U000E005B", `\u00`, "[...] ", "Re: ", "=?utf-8?Q?=F0?= =?utf-8?B?nw==?=",
+	} {
 		start := time.Now()
 		decide(t, strings.Repeat(piece, size/len(piece)), outside)
 		require.Less(t, time.Since(start), 2*time.Second, piece)

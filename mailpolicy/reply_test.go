@@ -69,7 +69,14 @@ func TestThreat052(t *testing.T) {
 
 func TestWarningsAreRare(t *testing.T) {
 	for _, c := range []struct{ subject, fields string }{
-		{"Re: x", ""}, {"Re: x", "In-Reply-To: <2@nhs.net>\r\n"}, {"Re: x", "In-Reply-To: 1@nhs.net\r\n"}, {"Re: x", "X-References: <1@nhs.net>\r\n"}, {"Re: x", "Thread-Topic: x\r\n"}, {"[...]", ""}, {"x [...]", ""}, {"Re: results [...]", ""},
+		{"Re: x", ""},
+		{"Re: x", "In-Reply-To: <2@nhs.net>\r\n"},
+		{"Re: x", "In-Reply-To: 1@nhs.net\r\n"},
+		{"Re: x", "X-References: <1@nhs.net>\r\n"},
+		{"Re: x", "Thread-Topic: x\r\n"},
+		{"[...]", ""},
+		{"x [...]", ""},
+		{"Re: results [...]", ""},
 		{"Re: x", "In-Reply-To: <1@NHS.net>\r\n"},
 	} {
 		d, _ := thread(t, c.subject, c.fields, []string{"1@nhs.net"}, outside)
