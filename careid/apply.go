@@ -33,6 +33,7 @@ type Application struct {
 	InvitedAt     time.Time // the invitation's life runs from here
 	Check         *Check    // nil until an identity check is recorded
 	Profile       string    // user id, once approved
+	Person        []byte    // what Submission's number and date come to; nil where they were not told
 }
 
 // Invitation names the person to be invited, and nothing more: an applicant has nothing to prepare.
@@ -41,9 +42,13 @@ type Invitation struct {
 	Email, Mobile string // at least one
 }
 
-// Submission is what the applicant confirms. Empty fields keep what the invitation said.
+// Submission is what the applicant confirms. Empty names keep what the invitation said.
 type Submission struct {
 	Given, Family string
+	// NINumber, the National Insurance number, and Born, of which the date counts, tell whether this person has a profile
+	// already. Who has no number leaves both out, and then it is for those who check to look. Neither is kept.
+	NINumber string
+	Born     time.Time
 }
 
 // CheckMethod is how the person's identity was checked.
@@ -103,7 +108,8 @@ func (s *Service) Invite(ctx context.Context, a Actor, in Invitation) (*Applicat
 	return &app, nil
 }
 
-// Submit is the applicant's answer to an invitation, once and within 28 days.
+// Submit is the applicant's answer to an invitation, once and within 28 days. It does not say whether the person has a
+// profile: RecordCheck and Approve do. Refusals: application.token, name.invalid, identity.person.
 func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Application, error) {
 	var app Application
 	err := s.change(ctx, "applicant", "submit application", "", func(ctx context.Context, tx *Tx, rec *record) error {
@@ -131,6 +137,9 @@ func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Ap
 		if err := s.checkName(app.Given, app.Family); err != nil {
 			return err
 		}
+		if app.Person, err = s.personMark(sub, tx.Now); err != nil {
+			return err
+		}
 		return s.advance(ctx, tx, &app, ApplicationSubmitted)
 	})
 	if err != nil {
@@ -141,7 +150,7 @@ func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Ap
 
 // RecordCheck records that the applicant's identity was checked, and by which documents. What is missing is listed in
 // the refusal identity.documents. Until the application is approved a colleague may check again: the newest check
-// counts, and the audit keeps both.
+// counts, and the audit keeps both. A person who has a profile gets no second one: identity.duplicate says where it is.
 func (s *Service) RecordCheck(ctx context.Context, a Actor, application string, c Check) (*Application, error) {
 	return s.step(ctx, a, "check identity", ActionCheck, application, func(ctx context.Context, tx *Tx, rec *record, app *Application) error {
 		if app.State != ApplicationSubmitted && app.State != ApplicationChecked {
@@ -156,6 +165,9 @@ func (s *Service) RecordCheck(ctx context.Context, a Actor, application string, 
 		}
 		if missing := missingDocuments(policy, c.Documents); len(missing) > 0 {
 			return s.no("identity.documents", "missing", strings.Join(missing, ", "))
+		}
+		if err := s.unknownYet(ctx, tx, a, *app); err != nil {
+			return err
 		}
 		c.By, c.At = a.profile, tx.Now
 		app.Check = &c
@@ -196,7 +208,8 @@ func missingDocuments(p Policy, docs []Document) []string {
 }
 
 // Approve opens the profile: the RA manager's word, on a checked identity. Who recorded the check doesn't approve,
-// unless nobody else at the organisation could have checked or could approve, which the audit then says.
+// unless nobody else at the organisation could have checked or could approve, which the audit then says. Of two
+// applications of one person, by Submission's number and date, one is approved: identity.duplicate.
 func (s *Service) Approve(ctx context.Context, a Actor, application string) (*Profile, error) {
 	var profile Profile
 	_, err := s.step(ctx, a, "approve application", ActionApprove, application, func(ctx context.Context, tx *Tx, rec *record, app *Application) error {
@@ -219,6 +232,9 @@ func (s *Service) Approve(ctx context.Context, a Actor, application string) (*Pr
 		var err error
 		profile, err = s.newProfile(ctx, tx, NewProfile{Given: app.Given, Family: app.Family, Organisation: app.Organisation, Email: app.Email, Mobile: app.Mobile})
 		if err != nil {
+			return err
+		}
+		if err := s.takeIdentity(ctx, tx, a, *app, profile.ID); err != nil {
 			return err
 		}
 		app.Profile = profile.ID

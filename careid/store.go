@@ -71,6 +71,10 @@ type Applications interface {
 	ApplicationByToken(ctx context.Context, token []byte) (Application, error)
 	UpdateApplication(ctx context.Context, a Application, from ApplicationState) (bool, error)
 	ApplicationsOf(ctx context.Context, organisation string) ([]Application, error) // "" is all; oldest first
+	// IdentityOf is whose profile an Application's Person stands for. KeepIdentity has it stand for one where it stands for
+	// none, and returns the one that it stands for.
+	IdentityOf(ctx context.Context, person []byte) (string, error)
+	KeepIdentity(ctx context.Context, person []byte, profile string) (string, error)
 }
 
 // Generations are the SO PIN generations of a card: at most two that its security officer PIN can be (0 is none),

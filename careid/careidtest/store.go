@@ -5,6 +5,8 @@ package careidtest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +160,48 @@ func (t *storeTest) applications() {
 		of, err := tx.Applications.ApplicationsOf(ctx, "RBA")
 		require.NoError(t, err)
 		require.Len(t, of, 1)
+		require.Empty(t, of[0].Person)
+		a.State, a.Person = careid.ApplicationApproved, []byte{0, 255}
+		t.ok(tx.Applications.UpdateApplication(ctx, a, careid.ApplicationChecked))
+		found, err = tx.Applications.Application(ctx, "1")
+		require.NoError(t, err)
+		require.Equal(t, a, found)
+	})
+	t.identities()
+}
+
+// identities asks that a person stands for one profile, whoever of many comes first.
+func (t *storeTest) identities() {
+	const racers = 20
+	id := func(i int) string { return fmt.Sprintf("%012d", i+1) }
+	person := []byte{0, 255}
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		for i := range racers {
+			require.NoError(t, tx.People.AddProfile(ctx, careid.Profile{ID: id(i), Given: "A", Family: "B", Organisation: "RBA", State: careid.ProfileOpen, OpenedAt: t.at}))
+		}
+		_, err := tx.Applications.IdentityOf(ctx, person)
+		require.ErrorIs(t, err, careid.ErrNotFound)
+	})
+	kept := make([]string, racers)
+	var wait sync.WaitGroup
+	for i := range racers {
+		wait.Go(func() {
+			_ = t.store.Write(context.Background(), func(ctx context.Context, tx *careid.Tx) (err error) {
+				kept[i], err = tx.Applications.KeepIdentity(ctx, person, id(i))
+				return err
+			})
+		})
+	}
+	wait.Wait()
+	t.write(func(ctx context.Context, tx *careid.Tx) {
+		held, err := tx.Applications.IdentityOf(ctx, person)
+		require.NoError(t, err)
+		for _, one := range kept {
+			require.Equal(t, held, one)
+		}
+		other, err := tx.Applications.KeepIdentity(ctx, []byte{1}, id(0))
+		require.NoError(t, err)
+		require.Equal(t, id(0), other, "a person may have had two")
 	})
 }
 

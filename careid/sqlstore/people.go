@@ -85,7 +85,7 @@ func checkText(c *careid.Check) (string, error) {
 func scanApplication(row scanner) (v careid.Application, err error) {
 	var invited int64
 	var check string
-	err = row.Scan(&v.ID, &v.Organisation, &v.State, &v.Given, &v.Family, &v.Email, &v.Mobile, &v.InvitedBy, &invited, &check, &v.Profile)
+	err = row.Scan(&v.ID, &v.Organisation, &v.State, &v.Given, &v.Family, &v.Email, &v.Mobile, &v.InvitedBy, &invited, &check, &v.Profile, &v.Person)
 	v.InvitedAt = fromUnix(invited)
 	if err == nil && check != "" {
 		v.Check = new(careid.Check)
@@ -102,7 +102,7 @@ func (a applications) AddApplication(ctx context.Context, v careid.Application, 
 		return err
 	}
 	return a.added(ctx, insertApplication, v.ID, v.Organisation, string(v.State), v.Given, v.Family, v.Email, v.Mobile,
-		v.InvitedBy, unix(v.InvitedAt), check, v.Profile, token)
+		v.InvitedBy, unix(v.InvitedAt), check, v.Profile, token, orNull(v.Person))
 }
 
 func (a applications) Application(ctx context.Context, id string) (careid.Application, error) {
@@ -118,11 +118,24 @@ func (a applications) UpdateApplication(ctx context.Context, v careid.Applicatio
 	if err != nil {
 		return false, err
 	}
-	return a.changed(ctx, updateApplication, v.ID, string(from), string(v.State), v.Given, v.Family, check, v.Profile)
+	return a.changed(ctx, updateApplication, v.ID, string(from), string(v.State), v.Given, v.Family, check, v.Profile, orNull(v.Person))
 }
 
 func (a applications) ApplicationsOf(ctx context.Context, organisation string) ([]careid.Application, error) {
 	return all(ctx, a.queries, scanApplication, selectApplication+" WHERE $1 = '' OR organisation = $1 ORDER BY invited_at, id", organisation)
+}
+
+func (a applications) IdentityOf(ctx context.Context, person []byte) (string, error) {
+	return one(ctx, a.queries, scanText, "SELECT profile FROM careid_identity WHERE person = $1", person)
+}
+
+func (a applications) KeepIdentity(ctx context.Context, person []byte, profile string) (string, error) {
+	return one(ctx, a.queries, scanText, keepIdentity, person, profile)
+}
+
+func scanText(row scanner) (text string, err error) {
+	err = row.Scan(&text)
+	return text, err
 }
 
 type links struct{ queries }

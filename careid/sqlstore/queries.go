@@ -21,12 +21,15 @@ const (
 		WHERE ($1 = '' OR profile = $1) AND from_at <= $2 AND (to_at = 0 OR to_at > $2) ORDER BY from_at, profile, role, organisation`
 
 	insertApplication = `INSERT INTO careid_application
-		(id, organisation, state, given, family, email, mobile, invited_by, invited_at, identity_check, profile, token)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-	updateApplication = `UPDATE careid_application SET state = $3, given = $4, family = $5, identity_check = $6, profile = $7
+		(id, organisation, state, given, family, email, mobile, invited_by, invited_at, identity_check, profile, token, person)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	updateApplication = `UPDATE careid_application SET state = $3, given = $4, family = $5, identity_check = $6, profile = $7, person = $8
 		WHERE id = $1 AND state = $2`
-	selectApplication = `SELECT id, organisation, state, given, family, email, mobile, invited_by, invited_at, identity_check, profile
-		FROM careid_application`
+	selectApplication = `SELECT id, organisation, state, given, family, email, mobile, invited_by, invited_at, identity_check, profile,
+		person FROM careid_application`
+	// The row that is there is written as it stands, so that one statement returns it whoever came first.
+	keepIdentity = `INSERT INTO careid_identity (person, profile) VALUES ($1, $2)
+		ON CONFLICT (person) DO UPDATE SET profile = careid_identity.profile RETURNING profile`
 
 	insertLink = `INSERT INTO careid_link (id, card, profile, address, state, at) VALUES ($1, $2, $3, $4, $5, $6)`
 	selectLink = `SELECT id, card, profile, address, state, at FROM careid_link`
