@@ -128,8 +128,11 @@ func newEntity(header []byte) (entity, error) {
 			continue
 		}
 		typed++
-		if e.kind, e.params, err = mime.ParseMediaType(f.value()); err != nil && container(e.kind) {
-			return e, errBER
+		if e.kind, e.params, err = mime.ParseMediaType(f.value()); err != nil {
+			kind, _, _ := strings.Cut(f.value(), ";")
+			if e.kind = strings.ToLower(strings.TrimSpace(kind)); container(e.kind) {
+				return e, errBER
+			}
 		}
 	}
 	if typed > 1 {
@@ -138,9 +141,10 @@ func newEntity(header []byte) (entity, error) {
 	return e, nil
 }
 
-// container says that an entity of this type holds others.
+// container says that an entity of this type holds others, so that its
+// parameters must be clear.
 func container(kind string) bool {
-	return strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/")
+	return strings.HasPrefix(kind, "multipart") || strings.HasPrefix(kind, "message")
 }
 
 // value is what stands behind the field's colon, unfolded.
