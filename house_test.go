@@ -66,6 +66,9 @@ var arrows = []roomOf{
 	{"mailpolicy/sqlstore", "mailpolicy/... internal/sqlkit internal/chain", "-"},
 	{"mailpolicy/smime", "mailpolicy/...", "golang.org/x/... github.com/smallstep/pkcs7"},
 	{"mailpolicy/gateway", "mailpolicy/...", "golang.org/x/... github.com/emersion/..."},
+	{"mailpolicy/gateway/internal/...", "-", "-"},
+	{"mailpolicy/gateway/sqlstore", "mailpolicy/... internal/sqlkit", "-"},
+	{"mailpolicy/gateway/gatewaytest", "mailpolicy/...", "github.com/stretchr/testify/require"},
 	{"mailpolicy/mailtest", "mailpolicy/... internal/sqlkit internal/need", "github.com/stretchr/testify/require golang.org/x/... github.com/emersion/..."},
 
 	{"examples/...", "careid/... pki/... card/... mailpolicy/... examples/... internal/sqlkit internal/chain", "github.com/emersion/... github.com/jackc/pgx/v5/stdlib github.com/ncruces/go-sqlite3/driver golang.org/x/... rsc.io/qr"},

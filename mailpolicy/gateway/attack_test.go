@@ -37,9 +37,30 @@ func TestContentIsNeverCommands(t *testing.T) {
 			time.Sleep(600 * time.Millisecond)
 			_, _ = io.WriteString(c.conn, smuggled)
 			_, _ = io.ReadAll(c.r)
-			require.Empty(t, r.inbox.Mails())
+			require.Empty(t, r.mails())
 		})
 	}
+}
+
+// Who sends a message byte by byte, for ever, is left at the time-out, and keeps
+// nobody else from being served.
+func TestSlowSender(t *testing.T) {
+	r := startRelay(t, func(c *gateway.Config) { c.Timeout, c.MaxAtOnce, c.MaxConnections = 500*time.Millisecond, 2, 3 })
+	slow := dial(t, r.addr)
+	slow.cmd("MAIL FROM:<home@nhs.net>")
+	slow.cmd("RCPT TO:<a@nhs.net>")
+	slow.cmd("DATA")
+	_, err := io.WriteString(slow.conn, mailTo("x", "a@nhs.net"))
+	require.NoError(t, err)
+	begun := time.Now()
+	for err == nil && time.Since(begun) < 20*time.Second {
+		_, err = io.WriteString(slow.conn, "x\r\n")
+		time.Sleep(20 * time.Millisecond)
+	}
+	require.Error(t, err, "the connection is ended")
+	require.Empty(t, r.mails())
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+	require.Len(t, r.mails(), 1)
 }
 
 // A chunk that breaks off is no message, though it was to be the last.
@@ -52,7 +73,7 @@ func TestChunkThatBreaksOff(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.conn.(*net.TCPConn).CloseWrite())
 	_, _ = io.ReadAll(c.r)
-	require.Empty(t, r.inbox.Mails())
+	require.Empty(t, r.mails())
 }
 
 // RSET while a message comes in chunks ends it; what follows is another's.
@@ -69,7 +90,7 @@ func TestResetWithinChunks(t *testing.T) {
 		}
 		require.Regexp(t, "^502", c.cmd("BDAT 0 LAST"))
 	}
-	require.Empty(t, r.inbox.Mails())
+	require.Empty(t, r.mails())
 }
 
 // Everything at once: each message is decided by its own envelope and header.
@@ -93,9 +114,10 @@ func TestPipelined(t *testing.T) {
 		ends = append(ends, c.reply()[:3])
 	}
 	require.Equal(t, []string{"250", "250", "550", "550", "250"}, ends)
-	got := r.inbox.Mails()
+	got := r.mails()
 	require.Len(t, got, 3)
 	require.Contains(t, string(got[0].Data), secret)
+	require.Equal(t, []string{"a@nhs.net"}, got[0].To)
 	for _, m := range got[1:] {
 		require.NotContains(t, string(m.Data), secret)
 		clear, err := openssl(t, m.Data, id)
@@ -124,9 +146,9 @@ func TestRevokedRecipient(t *testing.T) {
 	})
 	t.Run("threat046", func(t *testing.T) {
 		require.Regexp(t, "^550 .*"+dean+".*mail.recipient.cert", r.send("home@nhs.net", []string{"a@nhs.net", gp, dean}, mailTo("[secure] x", gp, dean)))
-		require.Empty(t, r.inbox.Mails())
+		require.Empty(t, r.mails())
 		require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net", gp}, mailTo("[secure] x", gp)))
-		require.Len(t, r.inbox.Mails(), 2)
+		require.Len(t, r.mails(), 2)
 	})
 }
 
@@ -145,7 +167,7 @@ func TestWhatCannotBeEncrypted(t *testing.T) {
 	to := []string{"a@nhs.net", gp}
 	require.Regexp(t, "^550 5.7.1 .*mail.secure.header", r.send("home@nhs.net", to, "Content-Type: text/plain\r\nContent-Type: text/html\r\n"+mailTo("[secure] x", gp)))
 	require.Regexp(t, "^552 5.3.4 .*1 MB.*mail.size", r.send("home@nhs.net", to, mailTo("[secure] x", gp)+strings.Repeat("more and more\r\n", 100_000)))
-	require.Empty(t, r.inbox.Mails())
+	require.Empty(t, r.mails())
 	require.Regexp(t, "^250", r.send("home@nhs.net", to, mailTo("[secure] x", gp)))
 }
 
@@ -161,24 +183,24 @@ func TestHiddenRecipients(t *testing.T) {
 	for _, named := range []string{
 		"To: Team: " + gp + ", " + dean + ";\r\n", "To: " + gp + "\r\nCC: \"D, D\" <" + strings.ToUpper(dean) + ">\r\n", // one shared copy
 	} {
-		before := len(r.inbox.Mails())
+		before := r.mails()
 		require.Regexp(t, "^250", r.send("home@nhs.net", to, hidden+named+"Subject: [secure] x\r\n\r\nhello\r\n"))
-		got := r.inbox.Mails()[before:]
+		got := r.mails(before...)
 		require.Len(t, got, 3)
-		require.Equal(t, []string{gp, dean}, got[1].To)
-		require.Equal(t, []string{"blind@x.example"}, got[2].To)
-		for i, key := range []mailtest.Identity{id, blind} {
+		require.Equal(t, []string{"blind@x.example"}, got[1].To)
+		require.Equal(t, []string{gp, dean}, got[2].To)
+		for i, key := range []mailtest.Identity{blind, id} {
 			clear, err := openssl(t, got[1+i].Data, key)
 			require.NoError(t, err)
 			require.NotContains(t, clear+string(got[0].Data)+string(got[1].Data)+string(got[2].Data), "blind")
 		}
-		_, err := openssl(t, got[1].Data, blind)
+		_, err := openssl(t, got[2].Data, blind)
 		require.Error(t, err)
 	}
 	// What can't be read names nobody: everyone gets a copy of their own.
-	before := len(r.inbox.Mails())
+	before := r.mails()
 	require.Regexp(t, "^250", r.send("home@nhs.net", to, "To: "+gp+", <<"+dean+">\r\nSubject: [secure] x\r\n\r\nhello\r\n"))
-	require.Len(t, r.inbox.Mails()[before:], 4)
+	require.Len(t, r.mails(before...), 4)
 }
 
 func TestWhoMayConnect(t *testing.T) {

@@ -3,7 +3,10 @@
 // Package gateway is a mail relay that lets nothing out in clear that its
 // sender wanted encrypted.
 //
-//	g, err := gateway.New(gateway.Config{NextHop: "127.0.0.1:2525", Encrypter: e, Directory: d})
+//	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
+//	g, err := gateway.New(gateway.Config{
+//		NextHop: "127.0.0.1:2525", Encrypter: e, Directory: d, Store: store, Key: key,
+//	})
 //	err = g.Serve(listener)
 //
 // It stands between a mail system and the way out. Each message is decided by
@@ -11,22 +14,47 @@
 // with one Received line; copies that must be encrypted are encrypted by
 // mailpolicy/smime; a message that is held is answered with a 5xx reply.
 //
-// # Nothing is lost, nothing is kept
+// # What 250 means
 //
-// The gateway has no queue. It answers 250 only when the next hop has taken
-// every copy, and holds by refusing the message at the end of its DATA: the
-// reply carries the Refusal's sentence, its rule and the next step, the system
-// before still has the message, and it is that system's duty to tell the sender
-// (RFC 5321 §6.1). No note is sent by the gateway itself, which could be lost
-// or go to a forged address.
+// A message is decided, encrypted and durable in the Store before it is answered
+// with 250; from then on it is the gateway's (RFC 5321 §4.2.5). Whatever keeps it
+// from that, a full disk too, is a 4xx reply, and the system before keeps the
+// message. A message goes to all of its recipients or to none: a missing
+// certificate or a bad address holds it for all. A message that is held is
+// refused at the end of its DATA: the reply carries the Refusal's sentence, its
+// rule and the next step, and it is the duty of the system before to tell the
+// sender (RFC 5321 §6.1).
 //
-// A message goes to all of its recipients or to none: a missing certificate, a
-// bad address or a recipient that the next hop refuses holds it for all, before
-// any content is sent. Content streams to all copies at once; if it breaks off,
-// is too large or has a bare CR or LF, every connection is dropped without the
-// final dot. Only where the next hop takes one copy's content and refuses
-// another's is a message split; the 554 reply then names who did not get it.
-// After a 4xx reply the sender's system tries again, with the same Message-ID.
+// What was taken is delivered at least once to each recipient, with the
+// Message-ID it came with. Twice is possible, where a connection breaks before
+// the next hop's last answer, or where a process is killed between that answer
+// and the next commit. It is tried again after 1 minute, 2, 4 and so on up to an
+// hour, by the machine's clock, until Config.GiveUp. Each recipient ends by
+// themselves: delivered, or given up by a 5xx answer or by time.
+//
+// # Reports
+//
+// Who was given up is reported to the envelope's sender (RFC 3464), in the same
+// transaction. A report comes from the empty sender, so none is ever made of a
+// report, nor of a message that came with that sender. It repeats From, To, Cc,
+// Date and Message-ID and nothing else: no subject and no content, not even of
+// what was sent in clear. It goes out by the next hop like any other mail, to an
+// address that whoever may connect has named; Config.Senders keeps it from being
+// anyone's.
+//
+// # At rest
+//
+// The Store has everything sealed (AES-256-GCM) under Config.Key, addresses too;
+// how many messages wait, how long they are and how often they were tried can be
+// seen. What is encrypted for its recipients is stored encrypted, so the key
+// opens of it only the outer header. Content that was altered in the Store is
+// never sent on: its sender gets a report. An envelope that was altered says
+// nothing of sender and recipients any more; the message stays, and the log names
+// it. Whoever can write to the Store can still delete from it, or put back an
+// older envelope, which makes a recipient get a message again.
+//
+// Any number of gateways may share one Store and one key. A copy is one
+// gateway's for a minute at a time; where one dies, another goes on after that.
 //
 // # Bcc
 //
@@ -37,8 +65,10 @@
 // # Bounds
 //
 // Messages up to the policy's size (35 MB) pass through in a few hundred
-// kilobytes of memory a copy, and never touch a disk; with smime.Config.GCM an
-// encrypted copy takes up to three times the message.
+// kilobytes of memory a copy and a megabyte or two a message; with
+// smime.Config.GCM an encrypted copy takes up to three times the message. The
+// Store holds each copy whole: a message of 35 MB to 50 hidden recipients takes
+// 2.4 GB of it.
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message

@@ -20,6 +20,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/internal/sealed"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
@@ -53,6 +54,13 @@ type Config struct {
 	Encrypter *smime.Encrypter
 	Directory Directory
 
+	// Store keeps what was taken until the next hop has it. Required; it stays
+	// the caller's, and is closed after the gateway.
+	Store Store
+	// Key seals what the Store keeps: 32 random bytes that stand somewhere else
+	// than the Store does. Required. It can be changed when the Store is empty.
+	Key []byte
+
 	// Profile is the list of secure domains that rules, by default the seed's.
 	// For mailpolicy.AccreditedProfile, List returns the accredited list, or nil
 	// where it can't be read.
@@ -73,18 +81,24 @@ type Config struct {
 	// MaxMessageBytes may be less than the policy's 35 MB; 0 is the policy's.
 	MaxMessageBytes int64
 	// MaxRecipients bounds an envelope, MaxCopies the copies made of one
-	// message (each is a connection to the next hop), MaxAtOnce the messages in
-	// work, MaxConnections those who are connected; more wait. Defaults 100, 50,
-	// 8 and 100.
-	MaxRecipients, MaxCopies, MaxAtOnce, MaxConnections int
+	// message, MaxAtOnce the messages that are taken at once, MaxDeliveries the
+	// connections to the next hop, MaxConnections those who are connected; more
+	// wait. Defaults 100, 50, 8, 8 and 100.
+	MaxRecipients, MaxCopies, MaxAtOnce, MaxDeliveries, MaxConnections int
 	// Timeout bounds the wait for a command and for the whole content of a
-	// message from whoever connects, and one reading or writing at the next hop.
-	// Default 5 minutes (RFC 5321 §4.5.3.2).
+	// message from whoever connects, one reading or writing at the next hop, and
+	// one transaction of the Store. Default 5 minutes (RFC 5321 §4.5.3.2).
 	Timeout time.Duration
+	// GiveUp is how long the next hop is tried before the sender is told that it
+	// was in vain. Default 5 days (RFC 5321 §4.5.4.1: at least 4 to 5).
+	GiveUp time.Duration
 
-	// Now reads the calendar, for the policy and the Received line. Default
-	// time.Now.
+	// Now reads the calendar, for the policy, the Received line and the dates of
+	// reports. Default time.Now. When to try again goes by the Store's Wall.
 	Now func() time.Time
+	// Observe, where set, is told what happened, after its commit. It must not
+	// block.
+	Observe func(context.Context, Event)
 	// Log is silent when nil. It is told rules and numbers, never addresses or
 	// subjects.
 	Log *slog.Logger
@@ -112,8 +126,17 @@ func (c Config) withDefaults() Config {
 	if c.MaxAtOnce <= 0 {
 		c.MaxAtOnce = 8
 	}
+	if c.MaxDeliveries <= 0 {
+		c.MaxDeliveries = 8
+	}
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = 100
+	}
+	if c.GiveUp <= 0 {
+		c.GiveUp = 5 * 24 * time.Hour
+	}
+	if c.Observe == nil {
+		c.Observe = func(context.Context, Event) {}
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Minute
@@ -134,15 +157,25 @@ type Gateway struct {
 	slots  chan struct{} // messages in work
 	room   chan struct{} // connections
 
+	wake              chan struct{} // something may be due
+	idle              chan struct{} // closed when the last delivery has ended
+	starting          sync.Once
+	claiming, working context.Context // until none is begun any more, until all end
+	stopClaims, stop  context.CancelFunc
+
 	mu        sync.Mutex
 	closed    bool
 	listeners []net.Listener
 }
 
-// New checks the configuration. It does not connect to the next hop.
+// New checks the configuration, and that the Store's mail was sealed with Key
+// (ErrKey). It does not connect to the next hop.
 func New(c Config) (*Gateway, error) {
-	if c.NextHop == "" || c.Encrypter == nil || c.Directory == nil {
-		return nil, errors.New("gateway: needs NextHop, Encrypter and Directory")
+	switch {
+	case c.NextHop == "" || c.Encrypter == nil || c.Directory == nil || c.Store == nil:
+		return nil, errors.New("gateway: needs NextHop, Encrypter, Directory and Store")
+	case len(c.Key) != sealed.KeyBytes:
+		return nil, fmt.Errorf("gateway: Key has %d bytes, not %d", len(c.Key), sealed.KeyBytes)
 	}
 	c = c.withDefaults()
 	host, _, err := net.SplitHostPort(c.NextHop)
@@ -166,8 +199,18 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	g := &Gateway{config: c, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections)}
+	g := &Gateway{
+		config: c, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections),
+		wake: make(chan struct{}, 1), idle: make(chan struct{}),
+	}
 	g.server = g.newServer(g.limit(policy))
+	opening, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
+	if err := g.checkKey(opening); err != nil {
+		return nil, err
+	}
+	g.claiming, g.stopClaims = context.WithCancel(context.Background())
+	g.working, g.stop = context.WithCancel(context.Background())
 	return g, nil
 }
 
@@ -200,13 +243,14 @@ func (g *Gateway) limit(p *mailpolicy.Policy) int64 {
 	return p.MaxMessageBytes
 }
 
-// Serve accepts connections until Close. It can be called for several
-// listeners, and closes l when it returns.
+// Serve accepts connections until Close, and delivers what the Store has. It can
+// be called for several listeners, and closes l when it returns.
 func (g *Gateway) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
 	if !g.listen(l) {
 		return nil
 	}
+	g.starting.Do(func() { go g.dispatch() })
 	return g.server.Serve(listener{l, g.room, g.mayConnect})
 }
 
@@ -227,26 +271,39 @@ func (g *Gateway) stopListening() {
 	}
 }
 
-// Close closes the listeners and all connections; messages that were not
-// answered are not taken. A Gateway that was closed serves no more.
+// Close closes the listeners and all connections, those to the next hop too.
+// Messages that were not answered are not taken; what was taken stays in the
+// Store. A Gateway that was closed serves no more.
 func (g *Gateway) Close() error {
 	// The server first: it then knows that its listeners close on purpose.
 	err := g.server.Close()
 	g.stopListening()
+	g.stop()
+	g.endDeliveries()
 	if err == nil || errors.Is(err, smtp.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
 }
 
-// Shutdown closes the listeners and waits for the connections until ctx ends.
+// Shutdown closes the listeners and waits for the connections and for the
+// deliveries under way until ctx ends. What is not delivered stays in the Store.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	err := g.server.Shutdown(ctx)
 	g.stopListening()
+	defer context.AfterFunc(ctx, g.stop)()
+	g.endDeliveries()
 	if errors.Is(err, smtp.ErrServerClosed) {
 		return nil
 	}
 	return err
+}
+
+// endDeliveries begins no more of them and waits for the last.
+func (g *Gateway) endDeliveries() {
+	g.stopClaims()
+	g.starting.Do(func() { close(g.idle) }) // where none ever began
+	<-g.idle
 }
 
 func isLoopback(host string) bool {

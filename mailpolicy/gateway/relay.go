@@ -5,16 +5,11 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/mail"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/emersion/go-smtp"
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
@@ -66,7 +61,77 @@ func (t *transaction) relay(ctx context.Context, r io.Reader) (relayed, error) {
 			result.encrypted += len(b.to)
 		}
 	}
-	return result, t.send(ctx, batches, header, body)
+	return result, t.keep(ctx, batches, header, body)
+}
+
+// keep puts every copy into the store as it is to go out: what can't be
+// encrypted is found now, while the sender's system still has the message.
+func (t *transaction) keep(ctx context.Context, batches []batch, header []byte, body io.Reader) error {
+	in := &intake{gateway: t.gateway}
+	err := t.fill(ctx, in, batches, header, body)
+	if err == nil {
+		err = in.commit(ctx)
+	}
+	if err != nil {
+		in.drop()
+	}
+	return err
+}
+
+// fill writes the content to all copies at once.
+func (t *transaction) fill(ctx context.Context, in *intake, batches []batch, header []byte, body io.Reader) error {
+	outer := outerOf(header)
+	var ends []io.Closer
+	var copies []io.Writer
+	for _, b := range batches {
+		w, err := t.begin(ctx, in, b, header, outer)
+		if err != nil {
+			return err
+		}
+		ends, copies = append(ends, w), append(copies, w)
+	}
+	to := flushing{io.MultiWriter(copies...), func() error { return in.flush(ctx) }}
+	if _, err := io.CopyBuffer(to, struct{ io.Reader }{body}, make([]byte, 64<<10)); err != nil {
+		return err
+	}
+	for _, end := range ends {
+		if err := end.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushing does something after each write.
+type flushing struct {
+	io.Writer
+	flush func() error
+}
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, f.flush()
+}
+
+// begin writes the header of one copy, and returns what its body is written to.
+func (t *transaction) begin(ctx context.Context, in *intake, b batch, header []byte, outer string) (io.WriteCloser, error) {
+	w, err := in.begin(envelope{
+		From: t.from, To: b.to, EightBit: t.eightBit && b.encrypted == nil, Outer: outer, Arrived: t.gateway.config.Now(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(w, t.receivedLine()); err != nil {
+		return nil, err
+	}
+	if b.encrypted != nil {
+		return t.gateway.config.Encrypter.EncryptTo(ctx, w, header, b.encrypted)
+	}
+	_, err = w.Write(withoutBcc(header))
+	return w, err
 }
 
 func tooLarge(limit int64) *wardkey.Refusal {
@@ -154,125 +219,4 @@ func (g *Gateway) certificate(ctx context.Context, address string) (smime.Recipi
 		first = g.config.Encrypter.Check(ctx, nil, address)
 	}
 	return smime.Recipient{}, first
-}
-
-// addressees returns the addresses of To and Cc in lower case. A field that
-// can't be read names nobody: its recipients then get copies of their own.
-func addressees(header []byte) map[string]bool {
-	shown := map[string]bool{}
-	m, err := mail.ReadMessage(bytes.NewReader(header))
-	if err != nil {
-		return shown
-	}
-	for _, name := range []string{"To", "Cc"} {
-		for _, value := range m.Header[name] {
-			list, err := mail.ParseAddressList(value)
-			if err != nil {
-				continue
-			}
-			for _, a := range list {
-				shown[strings.ToLower(a.Address)] = true
-			}
-		}
-	}
-	return shown
-}
-
-// receivedLine names no recipient (RFC 5321 §4.4 has "for" as an option).
-func (t *transaction) receivedLine() string {
-	from := printable(strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" ();<>\\\"", r) {
-			return '?'
-		}
-		return r
-	}, t.helo))
-	return fmt.Sprintf("Received: from %s (%s)\r\n by %s (wardkey) with ESMTP;\r\n %s\r\n",
-		from, remoteIP(t.remote), t.gateway.config.Hostname, t.gateway.config.Now().Format(time.RFC1123Z))
-}
-
-func remoteIP(a net.Addr) string {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.IP.String()
-	}
-	return "local"
-}
-
-// namesHidden are the fields in which systems write envelope addresses.
-var namesHidden = map[string]bool{
-	"bcc": true, "resent-bcc": true, "apparently-to": true, "envelope-to": true, "x-envelope-to": true, "x-original-to": true, "x-rcpt-to": true,
-	"delivered-to": true,
-}
-
-// withoutBcc drops the fields that name hidden recipients.
-func withoutBcc(header []byte) []byte {
-	var out []byte
-	dropping := false
-	for line := range bytes.Lines(header) {
-		if line[0] != ' ' && line[0] != '\t' {
-			name, _, _ := bytes.Cut(line, []byte(":"))
-			lower := strings.ToLower(strings.TrimRight(string(name), " \t"))
-			dropping = namesHidden[lower]
-		}
-		if !dropping {
-			out = append(out, line...)
-		}
-	}
-	return out
-}
-
-// wire is a message on its way in: it refuses a CR or LF that ends no line,
-// which the next system could take for the end of the message, and anything
-// beyond the limit.
-type wire struct {
-	r        io.Reader
-	left     int64
-	tooLarge error
-	cr       bool // the last byte was a CR
-	err      error
-}
-
-func (w *wire) Read(p []byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
-	}
-	n, err := w.r.Read(p)
-	if w.left -= int64(n); w.left < 0 {
-		w.err = w.tooLarge
-		return 0, w.err
-	}
-	if !w.linesAreWhole(p[:n]) || (err == io.EOF && w.cr) {
-		w.err = mailpolicy.Rules().Refuse("mail.secure.linebreak")
-		return 0, w.err
-	}
-	switch {
-	case errors.Is(err, smtp.ErrDataTooLarge):
-		err = w.tooLarge
-	case errors.Is(err, smtp.ErrTooLongLine):
-		err = formFault("one of its lines is longer than 2000 characters")
-	}
-	w.err = err
-	return n, err
-}
-
-func (w *wire) linesAreWhole(p []byte) bool {
-	for len(p) > 0 {
-		if w.cr {
-			if p[0] != '\n' {
-				return false
-			}
-			w.cr = false
-			p = p[1:]
-			continue
-		}
-		i := bytes.IndexAny(p, "\r\n")
-		if i < 0 {
-			return true
-		}
-		if p[i] == '\n' {
-			return false
-		}
-		w.cr = true
-		p = p[i+1:]
-	}
-	return true
 }

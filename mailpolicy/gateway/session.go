@@ -76,7 +76,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// Data decides the message and hands it on.
+// Data decides the message and keeps its copies; nil is the answer 250.
 func (s *session) Data(r io.Reader) error {
 	t := s.current()
 	g := t.gateway
@@ -91,9 +91,11 @@ func (s *session) Data(r io.Reader) error {
 	result, err := t.relay(context.Background(), whole{r, s.conn})
 	if err != nil {
 		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(t.recipient))
+		g.config.Observe(ctx, Event{Name: EventRefused, Recipients: len(t.recipient), Rule: wardkey.RuleOf(err)})
 		return replyFor(err)
 	}
 	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "copies", result.copies)
+	g.config.Observe(ctx, Event{Name: EventTaken, Recipients: len(t.recipient)})
 	return nil
 }
 

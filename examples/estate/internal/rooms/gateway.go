@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	gatewaystore "github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
@@ -41,10 +42,19 @@ type Gateway struct {
 	closed  bool
 }
 
-func (r *Rooms) openGateway(context.Context) error {
+func (r *Rooms) openGateway(ctx context.Context) error {
+	store, err := gatewaystore.Open(ctx, gatewaystore.Config{DB: r.db, Now: r.Clock.Now, Wall: r.wall})
+	if err != nil {
+		return err
+	}
+	r.closes(store.Close)
+	key, err := secretBytes(r.path("secrets"), "mail-spool", 32)
+	if err != nil {
+		return err
+	}
 	g := &Gateway{dir: r.path("directory"), now: r.Clock.Now, config: gateway.Config{
 		NextHop: r.Addresses.Inbox, Senders: r.Mail, Hostname: "gateway.estate.test",
-		Now: r.Clock.Now, Log: r.log,
+		Store: store, Key: key, Now: r.Clock.Now, Log: r.log,
 	}}
 	r.Gateway = g
 	if err := r.openOutside(); err != nil {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+// EventName is one of the closed list below.
+type EventName string
+
+// What Observe is told, each after its commit.
+const (
+	EventTaken         EventName = "mail.taken"         // answered with 250
+	EventRefused       EventName = "mail.refused"       // answered with 4xx or 5xx at the end of its content
+	EventDelivered     EventName = "mail.delivered"     // the next hop took it
+	EventDeferred      EventName = "mail.deferred"      // to be tried again
+	EventBounced       EventName = "mail.bounced"       // given up; its sender is told
+	EventUndeliverable EventName = "mail.undeliverable" // given up, with no sender to tell
+	EventDamaged       EventName = "mail.damaged"       // what the store gave back is not what was sealed
+)
+
+// Event is one thing that happened. It names no person.
+type Event struct {
+	Name       EventName
+	Recipients int
+	Rule       string // EventRefused, where a rule refused
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/internal/sealed"
+)
+
+// flushBytes is how much of a message waits in memory for the next write: a
+// commit has its price, whatever its size.
+const flushBytes = 1 << 20
+
+// intake is one message on its way into the store, in one copy or more.
+type intake struct {
+	gateway *Gateway
+	copies  []*incoming
+	waiting []piece
+	bytes   int
+	stored  bool // rows of it are in the store
+}
+
+// incoming is one copy.
+type incoming struct {
+	row     Copy
+	content *sealed.Writer
+}
+
+type piece struct {
+	id   string
+	n    int
+	data []byte
+}
+
+// begin adds a copy and returns what its content is written to.
+func (in *intake) begin(e envelope) (io.WriteCloser, error) {
+	id := newID()
+	row := Copy{ID: id}
+	var err error
+	if row.Envelope, err = in.gateway.sealEnvelope(id, e); err != nil {
+		return nil, err
+	}
+	w, err := in.gateway.contentWriter(id, func(n int, data []byte) error {
+		in.waiting = append(in.waiting, piece{id, n, data})
+		in.bytes += len(data)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	in.copies = append(in.copies, &incoming{row: row, content: w})
+	return w, nil
+}
+
+// flush writes what waits, when that is enough to be worth a commit.
+func (in *intake) flush(ctx context.Context) error {
+	if in.bytes < flushBytes {
+		return nil
+	}
+	return in.write(ctx, false)
+}
+
+// commit makes all copies whole at once: the message is the gateway's from here
+// on.
+func (in *intake) commit(ctx context.Context) error {
+	for _, c := range in.copies {
+		if err := c.content.Close(); err != nil {
+			return err
+		}
+	}
+	if err := in.write(ctx, true); err != nil {
+		return err
+	}
+	in.gateway.wakeUp()
+	return nil
+}
+
+// write begins with a write to each copy's row, which fails where the row was
+// taken for one that a crash left behind, and deleted.
+func (in *intake) write(ctx context.Context, whole bool) error {
+	ctx, cancel := context.WithTimeout(ctx, in.gateway.config.Timeout)
+	defer cancel()
+	put := StoreTx.InsertCopy
+	if in.stored {
+		put = StoreTx.UpdateCopy
+	}
+	err := in.gateway.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		for _, c := range in.copies {
+			row := c.row
+			row.Whole, row.Begun, row.Try = whole, tx.Wall(), tx.Wall()
+			if err := put(tx, ctx, row); err != nil {
+				return err
+			}
+		}
+		for _, p := range in.waiting {
+			if err := tx.InsertPiece(ctx, p.id, p.n, p.data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	in.stored = true // perhaps, where the commit's answer was lost
+	if err != nil {
+		return fmt.Errorf("gateway: keeping a message: %w", err)
+	}
+	in.waiting, in.bytes = nil, 0
+	return nil
+}
+
+// drop deletes what is in the store of a message that was not taken. What it
+// can't delete now, DeleteBroken does.
+func (in *intake) drop() {
+	if !in.stored {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), in.gateway.config.Timeout)
+	defer cancel()
+	err := in.gateway.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		for _, c := range in.copies {
+			if err := tx.DeleteCopy(ctx, c.row.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		in.gateway.config.Log.Warn("mail: the remains of a message stay for an hour", "cause", err)
+	}
+}
+
+func newID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // crypto/rand.Read never fails
+	return hex.EncodeToString(id)
+}

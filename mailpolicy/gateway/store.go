@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps what the gateway has taken until it is delivered.
+// mailpolicy/gateway/sqlstore is one on SQLite and PostgreSQL, and the suite of
+// gatewaytest says what any other must do. Several gateways may share one.
+type Store interface {
+	// Write runs fn in a transaction. When it returns nil, what fn wrote is
+	// durable; otherwise none of it is there. fn may run more than once.
+	Write(ctx context.Context, fn func(ctx context.Context, tx StoreTx) error) error
+	// Read runs fn on a snapshot, on which it can't write.
+	Read(ctx context.Context, fn func(ctx context.Context, tx StoreTx) error) error
+}
+
+// StoreTx is a transaction. Where a row is missing its methods return
+// mailpolicy.ErrNotFound, where one is there already mailpolicy.ErrExists.
+type StoreTx interface {
+	// Wall is the machine's clock, one time a transaction, in whole seconds.
+	Wall() time.Time
+
+	InsertCopy(ctx context.Context, c Copy) error
+	UpdateCopy(ctx context.Context, c Copy) error
+	Copy(ctx context.Context, id string) (Copy, error)
+	// DeleteCopy deletes a copy and its pieces, where it is there.
+	DeleteCopy(ctx context.Context, id string) error
+	// DueCopies returns whole copies whose Try is at or before Wall, the earliest
+	// first.
+	DueCopies(ctx context.Context, limit int) ([]Copy, error)
+	// DeleteBroken deletes copies that are not whole and begun before an instant.
+	DeleteBroken(ctx context.Context, begunBefore time.Time) error
+
+	// InsertPiece fails where there is no such copy.
+	InsertPiece(ctx context.Context, id string, n int, data []byte) error
+	Piece(ctx context.Context, id string, n int) ([]byte, error)
+
+	// KeyCheck is what SetKeyCheck kept.
+	KeyCheck(ctx context.Context) ([]byte, error)
+	SetKeyCheck(ctx context.Context, check []byte) error
+	// Empty reports that no copy is there.
+	Empty(ctx context.Context) (bool, error)
+}
+
+// Copy is one copy of a message in the Store. Its pieces are sealed as its
+// envelope is: the Store sees no address and no word of a message.
+type Copy struct {
+	// ID is 32 hexadecimal digits, drawn at random.
+	ID string
+	// Envelope says from whom and to whom, sealed.
+	Envelope []byte
+	// Whole says that all its pieces are there. What is not whole was never
+	// answered for.
+	Whole bool
+	// Begun is when it was taken.
+	Begun time.Time
+	// Try is when it may next be tried. Whoever tries it moves this on first, so
+	// that nobody else does meanwhile.
+	Try time.Time
+	// Tries counts how often it was tried.
+	Tries int
+}
