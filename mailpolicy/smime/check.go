@@ -23,8 +23,9 @@ const minRSABits = 2048
 // name the address among its rfc822Name alternative names, without regard to
 // ASCII case; be in date at Now, both ends inclusive; be for encryption and for
 // mail; hold an RSA key of 2048 bits or more or a P-256 or P-384 key; be no
-// CA's; end its chain in the roots over keys that are as strong; and not be
-// revoked, where Config.Revoked is set. It never asks the network by itself.
+// CA's; end a chain in the roots over keys that are as strong; and not be
+// revoked, nor any authority between, where Config.Revoked is set. It never asks
+// the network by itself.
 //
 // RFC 8550 §3 and §4.
 func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address string) error {
@@ -51,17 +52,16 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	if e.config.RequireEmailProtection && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) {
 		return refuse("it is not for e-mail")
 	}
-	if err := verifyChain(cert, e.config.Roots, e.config.Intermediates, now); err != nil {
+	chains, err := strongChains(cert, e.config.Roots, e.config.Intermediates, now)
+	if err != nil {
 		why := "its issuer is not trusted"
 		if invalid, ok := err.(x509.CertificateInvalidError); ok && invalid.Reason == x509.IncompatibleUsage {
 			why = "it is not for e-mail"
 		}
 		return refuse(why).Because(err)
 	}
-	if e.config.Revoked != nil {
-		if err := e.config.Revoked(ctx, cert); err != nil {
-			return refuse("it is revoked, or it can't be found out whether it is").Because(err)
-		}
+	if err := notRevoked(ctx, chains, e.config.Revoked); err != nil {
+		return refuse("it is revoked, or it can't be found out whether it is").Because(err)
 	}
 	return nil
 }
@@ -124,19 +124,39 @@ func curveOf(cert *x509.Certificate) ecdh.Curve {
 	return nil
 }
 
-// verifyChain wants one chain to a root in which every key is strong.
-func verifyChain(cert *x509.Certificate, roots, intermediates *x509.CertPool, now time.Time) error {
+// strongChains are the chains to a root in which every key is strong: one at
+// least, or an error.
+func strongChains(cert *x509.Certificate, roots, intermediates *x509.CertPool, now time.Time) ([][]*x509.Certificate, error) {
 	chains, err := cert.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: intermediates, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	chains = slices.DeleteFunc(chains, func(chain []*x509.Certificate) bool {
+		return slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return weak(c) == "its key is too weak" })
+	})
+	if len(chains) == 0 {
+		return nil, x509.UnknownAuthorityError{Cert: cert}
+	}
+	return chains, nil
+}
+
+// notRevoked asks about every certificate of a chain below its root, and wants
+// one chain in which none is revoked.
+func notRevoked(ctx context.Context, chains [][]*x509.Certificate, ask func(context.Context, *x509.Certificate) error) error {
+	var err error
 	for _, chain := range chains {
-		if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return weak(c) == "its key is too weak" }) {
+		err = nil
+		for _, cert := range chain[:max(1, len(chain)-1)] {
+			if err == nil && ask != nil {
+				err = ask(ctx, cert)
+			}
+		}
+		if err == nil {
 			return nil
 		}
 	}
-	return x509.UnknownAuthorityError{Cert: cert}
+	return err
 }

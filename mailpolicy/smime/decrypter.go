@@ -47,8 +47,9 @@ type DecryptConfig struct {
 	// Intermediates may stand between, with those that come with a signature;
 	// nil for none.
 	Intermediates *x509.CertPool
-	// Revoked, where set, is asked last about each signer's certificate. A nil
-	// error says that it is not revoked.
+	// Revoked, where set, is asked last about each signer's certificate and each authority's
+	// between it and the root. A nil error says that it is not revoked; any other
+	// keeps it from being trusted. Without it nobody is asked.
 	Revoked func(ctx context.Context, cert *x509.Certificate) error
 	// AcceptUnauthenticated opens EnvelopedData that holds no trusted signature.
 	// Nothing shows then that the message was not altered on the way, piece by

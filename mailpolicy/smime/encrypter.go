@@ -18,8 +18,9 @@ type Config struct {
 	Roots *x509.CertPool
 	// Intermediates may stand between; nil for none.
 	Intermediates *x509.CertPool
-	// Revoked, where set, is asked last about each certificate. A nil error
-	// says that it is not revoked; any other keeps it from being used.
+	// Revoked, where set, is asked last about each certificate and each authority's
+	// between it and the root. A nil error says that it is not revoked; any other
+	// keeps it from being used. Without it nobody is asked.
 	Revoked func(ctx context.Context, cert *x509.Certificate) error
 	// RequireEmailProtection wants the purpose e-mail protection by name.
 	// Otherwise a certificate without an extended key usage, or with

@@ -4,7 +4,12 @@ package smime_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	mathrand "math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net/mail"
 	"slices"
 	"strings"
 	"testing"
@@ -59,4 +64,105 @@ func FuzzHeader(f *testing.F) {
 		}
 		require.Equal(t, 1, subjects)
 	})
+}
+
+// FuzzUnseal asks that no CMS does anything but open or end in the one error,
+// and that nothing makes more octets of fewer.
+func FuzzUnseal(f *testing.F) {
+	p := newPeople(f)
+	keys := []smime.Key{keyOf(p.reader), keyOf(issue(f, p.ca, mailtest.Spec{Email: gp, RSABits: 2048}))}
+	for _, k := range keys {
+		for _, c := range []smime.Config{{}, {GCM: true}, {RSA15: true}} {
+			c.Roots = p.ca.Roots()
+			sealed := seal(f, newEncrypter(f, c), []byte("hello"), smime.Recipient{Address: gp, Certificate: k.Certificate})
+			f.Add(sealed)
+			f.Add(asBER(mathrand.New(mathrand.NewPCG(1, 2)), toDER(sealed)))
+		}
+	}
+	d := newDecrypter(f, smime.DecryptConfig{Keys: keys, MaxBytes: 1 << 16})
+	f.Fuzz(func(t *testing.T, cms []byte) {
+		r, _, err := d.Unseal(bytes.NewReader(cms))
+		var got []byte
+		if err == nil {
+			got, err = io.ReadAll(r)
+		}
+		if err != nil {
+			require.True(t, err == smime.ErrUnreadable || errors.Is(err, smime.ErrTooLong), "%v", err)
+		}
+		require.LessOrEqual(t, len(got), len(cms))
+	})
+}
+
+// FuzzOpen asks the same of a whole message, as it comes from a stranger.
+func FuzzOpen(f *testing.F) {
+	p := newPeople(f)
+	f.Add(p.send(f, smime.Config{GCM: true}, message))
+	f.Add(p.send(f, smime.Config{Signer: p.signer()}, message))
+	signed := p.signedAlone(f)
+	f.Add(signed)
+	f.Add(inMail([]byte("0\x80")))
+	d := p.decrypter(f)
+	f.Fuzz(func(t *testing.T, mail []byte) {
+		m, err := d.Open(t.Context(), bytes.NewReader(mail))
+		if err != nil {
+			require.Equal(t, smime.ErrUnreadable, err)
+			return
+		}
+		require.LessOrEqual(t, len(m.Body), len(mail))
+		require.True(t, m.Authenticated)
+		_, _, err = smime.ReadHeader(bytes.NewReader(m.Header))
+		require.NoError(t, err)
+	})
+}
+
+// signedAlone is a message that is signed and not encrypted: what stands inside
+// the encryption of one that is both.
+func (p people) signedAlone(t testing.TB) []byte {
+	r, _, err := newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(p.reader)}}).Unseal(bytes.NewReader(derOf(t, p.send(t, smime.Config{GCM: true, Signer: p.signer()}, message))))
+	require.NoError(t, err)
+	signed, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return append([]byte("From: "+home+"\r\n"), signed...)
+}
+
+// FuzzParts walks what is inside. What is let through is in no deeper parts than
+// the limit, as the standard library reads it.
+func FuzzParts(f *testing.F) {
+	p := newPeople(f)
+	_, inside, _ := strings.Cut(message, "Content-Type:")
+	f.Add([]byte("Content-Type:" + inside))
+	f.Add([]byte(nested(3)))
+	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx"))
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=\"b--\"\r\n\r\n--b--\r\n\r\nx\r\n--b----\r\n"))
+	f.Add(p.signedAlone(f))
+	d := p.decrypter(f)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		m, err := d.Open(t.Context(), bytes.NewReader(p.sealed(t, string(content))))
+		if err != nil {
+			require.Equal(t, smime.ErrUnreadable, err)
+			return
+		}
+		require.True(t, bytes.Contains(content, m.Body))
+		read, err := mail.ReadMessage(io.MultiReader(bytes.NewReader(m.Header), bytes.NewReader(m.Body)))
+		if err == nil {
+			require.LessOrEqual(t, depth(read.Header.Get("Content-Type"), read.Body, 200), 100)
+		}
+	})
+}
+
+// depth is how many parts are inside each other, up to most.
+func depth(kind string, body io.Reader, most int) int {
+	media, params, err := mime.ParseMediaType(kind)
+	if err != nil || !strings.HasPrefix(media, "multipart/") || most == 0 {
+		return 0
+	}
+	deepest := 0
+	parts := multipart.NewReader(body, params["boundary"])
+	for {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			return deepest + 1
+		}
+		deepest = max(deepest, depth(part.Header.Get("Content-Type"), part, most-1))
+	}
 }

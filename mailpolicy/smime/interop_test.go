@@ -5,7 +5,6 @@ package smime_test
 import (
 	"bytes"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -195,12 +194,8 @@ func (b *bench) withKeyID(t *testing.T, name string) mailtest.Identity {
 	t.Helper()
 	id := b.parties[name]
 	template := *id.Certificate
-	template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm // that of the key
 	template.SubjectKeyId = []byte("the key of " + name)
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, id.Key.Public(), id.Key)
-	require.NoError(t, err)
-	id.Certificate, err = x509.ParseCertificate(der)
-	require.NoError(t, err)
+	id.Certificate = reissued(t, template, id.Key, mailtest.Identity{})
 	b.save(t, name+"-id", id)
 	return id
 }

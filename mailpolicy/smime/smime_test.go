@@ -5,12 +5,14 @@ package smime_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +45,21 @@ func issue(t testing.TB, ca *mailtest.CA, s mailtest.Spec) mailtest.Identity {
 	return id
 }
 
+// reissued is a certificate like another one for this key, by another issuer,
+// or by the key itself where that has no certificate.
+func reissued(t testing.TB, like x509.Certificate, key crypto.Signer, by mailtest.Identity) *x509.Certificate {
+	t.Helper()
+	like.SignatureAlgorithm, like.PublicKey = x509.UnknownSignatureAlgorithm, key.Public()
+	if by.Certificate == nil {
+		by = mailtest.Identity{Certificate: &like, Key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &like, by.Certificate, key.Public(), by.Key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return cert
+}
+
 func newEncrypter(t testing.TB, c smime.Config) *smime.Encrypter {
 	t.Helper()
 	e, err := smime.New(c)
@@ -72,7 +89,7 @@ func opened(t testing.TB, form string, message []byte, id mailtest.Identity) ([]
 
 func content(n int) []byte {
 	data := make([]byte, n)
-	r := rand.NewChaCha8([32]byte{1})
+	r := mathrand.NewChaCha8([32]byte{1})
 	_, _ = r.Read(data)
 	return data
 }
@@ -260,6 +277,29 @@ func TestThreat049(t *testing.T) {
 		require.Zero(t, b.Len())
 		_, err = e.Seal(t.Context(), &b, nil)
 		require.ErrorIs(t, err, smime.ErrNoRecipient)
+	})
+	t.Run("threat049 an authority between", func(t *testing.T) {
+		between := issue(t, ca, mailtest.Spec{IsCA: true, KeyUsage: x509.KeyUsageCertSign, RSABits: 2048})
+		like := issue(t, ca, mailtest.Spec{Email: gp})
+		cert := reissued(t, *like.Certificate, like.Key, between)
+		helpers := x509.NewCertPool()
+		helpers.AddCert(between.Certificate)
+		var asked []*x509.Certificate
+		revoked := errors.New("the authority is revoked")
+		c := smime.Config{Roots: ca.Roots(), Intermediates: helpers, Revoked: func(_ context.Context, c *x509.Certificate) error {
+			asked = append(asked, c)
+			if c.Equal(between.Certificate) {
+				return revoked
+			}
+			return nil
+		}}
+		require.ErrorIs(t, newEncrypter(t, c).Check(t.Context(), cert, gp), revoked)
+		require.Equal(t, []*x509.Certificate{cert, between.Certificate}, asked, "the root is trusted by itself")
+		require.ErrorContains(t, e.Check(t.Context(), cert, gp), "not trusted", "without it in between")
+		weak := issue(t, ca, mailtest.Spec{IsCA: true, KeyUsage: x509.KeyUsageCertSign, Curve: elliptic.P224()})
+		cert = reissued(t, *like.Certificate, like.Key, weak)
+		helpers.AddCert(weak.Certificate)
+		require.ErrorContains(t, newEncrypter(t, c).Check(t.Context(), cert, gp), "not trusted", "over a weak key")
 	})
 	_, err := smime.New(smime.Config{})
 	require.Error(t, err, "no roots is not all roots")

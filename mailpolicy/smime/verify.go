@@ -324,11 +324,9 @@ func (d *Decrypter) distrust(ctx context.Context, cert *x509.Certificate, sent [
 			helpers.AddCert(c)
 		}
 	}
-	if err := verifyChain(cert, d.config.Roots, helpers, d.config.Now()); err != nil {
+	chains, err := strongChains(cert, d.config.Roots, helpers, d.config.Now())
+	if err != nil {
 		return err
 	}
-	if d.config.Revoked != nil {
-		return d.config.Revoked(ctx, cert)
-	}
-	return nil
+	return notRevoked(ctx, chains, d.config.Revoked)
 }
