@@ -147,8 +147,16 @@ func expiryAlerts(window time.Duration, serial string, notAfter, t time.Time) []
 	if left > window || left < 0 {
 		return nil
 	}
+	return []Alert{{Rule: "cert.alert", Card: serial, DaysLeft: daysLeft(left), NotAfter: notAfter}}
+}
+
+// daysLeft counts a day that has begun as a whole one.
+func daysLeft(left time.Duration) int {
 	const day = 24 * time.Hour
-	return []Alert{{Rule: "cert.alert", Card: serial, DaysLeft: int((left + day - time.Second) / day), NotAfter: notAfter}}
+	if left < 0 {
+		return int(left / day)
+	}
+	return int((left + day - time.Second) / day)
 }
 
 // WithoutCard is the refusal of somebody who needs a card and has none: its next step names the authenticators that

@@ -69,10 +69,15 @@ func calls() map[string]authorised {
 			return s.ConfirmAuthenticator(ctx, a, r.authenticator, []byte("000000"))
 		}},
 		"RemoveAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error { return s.RemoveAuthenticator(ctx, a, r.authenticator) }},
-		"CancelCard":          {careid.ActionCancel, true, func(ctx C, s S, a A, r records) error { return s.CancelCard(ctx, a, r.card) }},
-		"Card":                {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Card(ctx, a, r.card)) }},
-		"Cards":               {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Cards(ctx, a, r.profile)) }},
-		"Certificates":        {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Certificates(ctx, a, r.card)) }},
+		"RenameAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error {
+			return s.RenameAuthenticator(ctx, a, r.authenticator, "New")
+		}},
+		"Report":        {careid.ActionRunReports, false, func(ctx C, s S, a A, _ records) error { return second(s.Report(ctx, a)) }},
+		"ReopenProfile": {careid.ActionReopen, true, func(ctx C, s S, a A, r records) error { return s.ReopenProfile(ctx, a, r.profile) }},
+		"CancelCard":    {careid.ActionCancel, true, func(ctx C, s S, a A, r records) error { return s.CancelCard(ctx, a, r.card) }},
+		"Card":          {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Card(ctx, a, r.card)) }},
+		"Cards":         {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Cards(ctx, a, r.profile)) }},
+		"Certificates":  {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Certificates(ctx, a, r.card)) }},
 		"ChangePosition": {careid.ActionChangePositions, true, func(ctx C, s S, a A, r records) error {
 			p := nursing("Changed")
 			p.ID = r.position

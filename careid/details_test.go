@@ -79,6 +79,40 @@ func TestClose(t *testing.T) {
 	refused(t, err, "bootstrap.done")
 }
 
+// Who comes back has the user id that they had, and nothing else of what they held.
+func TestReopen(t *testing.T) {
+	ctx := t.Context()
+	h := careidtest.New(t, careidtest.Config{})
+	agent := actor(t, h, h.RAAgent, careid.RAAgent)
+	id := h.Nurse.Profile.ID
+	key := register(t, h, h.Nurse, careid.KindSecurityKey, "a key")
+	refused(t, h.Service.ReopenProfile(ctx, agent, id), "profile.open")
+	require.NoError(t, h.Service.GrantRole(ctx, actor(t, h, h.RAManager, careid.RAManager), id, careid.Sponsor))
+	require.NoError(t, h.Service.CloseProfile(ctx, agent, id))
+	refused(t, h.Service.ReopenProfile(ctx, actor(t, h, h.Sponsor, careid.Sponsor), id), "role.action")
+	rows := audited(t, h, func() { require.NoError(t, h.Service.ReopenProfile(ctx, agent, id)) })
+	require.Equal(t, "reopen profile", rows[0].Action)
+	require.Equal(t, id, rows[0].Subject)
+	message, err := h.Inbox.Last(ctx, h.Service, h.Nurse.Profile.Email)
+	require.NoError(t, err)
+	require.Contains(t, message.Body, "open again")
+
+	p, err := h.Service.Profile(ctx, agent, id)
+	require.NoError(t, err)
+	require.Equal(t, careid.ProfileOpen, p.State)
+	_, err = h.SignIn(ctx, h.Nurse.Card)
+	require.Error(t, err, "the card was cancelled")
+	_, err = h.Service.SignInWith(ctx, careid.Use{Authenticator: key, Verified: careid.Yes})
+	refused(t, err, "authenticator.none")
+	require.NoError(t, h.Store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+		grants, err := tx.People.Grants(ctx, id, tx.Now)
+		require.Empty(t, grants)
+		return err
+	}))
+	_, err = h.Service.RegisterAuthenticator(ctx, agent, careid.NewAuthenticator{Profile: id, Kind: careid.KindSecurityKey, Credential: []byte("another")})
+	require.NoError(t, err, "what is given anew")
+}
+
 func TestUnlockDetails(t *testing.T) {
 	ctx := context.Background()
 	h := careidtest.New(t, careidtest.Config{})

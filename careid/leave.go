@@ -143,6 +143,28 @@ func (s *Service) CloseProfile(ctx context.Context, a Actor, profile string) err
 	return s.closeProfile(ctx, a, "close profile", profile, func(context.Context, *Tx, *record, []Card) error { return nil })
 }
 
+// ReopenProfile has a person who came back go on under the user id that they had, and no other. Nothing else comes back:
+// roles, positions, a card and other authenticators are given anew, by those who may. Their contact details are as they
+// were, and they are told. Refusals: profile.open, and those of the role table.
+func (s *Service) ReopenProfile(ctx context.Context, a Actor, profile string) error {
+	return s.change(ctx, a.name(), "reopen profile", profile, func(ctx context.Context, tx *Tx, rec *record) error {
+		p, err := s.person(ctx, tx, a, profile)
+		if err != nil {
+			return err
+		}
+		if _, err := s.authorize(ctx, tx, a, ActionReopen, AnyTerm, p); err != nil {
+			return err
+		}
+		if p.State != ProfileClosed {
+			return s.no("profile.open")
+		}
+		p.State = ProfileOpen
+		channel, to := p.contact()
+		rec.tell(channel, to, "Your Care Identity", "Your Care Identity profile is open again, under the user id "+p.ID+". If you did not expect this, contact your Registration Authority at once.")
+		return tx.People.UpdateProfile(ctx, p)
+	})
+}
+
 // closeProfile closes a profile after what first does with its cards.
 func (s *Service) closeProfile(ctx context.Context, a Actor, name, profile string, first func(context.Context, *Tx, *record, []Card) error) error {
 	var cards []Card

@@ -60,6 +60,7 @@ func ownEvents() map[string]string {
 		"relink mail account":    "Your card linked to another mail account instead",
 		"remove authenticator":   "A way to sign in taken off your profile",
 		"rename authenticator":   "A way to sign in on your profile renamed",
+		"reopen profile":         "Your profile opened again",
 		"report lost":            "Your card reported lost",
 		"revoked":                "A certificate of your card revoked",
 		"sign in":                "Sign-in with your card",

@@ -22,6 +22,7 @@ const (
 	ActionContact    Action = "change contact details"
 	ActionRename     Action = "change name"
 	ActionClose      Action = "close profile"
+	ActionReopen     Action = "reopen profile"
 	ActionIssue      Action = "issue card"
 	ActionBind       Action = "bind a card of an outside issuer"
 	ActionRenew      Action = "renew card"
@@ -79,6 +80,8 @@ func Permissions() []Permission {
 		{ActionContact, AnyTerm, []Role{RAManager, AdvancedRAAgent, RAAgent, IDChecker, Holder}, nil},
 		{ActionRename, AnyTerm, ra, []EvidenceKind{Attested}},
 		{ActionClose, AnyTerm, ra, nil},
+		{ActionReopen, AnyTerm, ra, nil},
+		{ActionRunReports, AnyTerm, append(slices.Clone(ra), Sponsor), nil},
 		{ActionMove, AnyTerm, ra, nil},
 		{ActionAssignPosition, AnyTerm, append(slices.Clone(ra), Sponsor), nil},
 		{ActionChangePositions, AnyTerm, ra, nil},
