@@ -5,13 +5,21 @@ package mailpolicy_test
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
+	"golang.org/x/text/encoding/unicode"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -127,6 +135,7 @@ func TestWhy(t *testing.T) {
 	require.Nil(t, d.Why)
 	require.Equal(t, []bool{true, false, false, true}, []bool{d.Recipients[0].Secure, d.Recipients[1].Secure, d.Recipients[2].Secure, d.Recipients[3].Secure})
 	require.Equal(t, "mail.secure.tag", d.Recipients[1].Why.Rule)
+	require.Contains(t, d.Recipients[1].Why.Text, "with [secure] in the subject its copy is encrypted")
 	require.Nil(t, d.Recipients[2].Why)
 	require.Equal(t, "mail.recipient.address", d.Recipients[2].Refusal.Rule)
 	for _, i := range []int{0, 1, 3} {
@@ -275,28 +284,30 @@ func TestLongSubjects(t *testing.T) {
 }
 
 // Every charset that x/text has a table for is understood under its registered
-// name.
+// names and those that browsers know.
 func TestEveryCharset(t *testing.T) {
 	n := 0
-	for _, name := range charsetNames {
-		enc, err := ianaindex.IANA.Encoding(name)
-		if err != nil || enc == nil {
-			continue
-		}
+	for _, enc := range slices.Concat(charmap.All, japanese.All, korean.All, simplifiedchinese.All, traditionalchinese.All, unicode.All) {
 		raw, err := encoding.HTMLEscapeUnsupported(enc.NewEncoder()).String("[secure] x")
-		require.NoError(t, err, name)
-		require.Equal(t, mailpolicy.Encrypt, decide(t, b64(name, raw), outside).Verdict, name)
-		require.Equal(t, mailpolicy.Encrypt, decide(t, b64(strings.ToLower(name)+"*en-GB", raw), outside).Verdict, name)
-		n++
+		require.NoError(t, err)
+		round, err := encoding.HTMLEscapeUnsupported(enc.NewEncoder()).String("(secure) x")
+		require.NoError(t, err)
+		names := map[string]bool{}
+		for _, nameOf := range []func(encoding.Encoding) (string, error){ianaindex.IANA.Name, ianaindex.MIME.Name, htmlindex.Name} {
+			if name, err := nameOf(enc); err == nil {
+				names[name] = true
+			}
+		}
+		require.NotEmpty(t, names, "%v", enc)
+		for name := range names {
+			require.Equal(t, mailpolicy.Encrypt, decide(t, b64(name, raw), outside).Verdict, name)
+			require.Equal(t, mailpolicy.Encrypt, decide(t, b64(strings.ToLower(name)+"*en-GB", raw), outside).Verdict, name)
+			require.Equal(t, nearMiss, wardkey.RuleOf(decide(t, b64(name, round), outside).Err()), name)
+			n++
+		}
 	}
-	require.Greater(t, n, 45)
+	require.Greater(t, n, 80)
 }
-
-var charsetNames = strings.Fields(`US-ASCII UTF-8 UTF-16 UTF-16BE UTF-16LE IBM037 IBM437 IBM850 IBM852 IBM855 IBM00858 IBM860 IBM862 IBM863
-IBM865 IBM866 IBM1047 IBM01140 ISO_8859-1:1987 ISO-8859-1 ISO-8859-2 ISO-8859-3 ISO-8859-4 ISO-8859-5 ISO-8859-6 ISO-8859-6-E ISO-8859-6-I
-ISO-8859-7 ISO-8859-8 ISO-8859-8-E ISO-8859-8-I ISO-8859-9 ISO-8859-10 ISO-8859-13 ISO-8859-14 ISO-8859-15 ISO-8859-16 KOI8-R KOI8-U macintosh
-windows-874 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 EUC-JP
-ISO-2022-JP Shift_JIS EUC-KR GB18030 GBK HZ-GB-2312 Big5`)
 
 func TestThreat016(t *testing.T) {
 	t.Run("threat016", func(t *testing.T) {

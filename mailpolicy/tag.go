@@ -92,7 +92,7 @@ func hasTag[T string | []byte](s T) bool {
 // held.
 func slowTag(raw []byte) (bool, *wardkey.Refusal) {
 	d := decodeSubject(raw)
-	tagged := hasTag(raw) || hasTag(d.bytes) // whatever a charset makes of it
+	tagged := hasTag(d.bytes) // whatever a charset makes of it
 	for _, text := range d.texts {
 		if strings.ContainsFunc(text, breaksLine) {
 			return false, Rules().Refuse(faultLinebreak)
