@@ -51,7 +51,7 @@ func open(t *testing.T) *ward {
 		return err
 	}})
 	for _, address := range []string{first, second} {
-		w.Mail.Set(address, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+		w.Hospital.Mail.Set(address, careidtest.Mailbox{Active: true, PolicyAccepted: true})
 	}
 	return w
 }
@@ -82,7 +82,7 @@ func TestLinks(t *testing.T) {
 	require.Equal(t, "session.none", w.Stranger().Refused(http.MethodGet, "/links", nil))
 
 	t.Run("every missing thing at once", func(t *testing.T) {
-		w.Mail.Set(first, careidtest.Mailbox{Locked: true})
+		w.Hospital.Mail.Set(first, careidtest.Mailbox{Locked: true})
 		at := url.Values{"system": {"windows-11"}, "browser": {"firefox"}, "private": {"yes"}, "skew": {"1800"}, "credentialManagement": {"no"}}
 		var got struct{ Missing []struct{ Rule string } }
 		nurse.JSON(http.MethodGet, preflight(first, at), &got)
@@ -97,7 +97,7 @@ func TestLinks(t *testing.T) {
 		for _, rule := range rules {
 			require.Contains(t, shown.Body, "<code>"+rule+"</code>")
 		}
-		w.Mail.Set(first, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+		w.Hospital.Mail.Set(first, careidtest.Mailbox{Active: true, PolicyAccepted: true})
 		require.Contains(t, nurse.Get(preflight(first, fit())).Body, "Nothing is missing")
 	})
 	t.Run("row050", func(t *testing.T) {
@@ -130,11 +130,11 @@ func TestLinks(t *testing.T) {
 	})
 	t.Run("relink, in one act", func(t *testing.T) {
 		w.mail(second)
-		w.Mail.Set(second, careidtest.Mailbox{Active: true})
+		w.Hospital.Mail.Set(second, careidtest.Mailbox{Active: true})
 		refused := nurse.Submit("/links", "/links/relink", fit())
 		require.Contains(t, refused.Body, "<code>mail.aup</code>")
 		require.Contains(t, nurse.Get("/links").Body, "It opens <strong>"+first+"</strong>.", "and the old link stands")
-		w.Mail.Set(second, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+		w.Hospital.Mail.Set(second, careidtest.Mailbox{Active: true, PolicyAccepted: true})
 		shown := nurse.Submit("/links", "/links/relink", fit())
 		require.Equal(t, "/links?told=linked", shown.Path, shown.Body)
 		require.Contains(t, shown.Body, "It opens <strong>"+second+"</strong>.")
