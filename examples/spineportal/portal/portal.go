@@ -189,13 +189,16 @@ type insidePage struct {
 func (p *Portal) inside(w http.ResponseWriter, r *http.Request) {
 	claims, _ := relyingparty.ClaimsOf(r.Context()) // Protect let this through
 	role, _ := claims.Role()
-	told, err := p.list(claims, nil).HTML()
-	if err != nil {
-		p.fail(w, r, err)
+	prompts := p.list(claims, nil)
+	if !browser(r) {
+		writeJSON(w, map[string]any{
+			"userID": claims.Subject, "name": claims.Name, "role": role.RoleID, "roleCode": role.Code, "aal": claims.AuthenticationLevel, "prompts": prompts,
+		})
 		return
 	}
-	if !browser(r) {
-		writeJSON(w, map[string]any{"userID": claims.Subject, "name": claims.Name, "role": role.RoleID, "roleCode": role.Code, "aal": claims.AuthenticationLevel})
+	told, err := prompts.HTML()
+	if err != nil {
+		p.fail(w, r, err)
 		return
 	}
 	f := p.frame("portal")
