@@ -4,13 +4,17 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/examples/estate/hospital"
 	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
@@ -115,4 +119,98 @@ func tab(t *testing.T, ctx context.Context) context.Context {
 	t.Cleanup(cancel)
 	require.NoError(t, chromedp.Do(other, chromedp.Navigate("about:blank")))
 	return other
+}
+
+// nurseAtPortals is the seeded nurse, signed in at both portals with the card in
+// the ward's reader.
+func nurseAtPortals(t *testing.T, e *estate) (h *hospital.Hospital, nurse *hospital.Browser, entry hospital.Entry) {
+	t.Helper()
+	h, err := hospital.New(hospital.Config{Web: e.addresses.Web})
+	require.NoError(t, err)
+	serial, passcode := client(t, e).state().card("Amara Bell")
+	require.NoError(t, h.Insert(t.Context(), 3, serial))
+	entry = hospital.Entry{Reader: 3, Passcode: passcode, Role: "S8000:G8000:R8003"}
+	nurse = h.Browser()
+	asked, err := nurse.Enter(t.Context(), e.addresses.Portal+"/portal", entry)
+	require.NoError(t, err)
+	require.Equal(t, []string{hospital.AskedSignIn, hospital.AskedRole}, asked)
+	asked, err = nurse.Enter(t.Context(), e.addresses.Web+"/links", entry)
+	require.NoError(t, err)
+	require.Empty(t, asked, "one sign-in for both")
+	return h, nurse, entry
+}
+
+// TestPortals is what the provider's sessions mean for the applications on them,
+// in an estate whose calendar is moved and which is stopped and started again.
+func TestPortals(t *testing.T) {
+	dir := t.TempDir()
+	var clinical, links string
+	over := func(t *testing.T, b *hospital.Browser, address string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return wardkey.RuleOf(b.Inside(t.Context(), address, nil)) == "rp.session" }, time.Minute, 20*time.Millisecond, address)
+	}
+	t.Run("whoever signs out of the identity service is signed out of both", func(t *testing.T) {
+		e := open(t, dir, nil)
+		clinical, links = e.addresses.Portal+"/session", e.addresses.Web+"/links"
+		_, nurse, _ := nurseAtPortals(t, e)
+		require.NoError(t, nurse.Inside(t.Context(), clinical, nil))
+		require.NoError(t, nurse.SignOut(t.Context()))
+		over(t, nurse, clinical)
+		over(t, nurse, links)
+	})
+	t.Run("and the session's time over ends both", func(t *testing.T) {
+		e := open(t, dir, nil)
+		clinical, links = e.addresses.Portal+"/session", e.addresses.Web+"/links"
+		h, nurse, entry := nurseAtPortals(t, e)
+		_, err := h.Advance(t.Context(), 14*time.Minute) // they end after 15 minutes without a request
+		require.NoError(t, err)
+		require.NoError(t, nurse.Inside(t.Context(), clinical, nil))
+		_, err = h.Advance(t.Context(), 8*time.Hour)
+		require.NoError(t, err)
+		over(t, nurse, clinical)
+		over(t, nurse, links)
+		asked, err := nurse.Enter(t.Context(), e.addresses.Portal+"/portal", entry)
+		require.NoError(t, err)
+		require.Equal(t, []string{hospital.AskedSignIn, hospital.AskedRole}, asked)
+	})
+	t.Run("the clinical portal prompts in the last ninety days", func(t *testing.T) {
+		e := open(t, dir, nil)
+		h, err := hospital.New(hospital.Config{Web: e.addresses.Web})
+		require.NoError(t, err)
+		_, err = h.AdvanceTo(t.Context(), e.rooms.Clock.Now().AddDate(3, 0, -30))
+		require.NoError(t, err)
+		require.NoError(t, h.Pull(t.Context(), 3))
+		_, nurse, _ := nurseAtPortals(t, e)
+		var page struct {
+			Prompts []struct{ Kind, URL string }
+		}
+		require.NoError(t, nurse.Inside(t.Context(), e.addresses.Portal+"/portal", &page))
+		require.Len(t, page.Prompts, 1)
+		require.Equal(t, "renew", page.Prompts[0].Kind)
+		require.Equal(t, e.addresses.Web+"/my", page.Prompts[0].URL)
+	})
+	t.Run("another person's card in the same browser opens no links of the one before", func(t *testing.T) {
+		e := open(t, dir, nil)
+		h, err := hospital.New(hospital.Config{Web: e.addresses.Web})
+		require.NoError(t, err)
+		require.NoError(t, h.Pull(t.Context(), 3))
+		_, nurse, _ := nurseAtPortals(t, e)
+		sponsor, passcode := client(t, e).state().card("Priya Nair")
+		require.NoError(t, h.Insert(t.Context(), 1, sponsor))
+		_, err = nurse.SignIn(t.Context(), 1, passcode)
+		require.NoError(t, err)
+		err = nurse.Inside(t.Context(), e.addresses.Web+"/links", nil)
+		require.Contains(t, []string{"link.person", "rp.session"}, wardkey.RuleOf(err), "at once, and once the provider has told of the end")
+		over(t, nurse, e.addresses.Web+"/links")
+	})
+	t.Run("the provider says who it is", func(t *testing.T) {
+		e := open(t, dir, nil)
+		status, body := client(t, e).call("GET", "/openid/.well-known/openid-configuration", nil)
+		require.Equal(t, 200, status)
+		require.Contains(t, string(body), `"issuer":"`+e.rooms.Issuer()+`"`)
+		resp, err := http.Get(strings.Replace(e.addresses.Portal, "localhost", "127.0.0.1", 1))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode, "the portal is no host of the identity service's")
+	})
 }

@@ -31,19 +31,29 @@ type Alert struct {
 // with the session. Where the workstation has yet to notice that the card
 // before was pulled, it tries again for a moment; no passcode is typed until
 // then.
-func (b *Browser) SignIn(ctx context.Context, reader int, passcode string) (*Session, error) {
+func (b *Browser) SignIn(ctx context.Context, reader int, passcode string) (s *Session, err error) {
+	err = b.h.settled(ctx, func() error {
+		s, err = b.signIn(ctx, reader, passcode)
+		return err
+	})
+	return s, err
+}
+
+// settled does it again for a moment while the workstation holds somebody else
+// for signed in.
+func (h *Hospital) settled(ctx context.Context, do func() error) error {
 	late := time.After(settling)
 	for {
-		s, err := b.signIn(ctx, reader, passcode)
+		err := do()
 		if wardkey.RuleOf(err) != "session.busy" {
-			return s, err
+			return err
 		}
 		select {
 		case <-late:
-			return nil, err
+			return err
 		case <-ctx.Done():
-			return nil, err
-		case <-time.After(b.h.config.Step):
+			return err
+		case <-time.After(h.config.Step):
 		}
 	}
 }

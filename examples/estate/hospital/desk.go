@@ -201,3 +201,27 @@ func (b *Browser) ChangePasscodeFor(ctx context.Context, serial string, reader i
 	_, err := b.perform(ctx, Ticket{Kind: t.Kind, Server: t.Server, Bind: t.Bind, Act: t.Act}, reader, fields)
 	return err
 }
+
+// Position is one that the hospital has; national systems call it a role.
+type Position struct {
+	ID   string
+	Name string
+	Role struct{ Code, Name string }
+}
+
+// Positions are all of the organisation, as the desk sees them.
+func (b *Browser) Positions(ctx context.Context) ([]Position, error) {
+	var out struct{ Positions []Position }
+	err := b.web(ctx, http.MethodGet, "/desk/positions", nil, &out)
+	return out.Positions, err
+}
+
+// CreatePosition makes a position with a role's code and name.
+func (b *Browser) CreatePosition(ctx context.Context, name, code, role string) error {
+	return b.web(ctx, http.MethodPost, "/desk/positions", map[string]string{"name": name, "role": code + " " + role}, nil)
+}
+
+// AssignPosition gives a person a position from now on.
+func (b *Browser) AssignPosition(ctx context.Context, userID, position string) error {
+	return b.web(ctx, http.MethodPost, "/desk/people/"+userID+"/positions", map[string]string{"position": position}, nil)
+}

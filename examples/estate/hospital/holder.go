@@ -5,9 +5,6 @@ package hospital
 import (
 	"context"
 	"net/http"
-	"net/url"
-
-	"github.com/wardkey-sdk/wardkey"
 )
 
 // Renew renews the card that this browser's person signed in with, by
@@ -19,46 +16,6 @@ func (b *Browser) Renew(ctx context.Context, reader int, passcode string) error 
 	}
 	_, err := b.perform(ctx, t, reader, map[string]string{"passcode": passcode})
 	return err
-}
-
-// Workstation is what the page of a browser reports of the computer. Empty is
-// unknown.
-type Workstation struct {
-	Browser              string // such as "edge"
-	CredentialManagement string // yes or no: whether the agent answers
-	Private              string // yes or no: a private window
-	ClockSkew            string // whole minutes that its clock is ahead
-}
-
-func (w Workstation) declared(address string) map[string]string {
-	return map[string]string{
-		"address": address, "browser": w.Browser, "credentialManagement": w.CredentialManagement,
-		"private": w.Private, "clockSkew": w.ClockSkew,
-	}
-}
-
-// LinkPreflight lists everything that keeps a mail account from being linked;
-// an empty list means that it can be.
-func (b *Browser) LinkPreflight(ctx context.Context, address string, w Workstation) (wardkey.Refusals, error) {
-	var out struct {
-		Missing wardkey.Refusals `json:"missing"`
-	}
-	query := url.Values{}
-	for name, value := range w.declared(address) {
-		query.Set(name, value)
-	}
-	err := b.web(ctx, http.MethodGet, "/my/link?"+query.Encode(), nil, &out)
-	return out.Missing, err
-}
-
-// Link links the card of this session to a mail account.
-func (b *Browser) Link(ctx context.Context, address string, w Workstation) error {
-	return b.web(ctx, http.MethodPost, "/my/link", w.declared(address), nil)
-}
-
-// Unlink ends the link.
-func (b *Browser) Unlink(ctx context.Context) error {
-	return b.web(ctx, http.MethodDelete, "/my/link", nil, nil)
 }
 
 // Unlock is a self-service unlock on its way: a locked card in a reader and

@@ -130,12 +130,12 @@ func TestRefusals(t *testing.T) {
 	w := newWard(t)
 	one := &wardkey.Refusal{Rule: "mail.aup", Status: http.StatusForbidden, Public: "No.", Fixer: "holder", Next: []string{"Accept it."}}
 	two := &wardkey.Refusal{Rule: "device.credmgmt", Status: http.StatusForbidden, Public: "No agent."}
-	w.mux.HandleFunc("POST /my/link", func(rw http.ResponseWriter, _ *http.Request) {
+	w.mux.HandleFunc("POST /links", func(rw http.ResponseWriter, _ *http.Request) {
 		wardkey.WriteProblem(rw, wardkey.Refusals{one, two})
 	})
-	w.mux.HandleFunc("DELETE /my/link", func(rw http.ResponseWriter, _ *http.Request) { wardkey.WriteProblem(rw, one) })
+	w.mux.HandleFunc("POST /links/unlink", func(rw http.ResponseWriter, _ *http.Request) { wardkey.WriteProblem(rw, one) })
 	w.mux.HandleFunc("GET /my/session", func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "a proxy's page", http.StatusBadGateway) })
-	w.mux.HandleFunc("GET /my/link", func(rw http.ResponseWriter, r *http.Request) {
+	w.mux.HandleFunc("GET /links/preflight", func(rw http.ResponseWriter, r *http.Request) {
 		w.check(r.URL.Query().Get("address") == "a@nhs.net", "the address")
 		reply(rw, map[string]any{"missing": wardkey.Refusals{one, two}})
 	})
@@ -147,7 +147,7 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, "device.credmgmt", many[1].Rule)
 
 	var no *wardkey.Refusal
-	require.ErrorAs(t, b.Unlink(t.Context()), &no)
+	require.ErrorAs(t, b.Unlink(t.Context(), "a@nhs.net"), &no)
 	require.Equal(t, []string{"Accept it."}, no.Next)
 
 	missing, err := b.LinkPreflight(t.Context(), "a@nhs.net", hospital.Workstation{})

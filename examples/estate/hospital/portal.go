@@ -86,7 +86,11 @@ func (b *Browser) step(ctx context.Context, at *url.URL, e Entry) (next *url.URL
 // showCard has the agent do what a ticket of the provider's page allows, with the
 // passcode typed at the agent's own page, and redeems what the card earned.
 func (b *Browser) showCard(ctx context.Context, t Ticket, e Entry) error {
-	result, err := b.perform(ctx, t, e.Reader, map[string]string{"passcode": e.Passcode})
+	var result string
+	err := b.h.settled(ctx, func() (err error) {
+		result, err = b.perform(ctx, t, e.Reader, map[string]string{"passcode": e.Passcode})
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -123,33 +127,4 @@ func (b *Browser) follow(ctx context.Context, page string) (*url.URL, error) {
 // none. Over and gone is the refusal rp.session.
 func (b *Browser) Inside(ctx context.Context, address string, out any) error {
 	return do(ctx, b.http, request{method: http.MethodGet, url: address, out: out})
-}
-
-// LeaveLinks signs out of the link portal alone.
-func (b *Browser) LeaveLinks(ctx context.Context) error {
-	return b.web(ctx, http.MethodPost, "/links/auth/signout", nil, nil)
-}
-
-// Position is one that the hospital has; national systems call it a role.
-type Position struct {
-	ID   string
-	Name string
-	Role struct{ Code, Name string }
-}
-
-// Positions are all of the organisation, as the desk sees them.
-func (b *Browser) Positions(ctx context.Context) ([]Position, error) {
-	var out struct{ Positions []Position }
-	err := b.web(ctx, http.MethodGet, "/desk/positions", nil, &out)
-	return out.Positions, err
-}
-
-// CreatePosition makes a position with a role's code and name.
-func (b *Browser) CreatePosition(ctx context.Context, name, code, role string) error {
-	return b.web(ctx, http.MethodPost, "/desk/positions", map[string]string{"name": name, "role": code + " " + role}, nil)
-}
-
-// AssignPosition gives a person a position from now on.
-func (b *Browser) AssignPosition(ctx context.Context, userID, position string) error {
-	return b.web(ctx, http.MethodPost, "/desk/people/"+userID+"/positions", map[string]string{"position": position}, nil)
 }

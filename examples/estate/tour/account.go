@@ -29,16 +29,20 @@ type mailUser struct {
 
 // Two workstations as their browsers' pages report them.
 func workstations() (fit, unfit hospital.Workstation) {
-	return hospital.Workstation{Browser: "edge", CredentialManagement: "yes", Private: "no", ClockSkew: "0"},
-		hospital.Workstation{Browser: "firefox", CredentialManagement: "no", Private: "yes", ClockSkew: "-30"}
+	return hospital.Workstation{Browser: "edge", CredentialManagement: "yes", Private: "no", Skew: "0"},
+		hospital.Workstation{Browser: "firefox", CredentialManagement: "no", Private: "yes", Skew: "-1800"}
 }
 
-// linking is step 13. The nurse is signed in with the card, and in the same
-// browser to the mail account, which shows that the account is the nurse's own.
+// linking is step 13, at the link portal. The nurse is signed in with the card, by
+// the provider, and in the same browser to the mail account, which shows that the
+// account is the nurse's own.
 func linking(ctx context.Context, s *story) error {
-	b, _, err := s.signedIn(ctx, s.nurse, ward)
-	if err != nil {
-		return must("the nurse signs in", err)
+	if err := s.inWard(ctx, s.nurse); err != nil {
+		return err
+	}
+	b := s.h.Browser()
+	if err := s.enterLinks(ctx, b, hospital.AskedSignIn); err != nil {
+		return err
 	}
 	if err := must("a site gets mail accounts", s.h.OpenSite(ctx, linkSite, "Elm House")); err != nil {
 		return err
@@ -96,8 +100,8 @@ func sameRules(missing wardkey.Refusals, want ...string) error {
 	return holds(slices.Equal(got, want), "the missing conditions "+strings.Join(want, ", "), "%s", strings.Join(got, ", "))
 }
 
-// linkOnce links an account, tries a second one beside it, and links that one
-// when the first is unlinked.
+// linkOnce links an account, tries a second one beside it, moves the link to that
+// one, and ends it and makes it anew.
 func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address string) error {
 	fit, _ := workstations()
 	missing, err := b.LinkPreflight(ctx, address, fit)
@@ -123,7 +127,10 @@ func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address strin
 	if err := refused(b.Link(ctx, other.address, fit), "a second link", "link.taken"); err != nil {
 		return err
 	}
-	if err := must("the account is unlinked", b.Unlink(ctx)); err != nil {
+	if err := must("the link is moved to the second account", b.Relink(ctx, address, other.address, fit)); err != nil {
+		return err
+	}
+	if err := must("the account is unlinked", b.Unlink(ctx, other.address)); err != nil {
 		return err
 	}
 	return must("the card is free to be linked again", b.Link(ctx, other.address, fit))

@@ -58,7 +58,7 @@ func steps() []step {
 		{"pulling the card ends the session within 2 seconds", removal},
 		{"the clinical portal signs the nurse in through the OpenID Provider: card, passcode, and one of two roles; the link portal then asks for nothing, and for the card again once the sign-in is 5 minutes old", portals},
 		{"pulling the card signs the nurse out of both portals within 5 seconds, by logout tokens; putting it back revives neither", pulled},
-		{"linking a mail account shows every missing condition at once, then links; a second link is refused; unlink frees it", linking},
+		{"the link portal shows every missing condition at once, then links a mail account; a second link is refused, and moved in one act; unlink frees the card", linking},
 		{"the eleventh account of a site and its second shared mailbox are refused", quota},
 		{"a new account can't send until its password is changed, its questions are set and the policy is accepted", gates},
 		{"[secure] to an outside address arrives encrypted and openssl opens it to the same bytes; to nhs.net it goes as it is; (secure) is held and the sender told why", secureMail},

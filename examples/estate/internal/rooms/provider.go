@@ -75,7 +75,7 @@ func (r *Rooms) tell(ctx context.Context, e careid.Event) {
 // clients are the applications as the provider knows them.
 func (r *Rooms) clients() ([]openid.Client, error) {
 	clients := []openid.Client{
-		{ID: ClinicalPortal, Name: "Clinical portal"},
+		{ID: ClinicalPortal, Name: "Clinical portal", Alerts: true},
 		{ID: LinkPortal, Name: "Link portal"},
 	}
 	for i, folder := range []string{r.Addresses.Portal + "/auth/", r.Addresses.Web + LinkLogin} {
