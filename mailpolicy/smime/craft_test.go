@@ -4,12 +4,16 @@ package smime_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 
@@ -29,7 +33,7 @@ func el(tag byte, parts ...[]byte) []byte {
 	return der
 }
 
-func id(dotted string) []byte {
+func oidOf(dotted string) []byte {
 	var oid asn1.ObjectIdentifier
 	for arc := range strings.SplitSeq(dotted, ".") {
 		n := 0
@@ -63,6 +67,7 @@ type crafted struct {
 
 const (
 	envelopedData     = "1.2.840.113549.1.7.3"
+	signedData        = "1.2.840.113549.1.7.2"
 	authEnvelopedData = "1.2.840.113549.1.9.16.1.23"
 	idData            = "1.2.840.113549.1.7.1"
 )
@@ -76,7 +81,7 @@ func (c crafted) der(t testing.TB, to mailtest.Identity) []byte {
 	if c.inner == "" {
 		c.inner = idData
 	}
-	parts := [][]byte{{2, 1, 0}, el(0x31, infos), el(0x30, id(c.inner), c.cipher, el(0x80, c.content))}
+	parts := [][]byte{{2, 1, 0}, el(0x31, infos), el(0x30, oidOf(c.inner), c.cipher, el(0x80, c.content))}
 	if c.attributes != nil {
 		parts = append(parts, c.attributes)
 	}
@@ -84,12 +89,12 @@ func (c crafted) der(t testing.TB, to mailtest.Identity) []byte {
 		parts = append(parts, el(4, c.tag))
 	}
 	parts = append(parts, c.unprotected)
-	return append(el(0x30, id(c.kind), el(0xa0, el(0x30, parts...))), c.behind...)
+	return append(el(0x30, oidOf(c.kind), el(0xa0, el(0x30, parts...))), c.behind...)
 }
 
 var (
-	rsa15 = el(0x30, id("1.2.840.113549.1.1.1"), []byte{5, 0})
-	oaep  = el(0x30, id("1.2.840.113549.1.1.7"), el(0x30)) // SHA-1 by default
+	rsa15 = el(0x30, oidOf("1.2.840.113549.1.1.1"), []byte{5, 0})
+	oaep  = el(0x30, oidOf("1.2.840.113549.1.1.7"), el(0x30)) // SHA-1 by default
 )
 
 func cbcOf(key, iv, padded []byte) (algorithm, content []byte) {
@@ -99,7 +104,7 @@ func cbcOf(key, iv, padded []byte) (algorithm, content []byte) {
 	}
 	content = bytes.Clone(padded)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(content, content)
-	return el(0x30, id("2.16.840.1.101.3.4.1.42"), el(4, iv)), content
+	return el(0x30, oidOf("2.16.840.1.101.3.4.1.42"), el(4, iv)), content
 }
 
 // gcmOf seals with a tag of tagSize octets and names it in the parameters
@@ -119,13 +124,13 @@ func gcmOf(key, nonce, clearText, attributes []byte, tagSize int) (algorithm, co
 		parameters = el(0x30, el(4, nonce), []byte{2, 1, byte(tagSize)})
 	}
 	at := len(sealed) - tagSize
-	return el(0x30, id("2.16.840.1.101.3.4.1.46"), parameters), sealed[:at], sealed[at:]
+	return el(0x30, oidOf("2.16.840.1.101.3.4.1.46"), parameters), sealed[:at], sealed[at:]
 }
 
 // asBER writes a DER message in another way each time: lengths that are
 // indefinite or longer than they need be, octet strings in pieces, some of
 // them in pieces again.
-func asBER(r *rand.Rand, der []byte) []byte {
+func asBER(r *mathrand.Rand, der []byte) []byte {
 	var out []byte
 	for len(der) > 0 {
 		var v asn1.RawValue
@@ -147,7 +152,7 @@ func asBER(r *rand.Rand, der []byte) []byte {
 	return out
 }
 
-func lengthened(r *rand.Rand, tag byte, content []byte) []byte {
+func lengthened(r *mathrand.Rand, tag byte, content []byte) []byte {
 	if r.IntN(2) == 0 {
 		return append(append([]byte{tag, 0x80}, content...), 0, 0)
 	}
@@ -155,7 +160,7 @@ func lengthened(r *rand.Rand, tag byte, content []byte) []byte {
 	return append([]byte{tag, 0x84, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, content...)
 }
 
-func inPieces(r *rand.Rand, content []byte, depth int) []byte {
+func inPieces(r *mathrand.Rand, content []byte, depth int) []byte {
 	var out []byte
 	for len(content) > 0 {
 		n := 1 + r.IntN(min(len(content), 5000))
@@ -185,4 +190,51 @@ func derOf(t testing.TB, mail []byte) []byte {
 	der, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(body), "\r\n", ""))
 	require.NoError(t, err)
 	return der
+}
+
+// craftedSignature is SignedData with one signer. The zero value of a field is
+// what is in order.
+type craftedSignature struct {
+	content    []byte
+	hash       crypto.Hash
+	digestID   string
+	how        []byte // AlgorithmIdentifier
+	attributes [][]byte
+}
+
+func attribute(id string, value []byte) []byte { return el(0x30, oidOf(id), el(0x31, value)) }
+
+const (
+	contentType   = "1.2.840.113549.1.9.3"
+	messageDigest = "1.2.840.113549.1.9.4"
+	signingTime   = "1.2.840.113549.1.9.5"
+)
+
+// inOrder are the attributes that make a signature of content.
+func (c craftedSignature) inOrder() [][]byte {
+	h := c.hash.New()
+	h.Write(c.content)
+	return [][]byte{attribute(contentType, oidOf(idData)), attribute(messageDigest, el(4, h.Sum(nil)))}
+}
+
+func (c craftedSignature) der(t testing.TB, cert *x509.Certificate, key crypto.Signer) []byte {
+	t.Helper()
+	if c.attributes == nil {
+		c.attributes = c.inOrder()
+	}
+	set := el(0x31, c.attributes...)
+	signed, hash := set, crypto.Hash(0)
+	if _, pure := key.(ed25519.PrivateKey); !pure {
+		h := c.hash.New()
+		h.Write(set)
+		signed, hash = h.Sum(nil), c.hash
+	}
+	signature, err := key.Sign(rand.Reader, signed, hash)
+	require.NoError(t, err)
+	serial, err := asn1.Marshal(cert.SerialNumber)
+	require.NoError(t, err)
+	digest := el(0x30, oidOf(c.digestID))
+	info := el(0x30, []byte{2, 1, 1}, el(0x30, cert.RawIssuer, serial), digest, el(0xa0, c.attributes...), c.how, el(4, signature))
+	return el(0x30, oidOf(signedData), el(0xa0, el(0x30, []byte{2, 1, 1}, el(0x31, digest),
+		el(0x30, oidOf(idData), el(0xa0, el(4, c.content))), el(0xa0, cert.Raw), el(0x31, info))))
 }

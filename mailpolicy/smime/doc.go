@@ -29,10 +29,9 @@
 //
 // Config.Signer signs the message first, with any crypto.Signer: a smartcard's
 // key signs without leaving the card. What is signed is a multipart/signed
-// inside the encryption. Out there it could be rewritten on the way, which is
-// why others hide theirs in base64; inside nobody can, and it is shorter by a
-// third and streams. Who reads the message on the way does not learn that it is
-// signed, nor by whom.
+// inside the encryption. On the outside a relay could rewrite it, which is why
+// others hide theirs in base64; inside nobody can, and it is shorter by a third
+// and streams. Nobody on the way learns that the message is signed, or by whom.
 //
 // # What is read
 //
@@ -48,7 +47,15 @@
 // Everything that is wrong with a message is one error, ErrUnreadable, and comes
 // before any of the content does. A CBC message that nobody trusted has signed
 // is among them, unless the caller asks for it by AcceptUnauthenticated: it can
-// be altered so that a mail program sends what is in it elsewhere.
+// be altered so that a mail program sends what is in it elsewhere. So what is
+// written with neither GCM nor a Signer, for old programs, is not opened here
+// unasked.
+//
+// A signature proves that whoever has the key signed these octets, the header
+// included; not when, and not to whom they were sent, but by the To inside.
+//
+// The keys of people are in their mail programs or tokens: any crypto.Decrypter
+// opens for RSA, any Agreer for EC.
 //
 // # What is left outside
 //
@@ -65,8 +72,9 @@
 // # Who it is written for
 //
 // A certificate is used only if Check passes it: right address, right purpose,
-// a strong key, in date, a chain to the configured roots, not revoked if
-// Config.Revoked is there to ask.
+// a strong key, in date, a chain to the configured roots, and not revoked, nor an
+// authority in between, if Config.Revoked is there to ask: this package does not
+// use the network. Signers are judged in the same way, by Signature.Distrust.
 //
 // The list of recipients inside the CMS can be read by all of them, so someone
 // in Bcc needs a copy of their own.

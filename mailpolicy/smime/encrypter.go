@@ -85,15 +85,17 @@ var ErrNoRecipient = errors.New("smime: no recipient")
 // own, or where there is more than one Content-Type.
 var ErrHeader = errors.New("smime: the message's header can't be read")
 
-// MaxHeaderBytes bounds the header of a message to Encrypt.
+// MaxHeaderBytes bounds the header of a message, and of each part of one.
 const MaxHeaderBytes = 256 << 10
 
 // Encrypt reads a whole message (header, empty line, body, lines ending in
 // CRLF) and writes it encrypted for all the recipients. Every certificate is
 // checked before the first byte is written; the Refusal of the first that fails
-// is returned (see Check), as are the Refusals behind ErrHeader and ErrTooLong;
-// ErrNoRecipient and the errors of the reader and the writer are none. What was written before any other error is no message and must
-// be thrown away.
+// is returned (see Check), as are the Refusals behind ErrHeader and ErrTooLong,
+// and mail.form for a body that can't be signed because a line of it does not
+// end in CRLF. ErrNoRecipient, ErrSigner and the errors of the reader, the
+// writer and the signing key are none. What was written before an error is no
+// message and must be thrown away.
 func (e *Encrypter) Encrypt(ctx context.Context, w io.Writer, message io.Reader, to []Recipient) error {
 	header, rest, err := ReadHeader(message)
 	if err != nil {
@@ -144,7 +146,8 @@ func (e *Encrypter) EncryptTo(ctx context.Context, w io.Writer, header []byte, t
 }
 
 // Seal writes the bare CMS message, without MIME around it, and returns a
-// writer for the content. Close ends it.
+// writer for the content. Close ends it. It is never signed: what a signature
+// covers is MIME.
 func (e *Encrypter) Seal(ctx context.Context, w io.Writer, to []Recipient) (io.WriteCloser, error) {
 	if err := e.checkAll(ctx, to); err != nil {
 		return nil, err

@@ -3,9 +3,14 @@
 package smime_test
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
+	"log"
 	"strings"
 	"time"
 
@@ -14,29 +19,37 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
+// example is a root, someone who reads and someone who writes.
+func example() (ca *mailtest.CA, reader, writer mailtest.Identity) {
+	ca, err := mailtest.NewCA(mailtest.CAConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	reader, err = ca.Issue(mailtest.Spec{Email: "gp@practice.example"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	writer, err = ca.Issue(mailtest.Spec{Email: "ward@nhs.net", KeyUsage: x509.KeyUsageDigitalSignature})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return ca, reader, writer
+}
+
+const exampleMessage = "From: ward@nhs.net\r\nTo: gp@practice.example\r\nSubject: [secure] Mrs Jones\r\n\r\nShe is well.\r\n"
+
 // From the decision to the copies: one for those whom it may reach as it is,
 // one encrypted for the others.
 func Example() {
-	ca, err := mailtest.NewCA(mailtest.CAConfig{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	gp, err := ca.Issue(mailtest.Spec{Email: "gp@practice.example"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	directory := map[string]*x509.Certificate{"gp@practice.example": gp.Certificate}
+	ca, reader, _ := example()
+	directory := map[string]*x509.Certificate{"gp@practice.example": reader.Certificate}
 	encrypter, err := smime.New(smime.Config{Roots: ca.Roots()})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	policy, err := mailpolicy.PolicyAt(time.Now())
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	message := "From: care.VLX12@nhs.net\r\nTo: ward@nhs.net, gp@practice.example\r\nSubject: [secure] Mrs Jones\r\n\r\nShe is well.\r\n"
 	decision := mailpolicy.Decide(policy, mailpolicy.Message{
@@ -58,8 +71,7 @@ func Example() {
 	var encrypted strings.Builder
 	if len(secret) > 0 {
 		if err := encrypter.Encrypt(context.Background(), &encrypted, strings.NewReader(message), secret); err != nil {
-			fmt.Println(err)
-			return
+			log.Fatal(err)
 		}
 	}
 	fmt.Println(decision.Verdict, "for the message")
@@ -69,4 +81,136 @@ func Example() {
 	// encrypt for the message
 	// as it is: [ward@nhs.net]
 	// encrypted: gp@practice.example false
+}
+
+// What is outside of a message that was encrypted.
+func ExampleEncrypter_Encrypt() {
+	ca, reader, _ := example()
+	e, err := smime.New(smime.Config{Roots: ca.Roots()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var out strings.Builder
+	to := []smime.Recipient{{Address: "gp@practice.example", Certificate: reader.Certificate}}
+	if err := e.Encrypt(context.Background(), &out, strings.NewReader(exampleMessage), to); err != nil {
+		log.Fatal(err)
+	}
+	header, _, _ := strings.Cut(out.String(), "\r\n\r\n")
+	fmt.Println(strings.ReplaceAll(header, "\r\n", "\n"))
+	fmt.Println(strings.Contains(out.String(), "Jones"))
+	// Output:
+	// From: ward@nhs.net
+	// To: gp@practice.example
+	// Subject: [secure] [...]
+	// MIME-Version: 1.0
+	// Content-Type: application/pkcs7-mime; smime-type=enveloped-data;
+	//  name="smime.p7m"
+	// Content-Transfer-Encoding: base64
+	// Content-Disposition: attachment; filename="smime.p7m"
+	// false
+}
+
+// Signed with a smartcard, then encrypted; and at the other end decrypted and
+// verified.
+func ExampleSigner() {
+	ca, reader, writer := example()
+	var key crypto.Signer = writer.Key // a *card.Key of package card signs here in the same way
+
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), Signer: &smime.Signer{Certificate: writer.Certificate, Key: key}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var sent bytes.Buffer
+	to := []smime.Recipient{{Address: "gp@practice.example", Certificate: reader.Certificate}}
+	if err := e.Encrypt(context.Background(), &sent, strings.NewReader(exampleMessage), to); err != nil {
+		log.Fatal(err)
+	}
+
+	d, err := smime.NewDecrypter(smime.DecryptConfig{
+		Keys: []smime.Key{{Certificate: reader.Certificate, Private: reader.Key}}, Roots: ca.Roots(),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := d.Open(context.Background(), &sent)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("signed:", m.Signed(), m.Signatures[0].Certificate.EmailAddresses)
+	fmt.Printf("%s", m.Body)
+	// Output:
+	// signed: true [ward@nhs.net]
+	// She is well.
+}
+
+// What comes out is the message as it was written, its own subject included.
+func ExampleDecrypter_Open() {
+	ca, reader, _ := example()
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), GCM: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var sent bytes.Buffer
+	to := []smime.Recipient{{Address: "gp@practice.example", Certificate: reader.Certificate}}
+	if err := e.Encrypt(context.Background(), &sent, strings.NewReader(exampleMessage), to); err != nil {
+		log.Fatal(err)
+	}
+	altered := bytes.Clone(sent.Bytes())
+	altered[len(altered)-40] ^= 1
+
+	d, err := smime.NewDecrypter(smime.DecryptConfig{Keys: []smime.Key{{Certificate: reader.Certificate, Private: reader.Key}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := d.Open(context.Background(), &sent)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.ReplaceAll(strings.TrimSpace(string(m.Header)), "\r\n", "\n"))
+	fmt.Println("unaltered:", m.Authenticated, "signed:", m.Signed())
+
+	_, err = d.Open(context.Background(), bytes.NewReader(altered))
+	fmt.Println(errors.Is(err, smime.ErrUnreadable), err)
+	// Output:
+	// From: ward@nhs.net
+	// To: gp@practice.example
+	// Subject: [secure] Mrs Jones
+	// MIME-Version: 1.0
+	// Content-Type: text/plain; charset=us-ascii; hp="cipher"
+	// unaltered: true signed: false
+	// true smime: the message can't be opened
+}
+
+// A file and no mail: bare CMS, as openssl cms -outform DER writes it too.
+func ExampleDecrypter_Unseal() {
+	ca, reader, _ := example()
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), GCM: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var file bytes.Buffer
+	w, err := e.Seal(context.Background(), &file, []smime.Recipient{{Address: "gp@practice.example", Certificate: reader.Certificate}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := io.WriteString(w, "a scan\n"); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		log.Fatal(err)
+	}
+	d, err := smime.NewDecrypter(smime.DecryptConfig{Keys: []smime.Key{{Certificate: reader.Certificate, Private: reader.Key}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, authenticated, err := d.Unseal(&file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	scan, err := io.ReadAll(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%v %s", authenticated, scan)
+	// Output: true a scan
 }

@@ -4,8 +4,14 @@ package smime_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	mathrand "math/rand/v2"
 	"mime"
 	"mime/multipart"
@@ -69,11 +75,11 @@ func FuzzHeader(f *testing.F) {
 // FuzzUnseal asks that no CMS does anything but open or end in the one error,
 // and that nothing makes more octets of fewer.
 func FuzzUnseal(f *testing.F) {
-	p := newPeople(f)
-	keys := []smime.Key{keyOf(p.reader), keyOf(issue(f, p.ca, mailtest.Spec{Email: gp, RSABits: 2048}))}
+	p, withRSA := samePeople(f)
+	keys := []smime.Key{keyOf(p.reader), keyOf(withRSA)}
 	for _, k := range keys {
 		for _, c := range []smime.Config{{}, {GCM: true}, {RSA15: true}} {
-			c.Roots = p.ca.Roots()
+			c.Roots = p.roots
 			sealed := seal(f, newEncrypter(f, c), []byte("hello"), smime.Recipient{Address: gp, Certificate: k.Certificate})
 			f.Add(sealed)
 			f.Add(asBER(mathrand.New(mathrand.NewPCG(1, 2)), toDER(sealed)))
@@ -95,7 +101,7 @@ func FuzzUnseal(f *testing.F) {
 
 // FuzzOpen asks the same of a whole message, as it comes from a stranger.
 func FuzzOpen(f *testing.F) {
-	p := newPeople(f)
+	p, _ := samePeople(f)
 	f.Add(p.send(f, smime.Config{GCM: true}, message))
 	f.Add(p.send(f, smime.Config{Signer: p.signer()}, message))
 	signed := p.signedAlone(f)
@@ -128,7 +134,7 @@ func (p people) signedAlone(t testing.TB) []byte {
 // FuzzParts walks what is inside. What is let through is in no deeper parts than
 // the limit, as the standard library reads it.
 func FuzzParts(f *testing.F) {
-	p := newPeople(f)
+	p, _ := samePeople(f)
 	_, inside, _ := strings.Cut(message, "Content-Type:")
 	f.Add([]byte("Content-Type:" + inside))
 	f.Add([]byte(nested(3)))
@@ -165,4 +171,51 @@ func depth(kind string, body io.Reader, most int) int {
 		}
 		deepest = max(deepest, depth(part.Header.Get("Content-Type"), part, most-1))
 	}
+}
+
+// samePeople have the same keys and names in every process that fuzzes: what
+// one of them seals, all open.
+func samePeople(f *testing.F) (p people, withRSA mailtest.Identity) {
+	f.Helper()
+	r := mathrand.NewChaCha8([32]byte([]byte("the same keys in every process!!")))
+	ec := func() crypto.Signer {
+		scalar := make([]byte, 32)
+		_, _ = r.Read(scalar)
+		scalar[0] &= 0x7f // below the order of P-256
+		key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
+		require.NoError(f, err)
+		return key
+	}
+	prime := func() *big.Int {
+		octets := make([]byte, 128)
+		_, _ = r.Read(octets)
+		octets[0] |= 0xc0
+		octets[127] |= 3 // odd, and P-1 not divisible by 4
+		n := new(big.Int).SetBytes(octets)
+		for !n.ProbablyPrime(20) {
+			n.Add(n, big.NewInt(4))
+		}
+		return n
+	}
+	one := big.NewInt(1)
+	a, b := prime(), prime()
+	phi := new(big.Int).Mul(new(big.Int).Sub(a, one), new(big.Int).Sub(b, one))
+	rsaKey := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(a, b), E: 65537}, Primes: []*big.Int{a, b}}
+	rsaKey.D = new(big.Int).ModInverse(big.NewInt(65537), phi)
+	require.NoError(f, rsaKey.Validate())
+	rsaKey.Precompute()
+
+	root := mailtest.Identity{Key: ec()}
+	ca := newCA(f)
+	root.Certificate = reissued(f, *ca.Certificate, root.Key, mailtest.Identity{})
+	p.roots = x509.NewCertPool()
+	p.roots.AddCert(root.Certificate)
+	certified := func(serial int64, s mailtest.Spec, key crypto.Signer) mailtest.Identity {
+		template := *issue(f, ca, s).Certificate
+		template.SerialNumber = big.NewInt(serial)
+		return mailtest.Identity{Certificate: reissued(f, template, key, root), Key: key}
+	}
+	p.reader = certified(1, mailtest.Spec{Email: gp}, ec())
+	p.sender = certified(2, mailtest.Spec{Email: home, KeyUsage: digitalSignature}, ec())
+	return p, certified(3, mailtest.Spec{Email: gp, KeyUsage: x509.KeyUsageKeyEncipherment}, rsaKey)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -248,6 +249,7 @@ func TestVerifiesWhatOpenSSLSigns(t *testing.T) {
 		}
 	}
 	signed := b.run(t, inMIME, "-sign", "-binary", "-crlfeol", "-signer", "signer-p256.pem", "-inkey", "signer-p256.key")
+	b.severalSign(t, roots)
 	for _, from := range []string{"boss@nhs.net", "home@nhs.net, boss@nhs.net", "home@nhs.net\r\nFrom: home@nhs.net"} {
 		m, err := d.Open(t.Context(), bytes.NewReader(append([]byte("From: "+from+"\r\n"), signed...)))
 		require.NoError(t, err)
@@ -258,6 +260,32 @@ func TestVerifiesWhatOpenSSLSigns(t *testing.T) {
 		signed := b.run(t, inMIME, append([]string{"-sign", "-binary", "-crlfeol", "-signer", "signer-p256.pem", "-inkey", "signer-p256.key"}, way...)...)
 		_, err := d.Open(t.Context(), bytes.NewReader(signed))
 		require.ErrorIs(t, err, smime.ErrUnreadable, way)
+	}
+}
+
+// severalSign: each of several signatures must hold, and there are eight at
+// most.
+func (b *bench) severalSign(t *testing.T, roots *x509.CertPool) {
+	t.Helper()
+	d := newDecrypter(t, smime.DecryptConfig{Roots: roots})
+	args := []string{"-sign", "-binary", "-crlfeol", "-nodetach", "-signer", "signer-p384.pem", "-inkey", "signer-p384.key"}
+	for n := 2; n <= 9; n++ {
+		name := fmt.Sprintf("one%d", n)
+		one := b.parties["signer-p256"]
+		template := *one.Certificate
+		template.SerialNumber = big.NewInt(int64(n))
+		one.Certificate = reissued(t, template, one.Key, mailtest.Identity{})
+		b.save(t, name, one)
+		args = append(args, "-signer", name+".pem", "-inkey", name+".key")
+		signed := append([]byte("From: "+home+"\r\n"), b.run(t, inMIME, args...)...)
+		m, err := d.Open(t.Context(), bytes.NewReader(signed))
+		if n == 9 {
+			require.Equal(t, smime.ErrUnreadable, err)
+			continue
+		}
+		require.NoError(t, err)
+		require.Len(t, m.Signatures, n)
+		require.False(t, m.Signed(), "only one is trusted")
 	}
 }
 

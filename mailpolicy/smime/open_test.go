@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -27,13 +28,14 @@ import (
 // people are a reader and a sender under one root.
 type people struct {
 	ca             *mailtest.CA
+	roots          *x509.CertPool
 	reader, sender mailtest.Identity
 }
 
 func newPeople(t testing.TB) people {
 	t.Helper()
 	ca := newCA(t)
-	return people{ca, issue(t, ca, mailtest.Spec{Email: gp}), issue(t, ca, mailtest.Spec{Email: home, KeyUsage: digitalSignature})}
+	return people{ca, ca.Roots(), issue(t, ca, mailtest.Spec{Email: gp}), issue(t, ca, mailtest.Spec{Email: home, KeyUsage: digitalSignature})}
 }
 
 func (p people) signer() *smime.Signer {
@@ -42,13 +44,13 @@ func (p people) signer() *smime.Signer {
 
 func (p people) decrypter(t testing.TB) *smime.Decrypter {
 	t.Helper()
-	return newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(p.reader)}, Roots: p.ca.Roots()})
+	return newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(p.reader)}, Roots: p.roots})
 }
 
 // send encrypts a message for the reader.
 func (p people) send(t testing.TB, c smime.Config, m string) []byte {
 	t.Helper()
-	c.Roots = p.ca.Roots()
+	c.Roots = p.roots
 	var b bytes.Buffer
 	require.NoError(t, newEncrypter(t, c).Encrypt(t.Context(), &b, strings.NewReader(m), []smime.Recipient{{Address: gp, Certificate: p.reader.Certificate}}))
 	return b.Bytes()
@@ -57,7 +59,7 @@ func (p people) send(t testing.TB, c smime.Config, m string) []byte {
 // sealed encrypts a content as it is, with AES-GCM, and puts it into a message.
 func (p people) sealed(t testing.TB, content string) []byte {
 	t.Helper()
-	e := newEncrypter(t, smime.Config{Roots: p.ca.Roots(), GCM: true})
+	e := newEncrypter(t, smime.Config{Roots: p.roots, GCM: true})
 	return inMail(seal(t, e, []byte(content), smime.Recipient{Address: gp, Certificate: p.reader.Certificate}))
 }
 
@@ -192,7 +194,7 @@ func TestOneError(t *testing.T) {
 		"another key":             {d, with(func(c *crafted) { c.secret = wrap(content(64)[32:]) })},
 		"a number above the key":  {d, with(func(c *crafted) { c.secret = bytes.Repeat([]byte{0xff}, 256) })},
 		"no OAEP padding":         {d, with(func(c *crafted) { c.transport = oaep })},
-		"an unknown transport":    {d, with(func(c *crafted) { c.transport = el(0x30, id("1.2.3")) })},
+		"an unknown transport":    {d, with(func(c *crafted) { c.transport = el(0x30, oidOf("1.2.3")) })},
 		"a token that fails":      {token, good.der(t, to)},
 		"padding of other octets": {d, with(func(c *crafted) { c.content = badPadding })},
 		"padding of none":         {d, with(func(c *crafted) { c.content = noPadding })},
@@ -238,7 +240,7 @@ func TestAuthenticatedAttributes(t *testing.T) {
 	key, nonce := content(32), content(44)[32:]
 	secret, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, to.Certificate.PublicKey.(*rsa.PublicKey), key, nil)
 	require.NoError(t, err)
-	attribute := el(0x30, id("1.2.840.113549.1.9.3"), el(0x31, id(idData)))
+	attribute := el(0x30, oidOf("1.2.840.113549.1.9.3"), el(0x31, oidOf(idData)))
 	d := newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(to)}})
 	for _, size := range []int{12, 13, 16} {
 		c := crafted{kind: authEnvelopedData, transport: oaep, secret: secret, attributes: el(0xa1, attribute), unprotected: el(0xa2, attribute)}
@@ -271,8 +273,8 @@ func TestWhoSigned(t *testing.T) {
 	revoked := errors.New("revoked")
 	for why, c := range map[string]smime.DecryptConfig{
 		"no roots":  {Keys: keys},
-		"revoked":   {Keys: keys, Roots: p.ca.Roots(), Revoked: func(context.Context, *x509.Certificate) error { return revoked }},
-		"expired":   {Keys: keys, Roots: p.ca.Roots(), Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }},
+		"revoked":   {Keys: keys, Roots: p.roots, Revoked: func(context.Context, *x509.Certificate) error { return revoked }},
+		"expired":   {Keys: keys, Roots: p.roots, Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }},
 		"authority": {Keys: keys, Roots: newCA(t).Roots()},
 	} {
 		m, err := newDecrypter(t, c).Open(t.Context(), bytes.NewReader(mail))
@@ -289,6 +291,59 @@ func TestWhoSigned(t *testing.T) {
 	require.True(t, m.Signed() && m.FromMismatch, "the signature vouches for the inner From")
 }
 
+// Signatures that no program writes, and Ed25519, which openssl 3.0 can't.
+func TestSignaturesAreRefused(t *testing.T) {
+	p := newPeople(t)
+	_, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	edCert := reissued(t, *p.sender.Certificate, private, mailtest.Identity{})
+	roots := p.ca.Roots()
+	roots.AddCert(edCert)
+	d := newDecrypter(t, smime.DecryptConfig{Roots: roots})
+	const sha256ID, sha512ID = "2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.3"
+	ecdsa256 := el(0x30, oidOf("1.2.840.10045.4.3.2"))
+	good := craftedSignature{content: []byte("Content-Type: text/plain\r\n\r\nhello\r\n"), hash: crypto.SHA256, digestID: sha256ID, how: ecdsa256}
+	open := func(c craftedSignature, cert *x509.Certificate, key crypto.Signer) error {
+		m, err := d.Open(t.Context(), bytes.NewReader(inMail(c.der(t, cert, key))))
+		if err == nil {
+			require.True(t, m.Signed())
+			require.Equal(t, "hello\r\n", string(m.Body))
+		}
+		return err
+	}
+	require.NoError(t, open(good, p.sender.Certificate, p.sender.Key))
+	ed := good
+	ed.hash, ed.digestID, ed.how = crypto.SHA512, sha512ID, el(0x30, oidOf("1.3.101.112"))
+	require.NoError(t, open(ed, edCert, private))
+	ed.how = ecdsa256
+	require.Equal(t, smime.ErrUnreadable, open(ed, edCert, private))
+
+	digest, kind := good.inOrder()[1], good.inOrder()[0]
+	late := attribute(signingTime, el(0x17, []byte("261122090000Z")))
+	for name, change := range map[string]func(*craftedSignature){
+		"no digest":    func(c *craftedSignature) { c.attributes = [][]byte{kind} },
+		"no type":      func(c *craftedSignature) { c.attributes = [][]byte{digest} },
+		"another type": func(c *craftedSignature) { c.attributes = [][]byte{attribute(contentType, oidOf(signedData)), digest} },
+		"two digests":  func(c *craftedSignature) { c.attributes = [][]byte{kind, digest, digest} },
+		"another digest": func(c *craftedSignature) {
+			c.attributes = [][]byte{kind, attribute(messageDigest, el(4, make([]byte, 32)))}
+		},
+		"a digest of no octet": func(c *craftedSignature) { c.attributes = [][]byte{kind, attribute(messageDigest, el(4))} },
+		"a time that is none":  func(c *craftedSignature) { c.attributes = [][]byte{kind, digest, attribute(signingTime, el(4))} },
+		"another hash":         func(c *craftedSignature) { c.digestID = sha512ID },
+		"no hash":              func(c *craftedSignature) { c.digestID = "1.2.3" },
+		"hashes that differ":   func(c *craftedSignature) { c.how = el(0x30, oidOf("1.2.840.10045.4.3.4")) },
+		"an RSA signature":     func(c *craftedSignature) { c.how = el(0x30, oidOf("1.2.840.113549.1.1.1")) },
+	} {
+		c := good
+		change(&c)
+		require.Equal(t, smime.ErrUnreadable, open(c, p.sender.Certificate, p.sender.Key), name)
+	}
+	good.attributes = [][]byte{kind, digest, late}
+	require.NoError(t, open(good, p.sender.Certificate, p.sender.Key))
+	require.Equal(t, smime.ErrUnreadable, open(good, p.sender.Certificate, p.reader.Key), "another's key")
+}
+
 func TestSignerIsRefused(t *testing.T) {
 	p := newPeople(t)
 	forEncryption := issue(t, p.ca, mailtest.Spec{Email: home})
@@ -298,16 +353,16 @@ func TestSignerIsRefused(t *testing.T) {
 		"is not the certificate's":      {Certificate: p.sender.Certificate, Key: p.reader.Key},
 		"not for signing":               {Certificate: forEncryption.Certificate, Key: forEncryption.Key},
 	} {
-		_, err := smime.New(smime.Config{Roots: p.ca.Roots(), Signer: s})
+		_, err := smime.New(smime.Config{Roots: p.roots, Signer: s})
 		require.ErrorContains(t, err, why)
 	}
 	to := []smime.Recipient{{Address: gp, Certificate: p.reader.Certificate}}
-	e := newEncrypter(t, smime.Config{Roots: p.ca.Roots(), Signer: p.signer()})
+	e := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer()})
 	var b bytes.Buffer
 	for _, from := range []string{"boss@nhs.net", "home@nhs.net, boss@nhs.net", "not an address", "home@nhs.net\r\nFrom: boss@nhs.net"} {
 		require.ErrorIs(t, e.Encrypt(t.Context(), &b, strings.NewReader("From: "+from+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
 	}
-	late := newEncrypter(t, smime.Config{Roots: p.ca.Roots(), Signer: p.signer(), Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }})
+	late := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer(), Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }})
 	require.ErrorIs(t, late.Encrypt(t.Context(), &b, strings.NewReader("From: "+home+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
 	require.Zero(t, b.Len(), "nothing is written for a signer who does not fit")
 	for _, body := range []string{"a\nb\r\n", "a\rb\r\n", "a\r", "\nx", "a\r\r\n"} {
@@ -325,7 +380,7 @@ func TestSignerIsRefused(t *testing.T) {
 		}
 	}
 	broken := errors.New("the card is gone")
-	pulled := newEncrypter(t, smime.Config{Roots: p.ca.Roots(), Signer: &smime.Signer{Certificate: p.sender.Certificate, Key: brokenKey{p.sender.Key, broken}}})
+	pulled := newEncrypter(t, smime.Config{Roots: p.roots, Signer: &smime.Signer{Certificate: p.sender.Certificate, Key: brokenKey{p.sender.Key, broken}}})
 	require.ErrorIs(t, pulled.Encrypt(t.Context(), io.Discard, strings.NewReader("From: "+home+"\r\n\r\nx\r\n"), to), broken)
 }
 

@@ -105,44 +105,6 @@ func seal(t testing.TB, e *smime.Encrypter, data []byte, to ...smime.Recipient) 
 	return b.Bytes()
 }
 
-func ExampleEncrypter_Encrypt() {
-	ca, err := mailtest.NewCA(mailtest.CAConfig{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	id, err := ca.Issue(mailtest.Spec{Email: "gp@practice.example"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	e, err := smime.New(smime.Config{Roots: ca.Roots()})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	message := "From: care.VLX12@nhs.net\r\nTo: gp@practice.example\r\nSubject: [secure] Mrs Jones\r\n\r\nShe is well.\r\n"
-	var out strings.Builder
-	to := []smime.Recipient{{Address: "gp@practice.example", Certificate: id.Certificate}}
-	if err := e.Encrypt(context.Background(), &out, strings.NewReader(message), to); err != nil {
-		fmt.Println(err)
-		return
-	}
-	header, _, _ := strings.Cut(out.String(), "\r\n\r\n")
-	fmt.Println(strings.ReplaceAll(header, "\r\n", "\n"))
-	fmt.Println(strings.Contains(out.String(), "Jones"))
-	// Output:
-	// From: care.VLX12@nhs.net
-	// To: gp@practice.example
-	// Subject: [secure] [...]
-	// MIME-Version: 1.0
-	// Content-Type: application/pkcs7-mime; smime-type=enveloped-data;
-	//  name="smime.p7m"
-	// Content-Transfer-Encoding: base64
-	// Content-Disposition: attachment; filename="smime.p7m"
-	// false
-}
-
 // Every kind of key, alone and together, by every way of encrypting, at every
 // size around a block and a chunk.
 func TestOpenSSLOpensIt(t *testing.T) {

@@ -91,7 +91,7 @@ func TestThreat050(t *testing.T) {
 			for _, how := range []string{"gzip", "x-zip", "x-uuencode", "base64\r\nContent-Transfer-Encoding: 7bit"} {
 				refused(t, "Content-Type: text/plain\r\nContent-Transfer-Encoding: "+how+"\r\n\r\nx\r\n")
 			}
-			compressed := el(0x30, id("1.2.840.113549.1.9.16.1.9"), el(0xa0, el(0x30))) // CompressedData
+			compressed := el(0x30, oidOf("1.2.840.113549.1.9.16.1.9"), el(0xa0, el(0x30))) // CompressedData
 			refused(t, "Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n"+base64.StdEncoding.EncodeToString(compressed))
 			for _, charset := range []string{"us-ascii", "UTF-8", "iso-8859-1", "windows-1252", "cp1252", "utf-16", "gb18030", "iso-2022-jp", "koi8-r"} {
 				_, err := d.Open(t.Context(), bytes.NewReader(p.sealed(t, "Content-Type: text/plain; charset="+charset+"\r\n\r\nx\r\n")))
@@ -119,7 +119,7 @@ func nested(n int) string {
 func swollen(t *testing.T, p people, d *smime.Decrypter) {
 	dir := t.TempDir()
 	for name, c := range map[string]smime.Config{"GCM": {GCM: true}, "CBC, signed": {Signer: p.signer()}} {
-		c.Roots = p.ca.Roots()
+		c.Roots = p.roots
 		file := filepath.Join(dir, "mail")
 		out, err := os.Create(file)
 		require.NoError(t, err)
@@ -148,7 +148,7 @@ func swollen(t *testing.T, p people, d *smime.Decrypter) {
 		}
 	}
 	// One octet a piece: sixteen times the octets of the message on the wire must not be as many in memory.
-	key := seal(t, newEncrypter(t, smime.Config{Roots: p.ca.Roots(), GCM: true}), content(1<<20), smime.Recipient{Address: gp, Certificate: p.reader.Certificate})
+	key := seal(t, newEncrypter(t, smime.Config{Roots: p.roots, GCM: true}), content(1<<20), smime.Recipient{Address: gp, Certificate: p.reader.Certificate})
 	r, _, err := d.Unseal(bytes.NewReader(asBER(mathrand.New(mathrand.NewPCG(1, 2)), toDER(key))))
 	require.NoError(t, err)
 	got, err := io.ReadAll(r)
@@ -205,7 +205,7 @@ func TestStructuresAreRefused(t *testing.T) {
 		require.Equal(t, smime.ErrUnreadable, err, name)
 	}
 	layers := []byte("Content-Type: text/plain\r\n\r\nhello\r\n")
-	e := newEncrypter(t, smime.Config{Roots: p.ca.Roots(), GCM: true})
+	e := newEncrypter(t, smime.Config{Roots: p.roots, GCM: true})
 	for n := range 5 {
 		layers = inMail(seal(t, e, layers, smime.Recipient{Address: gp, Certificate: p.reader.Certificate}))
 		_, err := d.Open(t.Context(), bytes.NewReader(layers))
