@@ -72,6 +72,7 @@ var arrows = []roomOf{
 	{"mailpolicy/mailtest", "mailpolicy/... internal/sqlkit internal/need", "github.com/stretchr/testify/require golang.org/x/... github.com/emersion/..."},
 
 	{"examples/...", "careid/... pki/... card/... mailpolicy/... examples/... internal/sqlkit internal/chain", "github.com/emersion/... github.com/jackc/pgx/v5/stdlib github.com/ncruces/go-sqlite3/driver golang.org/x/... rsc.io/qr"},
+	{"examples/internal/alone/alonetest", "careid/... card/... examples/... internal/browser internal/need", "github.com/chromedp/..."},
 	// Clients of the estate: they know addresses, HTTP and the tray, and no room
 	// of the server.
 	{"examples/estate/hospital", "card/cardtest", "golang.org/x/..."},
