@@ -141,17 +141,18 @@ func (d Decision) Err() error {
 //
 // Where there is doubt about what the sender meant, the message is held:
 // mail.secure.nearmiss (something like the tag: other brackets, one missing, a
-// slip or a stranger inside, another system's tag, or square brackets that begin
-// with the word and are not just the name of a place, as [Secure Unit] is), mail.secure.undecodable,
-// mail.secure.subjects (more than one Subject), mail.secure.linebreak (a CR or
-// LF that ends no line), mail.secure.header (a header that can be read in two
-// ways), mail.recipient.none. An address that CheckAddress refuses is held
-// alone (mail.recipient.address), and with it the message's verdict is Hold.
+// slip or a stranger inside, marks such as /secure/ and #secure, another system's
+// tag, or square brackets that begin with the word and are not just the name of
+// a place, as [Secure Unit] is), mail.secure.undecodable, mail.secure.subjects
+// (more than one Subject), mail.secure.linebreak (a CR or LF that ends no line),
+// mail.secure.header (a header that can be read in two ways),
+// mail.recipient.none. An address that CheckAddress refuses is held alone
+// (mail.recipient.address), and with it the message's verdict is Hold.
 //
 // What is not read is the body, the names beside addresses in To and From, and
 // a subject inside a message that its sender has encrypted already.
 //
-// A policy that PolicyAt did not make holds everything.
+// A policy that neither PolicyAt nor PolicyOf made holds everything.
 //
 // Decide allocates its slice of recipients and, for ordinary ASCII subjects,
 // nothing else.
