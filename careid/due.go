@@ -127,8 +127,9 @@ const (
 const keepEnded = 24 * time.Hour
 
 // Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, locks those that were
-// left idle, drops what is spent, and goes on with revocations and acts given up. next is the earliest end of a session, or zero; it stands beside an
-// error too when the CA alone could not be told something.
+// left idle, drops what is spent, asks every twenty seconds of Wall whether the certificates of live sessions were revoked
+// elsewhere (500 sessions a call), and goes on with revocations and acts given up. next is the earliest end of a session,
+// or zero; it stands beside an error too when the CA alone could not be asked or told something.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
 //
 // Nothing is kept for longer than it is needed (UK GDPR, Article 5(1)(e)). Nonces, results, presences, handles and
@@ -177,7 +178,7 @@ func (s *Service) Due(ctx context.Context) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	unsettled := s.settle(ctx, "")
+	unsettled := errors.Join(s.endRevoked(ctx), s.settle(ctx, ""))
 	err = s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		next, err = tx.Sessions.NextExpiry(ctx)
 		return err

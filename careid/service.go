@@ -166,6 +166,7 @@ type Service struct {
 	slots   chan struct{} // one for each message under way
 	hashing chan struct{} // one for each code being hashed
 	kept    atomic.Pointer[datedPolicy]
+	look    lookout
 }
 
 // New makes a Service. It does no I/O; call Resume once before serving.

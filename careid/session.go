@@ -9,8 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"time"
-
-	"github.com/wardkey-sdk/wardkey"
 )
 
 // Binding says what pulling the card does to the session that it opened.
@@ -307,25 +305,17 @@ func (s *Service) Session(ctx context.Context, token string) (*Session, error) {
 	if row.Card == "" { // no certificate of it can be revoked
 		return &session, s.see(ctx, row)
 	}
-	cert, err := stored.Parse()
-	if err != nil {
+	over, no, err := s.over(ctx, stored, issuer)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	v, err := s.judge(ctx, cert)
-	if err != nil {
-		return nil, err
-	}
-	if stored.dead() { // decided here, though the CA may not have heard of it yet
-		v = verdict{issuer: issuer, no: s.no("cert.revoked")}
-	}
-	switch rule := wardkey.RuleOf(v.no); {
-	case rule == "cert.status": // nobody tells: neither is it believed, nor does it end what may be good
-		return nil, s.fromCA(v.no)
-	case v.issuer != issuer || v.no != nil && (rule != "cert.expired" || issuer != ""):
+	case over:
 		if err := s.end(ctx, "system", SessionFilter{Hash: row.Hash}, "revoked"); err != nil {
 			return nil, err
 		}
-		return nil, s.no("session.ended").Because(v.no)
+		return nil, s.no("session.ended").Because(no)
+	case no != nil: // nobody tells: neither is it believed, nor does it end what may be good
+		return nil, s.fromCA(no)
 	}
 	session.OpenAct = open
 	return &session, s.see(ctx, row)

@@ -83,6 +83,33 @@ func TestSession(t *testing.T) {
 		_, err := h.Service.Session(ctx, in.Token)
 		refused(t, err, "session.ended")
 		refused(t, h.Service.Lease(ctx, in.Presence), "presence.ended")
+
+		// Nobody uses the session, and the CA alone knows: it ends within the minute too, with everybody told.
+		var ended []careid.Event
+		h = careidtest.New(t, careidtest.Config{Observe: func(_ context.Context, e careid.Event) {
+			if e.Name == careid.EventSessionEnded {
+				ended = append(ended, e)
+			}
+		}})
+		in, other := signIn(t, h, h.Nurse.Card), signIn(t, h, h.Sponsor.Card)
+		due := func(later time.Duration) {
+			t.Helper()
+			h.Wall.Add(later)
+			require.NoError(t, h.Service.Lease(ctx, other.Presence))
+			_ = h.Service.Lease(ctx, in.Presence) // until it has ended
+			_, err := h.Service.Due(ctx)
+			require.NoError(t, err)
+		}
+		due(0)
+		require.NoError(t, h.CA.Revoke(ctx, h.Nurse.Card.Certificates[0], 1, h.Clock.Now()))
+		due(10 * time.Second)
+		require.Empty(t, ended, "asked about every twenty seconds")
+		due(10 * time.Second)
+		require.Equal(t, []careid.Event{{Name: careid.EventSessionEnded, Card: h.Nurse.Card.Serial, Session: in.Session.ID, Reason: "revoked"}}, ended)
+		_, err = h.Service.Session(ctx, in.Token)
+		refused(t, err, "session.ended")
+		_, err = h.Service.Session(ctx, other.Token)
+		require.NoError(t, err)
 	})
 	t.Run("threat059", func(t *testing.T) {
 		h := careidtest.New(t, careidtest.Config{})

@@ -307,6 +307,8 @@ type Sessions interface {
 	EndSessions(ctx context.Context, f SessionFilter, why string) ([]SessionRow, error)
 	// Overdue lists up to limit unended sessions whose time or lease is over.
 	Overdue(ctx context.Context, now, wall time.Time, limit int) ([]SessionRow, error)
+	// WithCard lists up to limit unended sessions by card, by their hash, those after a hash; nil is from the first.
+	WithCard(ctx context.Context, after []byte, limit int) ([]SessionRow, error)
 	// NextExpiry is the earliest end among unended sessions, zero when there is none.
 	NextExpiry(ctx context.Context) (time.Time, error)
 	// SeeSession moves on when a session was last used, unless that is at or before idle or it is locked or ended.

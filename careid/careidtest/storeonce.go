@@ -247,11 +247,27 @@ func (t *storeTest) sessions() {
 		require.NoError(t, err)
 		require.Equal(t, row.ExpiresAt, next)
 
+		other := careid.SessionRow{Hash: []byte("s0"), Profile: "3", Binding: careid.BindingKeep, AuthTime: t.at, ExpiresAt: t.at.Add(2 * time.Hour), Used: []careid.Shown{{Kind: careid.KindSecurityKey}}}
+		require.NoError(t, tx.Sessions.AddSession(ctx, other))
+		withCard := func(after []byte, limit int) (found []string) {
+			rows, err := tx.Sessions.WithCard(ctx, after, limit)
+			require.NoError(t, err)
+			for _, r := range rows {
+				found = append(found, string(r.Hash))
+			}
+			return found
+		}
+		require.Equal(t, []string{"s1", "s2"}, withCard(nil, 9))
+		require.Equal(t, []string{"s1"}, withCard(nil, 1))
+		require.Equal(t, []string{"s2"}, withCard([]byte("s1"), 9))
+		require.Empty(t, withCard([]byte("s2"), 9))
+
 		end := func(f careid.SessionFilter) int {
 			rows, err := tx.Sessions.EndSessions(ctx, f, "why")
 			require.NoError(t, err)
 			return len(rows)
 		}
+		require.Equal(t, 1, end(careid.SessionFilter{Profile: "3"}))
 		require.Equal(t, 0, end(careid.SessionFilter{}), "no filter ends nothing")
 		require.Equal(t, 0, end(careid.SessionFilter{Card: "c1", Profile: "2"}))
 		require.Equal(t, 1, end(careid.SessionFilter{Presence: []byte("p"), Bound: true}))
@@ -260,6 +276,7 @@ func (t *storeTest) sessions() {
 		read, err = tx.Sessions.Session(ctx, []byte("s1"))
 		require.NoError(t, err)
 		require.Equal(t, "why", read.Ended)
+		require.Empty(t, withCard(nil, 9))
 		next, err = tx.Sessions.NextExpiry(ctx)
 		require.NoError(t, err)
 		require.True(t, next.IsZero())

@@ -59,8 +59,8 @@
 // # Not here
 //
 // Logout that a relying party begins, revocation by clients, signed userinfo, client_secret_jwt. No answer is for scripts of other origins (CORS): clients have credentials, which no page can keep. How many requests may come from one network is for the server in front to say: a request that waits is a row of
-// some 8 KiB, for half an hour. A revocation that the CA alone knows of is found when careid is next asked about the
-// session, as each use of a token does; its relying parties are told then.
+// some 8 KiB, for half an hour. A revocation that the CA alone knows of is found by careid's Due
+// within half a minute, or when a token is used; its relying parties are told then.
 //
 // # Clients' addresses
 //

@@ -287,6 +287,27 @@ func TestEndsThatNobodyHeardOf(t *testing.T) {
 	})
 }
 
+// Somebody revokes a certificate at the CA alone, while nobody uses the session: its relying parties know within a minute.
+func TestARevocationAtTheCAAlone(t *testing.T) {
+	app := newParty(t)
+	s := open(t, wantsLogout(app))
+	in := s.signIn(s.Nurse)
+	s.tokens(in.Token)
+	due := func() {
+		t.Helper()
+		_, err := s.Service.Due(t.Context())
+		require.NoError(t, err)
+		s.due()
+	}
+	due()
+	require.NoError(t, s.CA.Revoke(t.Context(), s.Nurse.Card.Certificates[0], 1, s.Clock.Now()))
+	t.Run("threat033", func(t *testing.T) {
+		s.wait(in, 30*time.Second)
+		due()
+		require.Len(t, app.tokens(), 1)
+	})
+}
+
 // A step-up ends a session and begins another; the person is at work all the time.
 func TestAStepUpTakesRelyingPartiesAlong(t *testing.T) {
 	app, second := newParty(t), newParty(t)

@@ -152,6 +152,10 @@ func (s sessions) SeeSession(ctx context.Context, hash []byte, idle, now time.Ti
 	return s.changed(ctx, "UPDATE careid_session SET seen_at = $3 WHERE hash = $1 AND seen_at > $2 AND seen_at < $3 AND ended = '' AND NOT locked", hash, unix(idle), unix(now))
 }
 
+func (s sessions) WithCard(ctx context.Context, after []byte, limit int) ([]careid.SessionRow, error) {
+	return all(ctx, s.queries, scanSession, selectSession+" WHERE s.ended = '' AND s.card <> '' AND s.hash > $1 ORDER BY s.hash LIMIT $2", append([]byte{}, after...), limit)
+}
+
 func (s sessions) IdleSessions(ctx context.Context, idle time.Time, limit int) ([]careid.SessionRow, error) {
 	return all(ctx, s.queries, scanSession, selectSession+" WHERE s.ended = '' AND NOT s.locked AND s.seen_at <= $1 ORDER BY s.seen_at, s.hash LIMIT $2", unix(idle), limit)
 }
