@@ -78,7 +78,7 @@ func open(t *testing.T, rules string) *hospital {
 		}
 		return err
 	}
-	h.Site = pagestest.Open(t, pagestest.Config{Mount: mount, Rules: rules, Agents: []string{"http://127.0.0.1:9443"}, People: []careidtest.Persona{
+	h.Site = pagestest.Open(t, pagestest.Config{Mount: mount, Rules: rules, Models: models(t), Mail: true, Agents: []string{"http://127.0.0.1:9443"}, People: []careidtest.Persona{
 		{Given: "Noor", Family: "Rahman", Position: "Ward nurse"}, careidtest.RenewalDue(),
 	}})
 	return h
