@@ -23,7 +23,10 @@
 // given and taken by [Service.AssignPosition] and [Service.EndPosition]. Who moves takes the card along: the one
 // organisation lets them go ([Service.Release]) and the other takes them over ([Service.TakeOver]), which ends and begins
 // their positions in one act. Who leaves care hands the card in ([Service.LeaveCare]); [Service.LeaverChecklist] is what
-// there is to do. A lost card is a case of two steps, opened by [Service.ReportLoss].
+// there is to do; who comes back has their own user id again ([Service.ReopenProfile]). Nobody has two profiles: an
+// applicant who tells their National Insurance number and date of birth is found again, and one who tells neither is for
+// those who check to know. [Service.Report] is an organisation's people with what they hold. A lost card is a case of two
+// steps, opened by [Service.ReportLoss].
 //
 // # Actors
 //
@@ -56,7 +59,7 @@
 // [Service.Nonce], [Service.Answer] and [Service.Redeem] are the card protocol, which package cardhttp speaks over
 // HTTP. A session lasts eight hours of the calendar at most and, unless the card's binding is keep, as long as the
 // agent renews its lease; a card that is pulled, lost, cancelled or under unlock ends it at once, and so does a
-// revocation at the CA, which [Service.Session] asks each time. The cookie that carries the token should have no
+// revocation at the CA, which [Service.Session] asks each time, and [Service.Due] for sessions that nobody uses. The cookie that carries the token should have no
 // lifetime of its own; a browser that restores its tabs restores it too, and only the lease stands in between. Where an
 // organisation's overlay of the rule session.idle is shorter, a session that is not used locks, and a step-up by its own
 // card goes on with it. The first use of a card records the [Terms] that it accepts.
@@ -73,7 +76,7 @@
 // password and a code, and AAL1 for anything alone that is one factor, with which nobody is signed in. Adding and
 // removing them takes a fresh session as strong as the strongest thing on the profile. The codes of apps are checked here
 // (RFC 6238 on the calendar clock): each works once on any number of servers, and tries are counted before a code is
-// looked at. Their secrets lie in the store encrypted under [Config.AuthenticatorKey], and those sealed under
+// looked at. A person is called by one random [Service.UserHandle] on all of them. Their secrets lie in the store encrypted under [Config.AuthenticatorKey], and those sealed under
 // [Config.EarlierAuthenticatorKeys] still open. The calendar must not go back, or apps are refused until it has caught
 // up.
 //

@@ -88,9 +88,15 @@ func TestDuplicatePerson(t *testing.T) {
 			{Born: born},
 			{NINumber: person.NINumber, Born: h.Clock.Now().Add(time.Hour)},
 			{NINumber: person.NINumber, Born: h.Clock.Now().AddDate(-131, 0, 0)},
-			{NINumber: "AB12345C", Born: born}, {NINumber: "AB1234567", Born: born}, {NINumber: "AB123456E", Born: born},
-			{NINumber: "DB123456C", Born: born}, {NINumber: "AO123456C", Born: born}, {NINumber: "GB123456A", Born: born},
-			{NINumber: "A1123456C", Born: born}, {NINumber: "AB١٢٣٤٥٦C", Born: born}, {NINumber: "AB-123456", Born: born},
+			{NINumber: "AB12345C", Born: born},
+			{NINumber: "AB1234567", Born: born},
+			{NINumber: "AB123456E", Born: born},
+			{NINumber: "DB123456C", Born: born},
+			{NINumber: "AO123456C", Born: born},
+			{NINumber: "GB123456A", Born: born},
+			{NINumber: "A1123456C", Born: born},
+			{NINumber: "AB١٢٣٤٥٦C", Born: born},
+			{NINumber: "AB-123456", Born: born},
 		} {
 			_, err = h.Service.Submit(ctx, message.Token(), bad)
 			refused(t, err, "identity.person")
