@@ -11,54 +11,16 @@ type Site struct {
 	// Name is what people call the site; CQCLocation its location id, empty
 	// where it is not registered with the CQC.
 	Name, CQCLocation string
+	// Postcode as printed, in capitals with one space.
+	Postcode string
+	// Pharmacy: its shared mailbox is pharmacy.<ODS>@nhs.net instead of care.<ODS>.
+	Pharmacy bool
+	// ManagerID is the registered manager's id with the CQC, ManagerEmail their
+	// address and Landline the site's number there, as +44 and its digits. They
+	// are what a site without an owner is known by; each may be empty.
+	ManagerID, ManagerEmail, Landline string
 	// Opened is when it was registered here.
 	Opened time.Time
-}
-
-// State is where an account stands in its life.
-type State string
-
-const (
-	// Applied: the activation password is on its way or not used yet.
-	Applied State = "applied"
-	// Activated: the activation password was used; steps of the first login
-	// are still to do.
-	Activated State = "activated"
-	// Active: all three steps are done.
-	Active State = "active"
-	// Locked: too many wrong passwords in a row.
-	Locked State = "locked"
-	// Disabled by an administrator.
-	Disabled State = "disabled"
-)
-
-// Capability is one thing that an account may be able to do.
-type Capability string
-
-// The capabilities of an account.
-const (
-	SignIn  Capability = "sign in"
-	Receive Capability = "receive"
-	Send    Capability = "send"
-	Teams   Capability = "teams"
-)
-
-var capabilities = map[State][]Capability{
-	Applied:   {SignIn, Receive},
-	Activated: {SignIn, Receive},
-	Active:    {SignIn, Receive, Send, Teams},
-	Locked:    {Receive},
-	Disabled:  {},
-}
-
-// Can reports whether an account in this state can do c.
-func (s State) Can(c Capability) bool {
-	for _, has := range capabilities[s] {
-		if has == c {
-			return true
-		}
-	}
-	return false
 }
 
 // Step is one of the three steps of a first login, which may be taken in any
@@ -82,12 +44,23 @@ type Account struct {
 	// given when the account was applied for, the only one to which an
 	// activation password goes. Both as +447 and nine digits.
 	Mobile, RegisteredMobile string
-	// State and, where it is Applied or Activated, the steps still to do.
+	// MobileHidden keeps the number out of the directory.
+	MobileHidden bool
+	// State and the steps of the first login that are still to do.
 	State State
 	Steps []Step
-	// Opened is when it was applied for.
-	Opened time.Time
+	// Opened is when it was applied for, Used when it was last signed in to or
+	// sent from; zero where that is not known.
+	Opened, Used time.Time
+	// Then is what the calendar makes of it at ThenAt unless something is done;
+	// "" for nothing.
+	Then   State
+	ThenAt time.Time
 }
+
+// ShowUnlock reports whether the portal shows Unlock Account: only where a
+// mobile number is registered and the account is locked.
+func (a Account) ShowUnlock() bool { return a.Mobile != "" && a.State == Locked }
 
 // Activation is what became of an account's activation password.
 type Activation string
@@ -117,6 +90,21 @@ type AccountRecord struct {
 	// Recovered is when it was last unlocked, or given a new password other than
 	// by its holder's change; zero for never.
 	Recovered time.Time
+
+	// Used is when it was last signed in to or sent from.
+	Used time.Time
+	// Inactive, DisabledAt, Leaver and Deleted are when it became so; zero where
+	// it did not. Removed: nothing of it is left but its address.
+	Inactive, DisabledAt, Leaver, Deleted time.Time
+	Removed                               bool
+	// Hidden keeps the mobile number out of the directory. ConfirmedMobile is
+	// another number that the shared mailbox has confirmed, for one password.
+	Hidden          bool
+	ConfirmedMobile string
+	// DeskTurn chooses which answer the help desk asks about.
+	DeskTurn int
+	// Due is when the calendar next changes the account; zero for never.
+	Due time.Time
 }
 
 func (r AccountRecord) steps() []Step {
@@ -133,38 +121,48 @@ func (r AccountRecord) steps() []Step {
 	return steps
 }
 
-func (r AccountRecord) state() State {
-	switch {
-	case r.Disabled:
-		return Disabled
-	case r.Locked:
-		return Locked
-	case r.Activation == ActivationSent:
-		return Applied
-	case len(r.steps()) > 0:
-		return Activated
-	}
-	return Active
-}
-
-func (r AccountRecord) view() Account {
-	return Account{
-		Address: r.Address, Site: r.Site, Name: r.Name, Purpose: r.Purpose, Mobile: r.Mobile,
-		RegisteredMobile: r.RegisteredMobile, State: r.state(), Steps: r.steps(), Opened: r.Opened,
-	}
-}
-
 // Shared is a shared mailbox. It has no password: people open it through their
 // own accounts.
 type Shared struct {
-	// Address is care.<ODS>@nhs.net, Site the ODS code, Owner the address of
-	// the account that adds and removes users.
-	Address, Site, Owner string
-	Opened               time.Time
+	// Address is care.<ODS>@nhs.net or pharmacy.<ODS>@nhs.net, Site the ODS
+	// code.
+	Address, Site string
+	// Owners are the addresses of the accounts that add and remove users,
+	// Members those of the others, each in the order of addresses.
+	Owners, Members []string
+	Opened          time.Time
 }
 
-// AnswerRecord is a security question with the hash of its answer.
-type AnswerRecord struct{ Question, AnswerHash string }
+// MemberRecord says that an account may open a shared mailbox.
+type MemberRecord struct {
+	Shared, Account string
+	Owner           bool
+}
+
+// AnswerRecord is a security question with the hash of its answer, and the
+// places in the answer (from 1, with commas between) that the help desk asks
+// about, with the hash of what stands there; both are empty where the service
+// had no key.
+type AnswerRecord struct{ Question, AnswerHash, Places, PlacesHash string }
+
+// RecoveryRecord is a recovery that is under way, known by the SHA-256 of its
+// token. Address may have no account.
+type RecoveryRecord struct {
+	Address   string
+	TokenHash []byte
+	// Asked are the positions of the questions that are asked, from 0, with
+	// commas between. CodeHash is empty until they were answered.
+	Asked, CodeHash string
+	Expires         time.Time // exclusive, by the calendar
+}
+
+// TriesRecord counts tries of something until an instant of the machine's
+// clock, exclusive.
+type TriesRecord struct {
+	What  string
+	Count int
+	Until time.Time
+}
 
 // SessionRecord is a sign-in to the mail portal, known by the SHA-256 of its
 // token.
@@ -172,4 +170,6 @@ type SessionRecord struct {
 	TokenHash []byte
 	Address   string
 	Expires   time.Time // exclusive
+	// Private: the computer was declared not to be a public one.
+	Private bool
 }

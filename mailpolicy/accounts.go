@@ -3,7 +3,9 @@
 package mailpolicy
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -62,6 +64,11 @@ type AccountsConfig struct {
 	Sender Sender
 	// PolicyVersion is the acceptable use policy to be accepted. Default "1".
 	PolicyVersion string
+	// Key, of 32 bytes, is what the help desk needs to ask for some characters of
+	// a security answer. It is the same on all servers, is kept beside the store
+	// and not in it, and must not be changed later. Without one the desk can't
+	// verify holders who have set questions.
+	Key []byte
 	// HashAtOnce bounds the argon2id hashes computed at once, 19 MiB each.
 	// Default 2.
 	HashAtOnce int
@@ -97,6 +104,7 @@ func (c AccountsConfig) withDefaults() AccountsConfig {
 type Accounts struct {
 	config AccountsConfig
 	hasher *hasher
+	decoys []byte // keys the questions of addresses without an account
 
 	closing sync.RWMutex
 	closed  bool
@@ -104,75 +112,32 @@ type Accounts struct {
 	done    chan struct{}
 }
 
+// keyBytes is the length of a Config's Key.
+const keyBytes = 32
+
 // NewAccounts returns the service. Close it to have its last texts sent.
 func NewAccounts(c AccountsConfig) (*Accounts, error) {
 	if c.Store == nil || c.Sender == nil {
 		return nil, errors.New("mailpolicy: Accounts need a Store and a Sender")
 	}
+	if n := len(c.Key); n != 0 && n != keyBytes {
+		return nil, errors.New("mailpolicy: the Key of Accounts has not 32 bytes")
+	}
 	c = c.withDefaults()
+	c.Key = bytes.Clone(c.Key)
 	a := &Accounts{
-		config: c, hasher: newHasher(c.HashAtOnce),
+		config: c, hasher: newHasher(c.HashAtOnce), decoys: c.Key,
 		texts: make(chan text, c.QueuedTexts), done: make(chan struct{}),
+	}
+	if len(c.Key) == 0 { // one server's, until it is started again
+		a.decoys = make([]byte, keyBytes)
+		_, _ = rand.Read(a.decoys) // never fails: crypto/rand
 	}
 	go a.sendTexts()
 	return a, nil
 }
 
 func (a *Accounts) policy() (*Policy, error) { return PolicyAt(a.config.Now()) }
-
-// ParseODS returns an ODS code in capitals, or a Refusal (mail.site.ods): it
-// has 3 to 10 ASCII letters and digits.
-func ParseODS(code string) (string, error) {
-	if len(code) < 3 || len(code) > 10 {
-		return "", Rules().Refuse("mail.site.ods")
-	}
-	for i := range len(code) {
-		if c := lowerASCII(code[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return "", Rules().Refuse("mail.site.ods")
-		}
-	}
-	return strings.ToUpper(code), nil
-}
-
-// SharedAddress returns the address of a site's shared mailbox, with the ODS
-// code in capitals: care.VLX12@nhs.net. Addresses are compared without regard
-// to case.
-func SharedAddress(ods string) (string, error) {
-	code, err := ParseODS(ods)
-	if err != nil {
-		return "", err
-	}
-	return "care." + code + "@nhs.net", nil
-}
-
-// OpenSite registers a site under its ODS code. Refusals: mail.role (an Actor
-// without a name or a role), mail.site.ods, mail.site.form, mail.site.exists.
-func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error) {
-	if err := by.check(); err != nil {
-		return Site{}, err
-	}
-	ods, err := ParseODS(s.ODS)
-	if err != nil {
-		return Site{}, err
-	}
-	for _, text := range []string{s.Name, s.CQCLocation} {
-		if why := textFault(text); why != "" {
-			return Site{}, Rules().Refuse("mail.site.form", "why", why)
-		}
-	}
-	s.ODS = ods
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		s.Opened = tx.Now()
-		if err := tx.InsertSite(ctx, s); err != nil {
-			return refuseIf(err, ErrExists, "mail.site.exists")
-		}
-		return tx.Audit(ctx, by.ID, "mail.site.opened", s.ODS, "")
-	})
-	if err != nil {
-		return Site{}, err
-	}
-	return s, nil
-}
 
 // NewAccount is an application for one account.
 type NewAccount struct {
@@ -214,7 +179,8 @@ func (a *Accounts) Open(ctx context.Context, by Actor, n NewAccount) (Account, e
 		if err := p.room(ctx, tx, record.Site); err != nil {
 			return err
 		}
-		record.Opened = tx.Now()
+		record.Opened, record.Used = tx.Now(), tx.Now()
+		record = p.scheduled(record)
 		if err := tx.InsertAccount(ctx, record); err != nil {
 			return refuseIf(err, ErrExists, "mail.account.exists")
 		}
@@ -223,8 +189,8 @@ func (a *Accounts) Open(ctx context.Context, by Actor, n NewAccount) (Account, e
 	if err != nil {
 		return Account{}, err
 	}
-	a.queueActivation(record, password)
-	return record.view(), nil
+	a.queueActivation(record.Address, record.RegisteredMobile, password)
+	return p.view(record), nil
 }
 
 func (n NewAccount) record() (AccountRecord, error) {
@@ -276,93 +242,78 @@ func (p *Policy) room(ctx context.Context, tx StoreTx, ods string) error {
 	return nil
 }
 
-// OpenShared opens the site's shared mailbox, owned by one of its accounts.
-// Refusals: mail.role (an Actor without a name or a role), mail.site.unknown,
-// mail.quota.shared, mail.account.unknown (the owner has no account at this
-// site).
-func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) (Shared, error) {
-	if err := by.check(); err != nil {
-		return Shared{}, err
-	}
-	p, err := a.policy()
-	if err != nil {
-		return Shared{}, err
-	}
-	address, err := SharedAddress(ods)
-	if err != nil {
-		return Shared{}, err
-	}
-	ods = strings.ToUpper(ods)
-	owner = addressKey(owner)
-	shared := Shared{Address: address, Site: ods, Owner: owner}
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if _, err := tx.Site(ctx, ods); err != nil {
-			return refuseIf(err, ErrNotFound, "mail.site.unknown")
-		}
-		if r, err := tx.Account(ctx, owner); err != nil || r.Site != ods {
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
-			return Rules().Refuse("mail.account.unknown")
-		}
-		n, err := tx.CountShared(ctx, ods)
-		if err != nil {
-			return err
-		}
-		if n >= p.SharedPerSite {
-			return Rules().Refuse("mail.quota.shared", "limit", strconv.Itoa(p.SharedPerSite))
-		}
-		shared.Opened = tx.Now()
-		if err := tx.InsertShared(ctx, shared); err != nil {
-			return refuseIf(err, ErrExists, "mail.quota.shared")
-		}
-		return tx.Audit(ctx, by.ID, "mail.shared.opened", shared.Address, "owner "+owner)
-	})
-	if err != nil {
-		return Shared{}, err
-	}
-	return shared, nil
-}
-
-// Account returns an account, or the Refusal mail.account.unknown.
+// Account returns an account, or the Refusal mail.account.unknown. One that is
+// deleted and can be restored is still known.
 func (a *Accounts) Account(ctx context.Context, address string) (Account, error) {
-	r, err := a.read(ctx, address)
+	p, r, err := a.read(ctx, address)
 	if err != nil {
 		return Account{}, err
 	}
-	return r.view(), nil
+	return p.view(r), nil
 }
 
-func (a *Accounts) read(ctx context.Context, address string) (AccountRecord, error) {
+func (a *Accounts) read(ctx context.Context, address string) (*Policy, AccountRecord, error) {
+	p, err := a.policy()
+	if err != nil {
+		return nil, AccountRecord{}, err
+	}
 	var r AccountRecord
-	err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
-		var err error
+	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
 		r, err = tx.Account(ctx, addressKey(address))
+		if err == nil && p.state(r) == Removed {
+			return p.refusal(r)
+		}
 		return refuseIf(err, ErrNotFound, "mail.account.unknown")
 	})
-	return r, err
+	return p, r, err
 }
 
 // CanSend refuses where the owner of address may not send: mail.aup.pending
 // until the three steps of the first login are done, mail.account.locked,
-// mail.account.disabled, mail.account.unknown. A shared mailbox may send.
+// mail.account.inactive, mail.account.disabled, mail.account.deleted,
+// mail.account.unknown. A shared mailbox may send.
 func (a *Accounts) CanSend(ctx context.Context, address string) error {
 	return a.Can(ctx, address, Send)
 }
 
 // Can refuses where the account may not do what is asked.
 func (a *Accounts) Can(ctx context.Context, address string, c Capability) error {
-	r, err := a.read(ctx, address)
+	p, r, err := a.read(ctx, address)
 	if wardkey.RuleOf(err) == "mail.account.unknown" && (c == Send || c == Receive) {
 		return a.sharedExists(ctx, address)
 	}
 	if err != nil {
 		return err
 	}
-	if r.state().Can(c) {
+	if p.state(r).Can(c) {
 		return nil
 	}
-	return r.refusal()
+	return p.refusal(r)
+}
+
+// Used notes that mail was sent from an account, or that it was opened in some
+// other way than by SignIn, such as with a Care Identity: one that is not used
+// becomes inactive. It writes at most once an hour for each account. Refusals:
+// mail.account.unknown, mail.account.deleted, mail.account.disabled.
+func (a *Accounts) Used(ctx context.Context, address string) error {
+	p, r, err := a.read(ctx, address)
+	if err != nil {
+		return err
+	}
+	if state := p.state(r); state == Deleted || state == Disabled {
+		return p.refusal(r)
+	}
+	if p.At.Sub(r.Used) < time.Hour {
+		return nil
+	}
+	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		r, err := tx.Account(ctx, r.Address)
+		if err != nil {
+			return refuseIf(err, ErrNotFound, "mail.account.unknown")
+		}
+		r.Used, r.Inactive = tx.Now(), time.Time{}
+		return p.update(ctx, tx, r)
+	})
 }
 
 func (a *Accounts) sharedExists(ctx context.Context, address string) error {
@@ -372,29 +323,16 @@ func (a *Accounts) sharedExists(ctx context.Context, address string) error {
 	})
 }
 
-// refusal says why an account in its state can't do something.
-func (r AccountRecord) refusal() error {
-	switch r.state() {
-	case Locked:
-		return Rules().Refuse("mail.account.locked")
-	case Disabled:
-		return Rules().Refuse("mail.account.disabled")
-	case Active:
-		return Rules().Refuse("mail.capability")
-	}
-	steps := make([]string, 0, 3)
-	for _, s := range r.steps() {
-		steps = append(steps, string(s))
-	}
-	return Rules().Refuse("mail.aup.pending", "steps", strings.Join(steps, ", "))
-}
-
 // LinkState tells what linking a Care Identity to the mail account at address
 // depends on: whether it is not disabled, whether it is locked, and whether its
-// holder has accepted the acceptable use policy. An address without an account
-// is the Refusal mail.account.unknown.
+// holder has accepted the acceptable use policy. An inactive account is active
+// again with its first use and counts as active here. Refusals:
+// mail.account.unknown, mail.account.deleted.
 func (a *Accounts) LinkState(ctx context.Context, address string) (active, locked, policyAccepted bool, err error) {
-	r, err := a.read(ctx, address)
+	p, r, err := a.read(ctx, address)
+	if err == nil && p.state(r) == Deleted {
+		err = p.refusal(r)
+	}
 	if err != nil {
 		return false, false, false, err
 	}

@@ -34,7 +34,19 @@ type home struct {
 	log      *bytes.Buffer
 	accounts *mailpolicy.Accounts
 	clock    atomic.Int64
+	machine  *machine
+	key      []byte
 }
+
+// machine is the machine's clock, which stands still until it is moved.
+type machine struct{ ahead atomic.Int64 }
+
+func (m *machine) now() time.Time { return today.Add(time.Duration(m.ahead.Load())) }
+
+func (m *machine) forward(d time.Duration) { m.ahead.Add(int64(d)) }
+
+// testKey is the service's key.
+func testKey() []byte { return bytes.Repeat([]byte("k"), 32) }
 
 var (
 	applicant = mailpolicy.Actor{ID: "manager of The Elms", Role: mailpolicy.SiteApplicant}
@@ -46,13 +58,13 @@ const lasting = "correct-horse-battery"
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	h := &home{t: t, phone: &mailtest.Phone{}, log: &bytes.Buffer{}}
+	h := &home{t: t, phone: &mailtest.Phone{}, log: &bytes.Buffer{}, machine: &machine{}, key: testKey()}
 	h.clock.Store(today.Unix())
 	var err error
 	h.db, err = sql.Open("sqlite3", "file:"+filepath.Join(t.TempDir(), "mail.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.db.Close() })
-	h.store, err = sqlstore.Open(t.Context(), sqlstore.Config{DB: h.db, Now: h.now})
+	h.store, err = sqlstore.Open(t.Context(), sqlstore.Config{DB: h.db, Now: h.now, Wall: h.machine.now})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.store.Close() })
 	h.start()
@@ -69,7 +81,7 @@ func (h *home) forward(d time.Duration) { h.clock.Add(int64(d / time.Second)) }
 func (h *home) start() {
 	var err error
 	h.accounts, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{
-		Store: h.store, Sender: h.phone, PolicyVersion: "2026-1", Now: h.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Store: h.store, Sender: h.phone, PolicyVersion: "2026-1", Key: h.key, Now: h.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	require.NoError(h.t, err)
 	h.t.Cleanup(func() { _ = h.accounts.Close(context.Background()) })
@@ -255,8 +267,34 @@ func TestActivation(t *testing.T) {
 			refused(t, "mail.password.wrong", err)
 		}
 	})
-	t.Run("does not expire", func(t *testing.T) {
-		h.forward(5 * 365 * 24 * time.Hour)
+	t.Run("row143", func(t *testing.T) {
+		// Not used for 30 days, the account is inactive, and its password works.
+		h.forward(30*24*time.Hour - time.Second)
+		state := func() mailpolicy.State {
+			now, err := h.accounts.Account(ctx, a.Address)
+			require.NoError(t, err)
+			return now.State
+		}
+		require.Equal(t, mailpolicy.Applied, state())
+		h.forward(time.Second)
+		require.Equal(t, mailpolicy.Inactive, state())
+		err := h.accounts.CanSend(ctx, a.Address)
+		refused(t, "mail.account.inactive", err)
+		require.ErrorContains(t, err, a.Address)
+		// After 30 more the account is gone, and the refusal names it and not the
+		// password.
+		h.forward(30*24*time.Hour - time.Second)
+		require.Equal(t, mailpolicy.Inactive, state())
+		h.forward(time.Second)
+		_, err = h.signIn(a.Address, password)
+		refused(t, "mail.account.deleted", err)
+		require.ErrorContains(t, err, a.Address)
+		require.NoError(t, h.accounts.Restore(ctx, nas, a.Address))
+		// Kept alive for three years, the account's password is as good as new.
+		for range 38 {
+			h.forward(29 * 24 * time.Hour)
+			require.NoError(t, h.accounts.Reactivate(ctx, local, a.Address))
+		}
 		s, err := h.signIn("ASHA.patel1@NHS.net", password)
 		require.NoError(t, err, "years later, after three wrong tries")
 		require.Equal(t, mailpolicy.Activated, s.Account.State)
@@ -410,7 +448,8 @@ func TestFirstLogin(t *testing.T) {
 	t.Run("row139", func(t *testing.T) {
 		for state, want := range map[mailpolicy.State][4]bool{ // sign in, receive, send, Teams
 			mailpolicy.Applied: {true, true, false, false}, mailpolicy.Activated: {true, true, false, false}, mailpolicy.Active: {true, true, true, true},
-			mailpolicy.Locked: {false, true, false, false}, mailpolicy.Disabled: {}, mailpolicy.State("none"): {},
+			mailpolicy.Leaver: {true, true, true, true}, mailpolicy.Locked: {false, true, false, false}, mailpolicy.Inactive: {true, true, false, false},
+			mailpolicy.Disabled: {false, true, false, false}, mailpolicy.Deleted: {}, mailpolicy.Removed: {}, mailpolicy.State("none"): {},
 		} {
 			for i, c := range []mailpolicy.Capability{mailpolicy.SignIn, mailpolicy.Receive, mailpolicy.Send, mailpolicy.Teams} {
 				require.Equal(t, want[i], state.Can(c), "%s %s", state, c)
@@ -442,4 +481,7 @@ func TestAuditIsBroken(t *testing.T) {
 func TestNewAccountsNeedsItsParts(t *testing.T) {
 	_, err := mailpolicy.NewAccounts(mailpolicy.AccountsConfig{})
 	require.Error(t, err)
+	h := newHome(t)
+	_, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{Store: h.store, Sender: h.phone, Key: []byte("short")})
+	require.ErrorContains(t, err, "32 bytes")
 }

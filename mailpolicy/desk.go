@@ -5,6 +5,7 @@ package mailpolicy
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // ResendActivation draws a new activation password and sends it to the number
@@ -27,10 +28,10 @@ func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address strin
 		return err
 	}
 	var sent AccountRecord
-	err = a.administer(ctx, by, address, "mail.activation.resent", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
-		switch {
-		case r.Disabled:
-			return r.refusal()
+	err = a.administer(ctx, by, address, "mail.activation.resent", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
+		switch state := p.state(*r); {
+		case state == Disabled || state == Deleted:
+			return p.refusal(*r)
 		case r.Activation == ActivationDone:
 			return Rules().Refuse("mail.account.activated")
 		}
@@ -42,7 +43,7 @@ func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address strin
 	if err != nil {
 		return err
 	}
-	a.queueActivation(sent, password)
+	a.queueActivation(sent.Address, sent.RegisteredMobile, password)
 	return nil
 }
 
@@ -59,7 +60,7 @@ func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, m
 	if err != nil {
 		return err
 	}
-	return a.administer(ctx, by, address, "mail.registration.corrected", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
+	return a.administer(ctx, by, address, "mail.registration.corrected", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
 		if r.Activation == ActivationDone {
 			return Rules().Refuse("mail.account.activated")
 		}
@@ -72,7 +73,7 @@ func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, m
 // Unlock opens an account that wrong passwords have locked; its password stays.
 // Refusals: mail.account.unknown, mail.role.
 func (a *Accounts) Unlock(ctx context.Context, by Actor, address string) error {
-	return a.administer(ctx, by, address, "mail.account.unlocked", func(_ context.Context, tx StoreTx, r *AccountRecord) error {
+	return a.administer(ctx, by, address, "mail.account.unlocked", func(_ context.Context, tx StoreTx, _ *Policy, r *AccountRecord) error {
 		r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
 		return nil
 	}, LocalAdministrator, AdministrationService)
@@ -81,33 +82,50 @@ func (a *Accounts) Unlock(ctx context.Context, by Actor, address string) error {
 // Disable keeps an account and lets it do nothing; its sessions end. Enable
 // undoes it. Refusals: mail.account.unknown, mail.role.
 func (a *Accounts) Disable(ctx context.Context, by Actor, address string) error {
-	return a.administer(ctx, by, address, "mail.account.disabled", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
-		r.Disabled = true
+	return a.administer(ctx, by, address, "mail.account.disabled", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
+		if !r.Disabled {
+			r.Disabled, r.DisabledAt = true, tx.Now()
+		}
+		if err := p.auditOwnerless(ctx, tx, *r, by.ID); err != nil {
+			return err
+		}
 		return tx.DeleteSessions(ctx, r.Address, nil)
 	}, LocalAdministrator, AdministrationService)
 }
 
 // Enable lets a disabled account be as it was before.
 func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
-	return a.administer(ctx, by, address, "mail.account.enabled", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
-		r.Disabled = false
+	return a.administer(ctx, by, address, "mail.account.enabled", func(_ context.Context, tx StoreTx, _ *Policy, r *AccountRecord) error {
+		if r.Disabled {
+			r.Disabled, r.DisabledAt, r.Used = false, time.Time{}, tx.Now()
+		}
 		return nil
 	}, LocalAdministrator, AdministrationService)
 }
 
-func (a *Accounts) administer(ctx context.Context, by Actor, address, action string, fn func(context.Context, StoreTx, *AccountRecord) error, may ...Role) error {
+// administer runs fn on an account that an administrator changes, keeps it and
+// audits it. One that is deleted is not there for it, unless it is to be
+// restored.
+func (a *Accounts) administer(ctx context.Context, by Actor, address, action string, fn func(context.Context, StoreTx, *Policy, *AccountRecord) error, may ...Role) error {
 	if !slices.Contains(may, by.Role) || by.check() != nil {
 		return Rules().Refuse("mail.role")
+	}
+	p, err := a.policy()
+	if err != nil {
+		return err
 	}
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		r, err := tx.Account(ctx, addressKey(address))
 		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.account.unknown")
 		}
-		if err := fn(ctx, tx, &r); err != nil {
+		if state := p.state(r); state == Removed || state == Deleted && action != "mail.account.restored" {
+			return p.refusal(r)
+		}
+		if err := fn(ctx, tx, p, &r); err != nil {
 			return err
 		}
-		if err := tx.UpdateAccount(ctx, r); err != nil {
+		if err := p.update(ctx, tx, r); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, by.ID, action, r.Address, string(by.Role))

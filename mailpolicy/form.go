@@ -34,13 +34,7 @@ func textFault(text string) string {
 // mobile (070 personal numbers, at a premium; 076 pagers, but for 07624, the
 // Isle of Man's mobiles).
 func parseMobile(number string) (string, error) {
-	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
-	for _, prefix := range []string{"+44", "0044", "0"} {
-		if rest, ok := strings.CutPrefix(digits, prefix); ok {
-			digits = rest
-			break
-		}
-	}
+	digits := nationalDigits(number)
 	mobile := len(digits) == 10 && digits[0] == '7' && strings.Trim(digits, "0123456789") == "" &&
 		digits[1] != '0' && (digits[1] != '6' || strings.HasPrefix(digits, "7624"))
 	if !mobile {
@@ -48,3 +42,26 @@ func parseMobile(number string) (string, error) {
 	}
 	return "+44" + digits, nil
 }
+
+// parseLandline returns a UK number that is no mobile as +44 and nine or ten
+// digits: those that begin with 1, 2 or 3. It is understood as parseMobile does.
+func parseLandline(number string) (string, error) {
+	digits := nationalDigits(number)
+	if n := len(digits); n < 9 || n > 10 || digits[0] < '1' || digits[0] > '3' || strings.Trim(digits, "0123456789") != "" {
+		return "", Rules().Refuse("mail.site.form", "why", fmt.Sprintf("%q is no UK landline number", number))
+	}
+	return "+44" + digits, nil
+}
+
+// nationalDigits takes blanks, hyphens and what stands for the country away.
+func nationalDigits(number string) string {
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	for _, prefix := range []string{"+44", "0044", "0"} {
+		if rest, ok := strings.CutPrefix(digits, prefix); ok {
+			return rest
+		}
+	}
+	return digits
+}
+
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }

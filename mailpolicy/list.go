@@ -33,12 +33,16 @@ func (a *Accounts) SiteAccounts(ctx context.Context, ods, after string, limit in
 	if err != nil {
 		return nil, err
 	}
+	p, err := a.policy()
+	if err != nil {
+		return nil, err
+	}
 	records, err := list(ctx, a, func(ctx context.Context, tx StoreTx) ([]AccountRecord, error) {
 		return tx.SiteAccounts(ctx, ods, after, atMost(limit))
 	})
 	accounts := make([]Account, 0, len(records))
 	for _, r := range records {
-		accounts = append(accounts, r.view())
+		accounts = append(accounts, p.view(r))
 	}
 	return accounts, err
 }

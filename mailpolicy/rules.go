@@ -57,13 +57,31 @@ type Policy struct {
 	// Questions is how many security questions the second gate wants, each
 	// answer from AnswerMin to AnswerMax characters, inclusive.
 	Questions, AnswerMin, AnswerMax int
+	// QuestionsAsked is how many of them a recovery asks.
+	QuestionsAsked int
+	// RecoveryTries within RecoveryBlock, by the machine's clock, are all that an
+	// address has: of answers, of codes, and of calls to the help desk.
+	RecoveryTries int
+	RecoveryBlock time.Duration
+	// RecoveryMax is how long a recovery waits for its answers, CodeMax how long
+	// for its code of CodeDigits digits. Each ends exclusive.
+	RecoveryMax, CodeMax time.Duration
+	CodeDigits           int
 	// SessionMax is how long one sign-in to the mail portal lasts.
 	SessionMax time.Duration
 	// ResetRecent is how long after an unlock or a reset a sign-in that fails
 	// gets the checklist for it, exclusive.
 	ResetRecent time.Duration
+	// Life is how long an account stays in its states.
+	Life Life
+	// Contacts are the desks by what they are for.
+	Contacts Contacts
 	// ListMaxAge is the age at which an accredited list is stale.
 	ListMaxAge time.Duration
+
+	methods       map[Client][]string
+	preferred     Client
+	privateTicked bool
 
 	exact       map[string]bool
 	under       map[string]standing
@@ -100,6 +118,9 @@ func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 		{"mail.questions", &p.Questions},
 		{"mail.answer.min", &p.AnswerMin},
 		{"mail.answer.max", &p.AnswerMax},
+		{"mail.questions.asked", &p.QuestionsAsked},
+		{"mail.recovery.tries", &p.RecoveryTries},
+		{"mail.code.digits", &p.CodeDigits},
 	} {
 		v, err := book.Int(n.id, t)
 		if err != nil {
@@ -112,13 +133,28 @@ func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 		return nil, err
 	}
 	p.MaxMessageBytes = int64(size) << 20
-	if p.SessionMax, err = book.Duration("mail.session.max", t); err != nil {
+	for _, d := range []struct {
+		id   string
+		into *time.Duration
+	}{
+		{"mail.session.max", &p.SessionMax},
+		{"mail.reset.recent", &p.ResetRecent},
+		{"mail.recovery.block", &p.RecoveryBlock},
+		{"mail.recovery.max", &p.RecoveryMax},
+		{"mail.code.max", &p.CodeMax},
+		{"mail.secure.list.maxage", &p.ListMaxAge},
+	} {
+		if *d.into, err = book.Duration(d.id, t); err != nil {
+			return nil, err
+		}
+	}
+	if p.Life, err = readLife(book, t); err != nil {
 		return nil, err
 	}
-	if p.ResetRecent, err = book.Duration("mail.reset.recent", t); err != nil {
+	if p.Contacts, err = readContacts(book, t); err != nil {
 		return nil, err
 	}
-	if p.ListMaxAge, err = book.Duration("mail.secure.list.maxage", t); err != nil {
+	if err := p.readClients(book, t); err != nil {
 		return nil, err
 	}
 	return p, p.readDomains(book, t)

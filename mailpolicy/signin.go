@@ -84,18 +84,21 @@ func (a *Accounts) countTry(ctx context.Context, p *Policy, address string) (Acc
 			}
 			return refuseIf(err, ErrNotFound, "mail.password.wrong")
 		}
-		if r.Disabled {
-			return r.refusal()
-		}
-		if r.Locked {
-			return p.afterReset(r, r.refusal())
+		switch state := p.state(r); {
+		case state == Removed:
+			r = AccountRecord{}
+			return Rules().Refuse("mail.password.wrong")
+		case state == Locked:
+			return p.afterReset(r, p.refusal(r))
+		case !state.Can(SignIn):
+			return p.refusal(r)
 		}
 		r.Wrong++
 		action := "mail.signin.tried"
 		if r.Wrong >= p.LockAfter {
 			r.Locked, action = true, "mail.account.locked"
 		}
-		if err := tx.UpdateAccount(ctx, r); err != nil {
+		if err := p.update(ctx, tx, r); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, address, action, address, fmt.Sprintf("try %d", r.Wrong))
@@ -118,21 +121,22 @@ func (a *Accounts) openSession(ctx context.Context, p *Policy, checked AccountRe
 		if r.PasswordHash != checked.PasswordHash {
 			return Rules().Refuse("mail.password.wrong")
 		}
-		if r.Disabled || (r.Locked && r.Wrong > checked.Wrong) {
-			return r.refusal()
+		if state := p.state(r); state != Locked && !state.Can(SignIn) || r.Locked && r.Wrong > checked.Wrong {
+			return p.refusal(r)
 		}
 		r.Wrong, r.Locked = 0, false
 		if used = r.Activation == ActivationUsed; used {
-			return tx.UpdateAccount(ctx, r)
+			return p.update(ctx, tx, r)
 		}
+		r.Used, r.Inactive = tx.Now(), time.Time{}
 		action := "mail.signed.in"
 		if r.Activation == ActivationSent {
 			r.Activation, action = ActivationUsed, "mail.activation.used"
 		}
-		if err := tx.UpdateAccount(ctx, r); err != nil {
+		if err := p.update(ctx, tx, r); err != nil {
 			return err
 		}
-		s.Account, s.Expires = r.view(), tx.Now().Add(p.SessionMax)
+		s.Account, s.Expires = p.view(r), tx.Now().Add(p.SessionMax)
 		if err := tx.InsertSession(ctx, SessionRecord{TokenHash: tokenHash(s.Token), Address: r.Address, Expires: s.Expires}); err != nil {
 			return err
 		}
@@ -155,16 +159,24 @@ func tokenHash(token string) []byte {
 // Session returns the account that a token is signed in to, or the Refusal
 // mail.session.
 func (a *Accounts) Session(ctx context.Context, token string) (Account, error) {
-	var r AccountRecord
-	err := a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
-		var err error
-		r, err = signedIn(ctx, tx, token)
-		return err
-	})
+	p, r, err := a.session(ctx, token)
 	if err != nil {
 		return Account{}, err
 	}
-	return r.view(), nil
+	return p.view(r), nil
+}
+
+func (a *Accounts) session(ctx context.Context, token string) (*Policy, AccountRecord, error) {
+	p, err := a.policy()
+	if err != nil {
+		return nil, AccountRecord{}, err
+	}
+	var r AccountRecord
+	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		r, err = p.signedIn(ctx, tx, token)
+		return err
+	})
+	return p, r, err
 }
 
 // SignOut ends all the sessions of the account that token is signed in to.
@@ -174,7 +186,7 @@ func (a *Accounts) SignOut(ctx context.Context, token string) error {
 	})
 }
 
-func signedIn(ctx context.Context, tx StoreTx, token string) (AccountRecord, error) {
+func (p *Policy) signedIn(ctx context.Context, tx StoreTx, token string) (AccountRecord, error) {
 	s, err := tx.Session(ctx, tokenHash(token))
 	if err != nil {
 		return AccountRecord{}, refuseIf(err, ErrNotFound, "mail.session")
@@ -186,8 +198,9 @@ func signedIn(ctx context.Context, tx StoreTx, token string) (AccountRecord, err
 	if err != nil {
 		return AccountRecord{}, refuseIf(err, ErrNotFound, "mail.session")
 	}
-	if r.Disabled {
-		return AccountRecord{}, r.refusal()
+	// Whoever is signed in stays so when others' guesses lock the account.
+	if state := p.state(r); state != Locked && !state.Can(SignIn) {
+		return AccountRecord{}, p.refusal(r)
 	}
 	return r, nil
 }
@@ -195,15 +208,19 @@ func signedIn(ctx context.Context, tx StoreTx, token string) (AccountRecord, err
 // change runs fn on the account of a session, keeps what it changed and audits
 // it.
 func (a *Accounts) change(ctx context.Context, token, action string, fn func(context.Context, StoreTx, *AccountRecord) error) error {
+	p, err := a.policy()
+	if err != nil {
+		return err
+	}
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		r, err := signedIn(ctx, tx, token)
+		r, err := p.signedIn(ctx, tx, token)
 		if err != nil {
 			return err
 		}
 		if err := fn(ctx, tx, &r); err != nil {
 			return err
 		}
-		if err := tx.UpdateAccount(ctx, r); err != nil {
+		if err := p.update(ctx, tx, r); err != nil {
 			return err
 		}
 		return tx.Audit(ctx, r.Address, action, r.Address, "")
@@ -216,30 +233,11 @@ func (a *Accounts) change(ctx context.Context, token, action string, fn func(con
 // portal asks for it by SignIn first, where the session is not fresh. Refusals:
 // mail.session, mail.password.form, mail.busy.
 func (a *Accounts) ChangePassword(ctx context.Context, token string, password []byte) error {
-	p, err := a.policy()
+	p, before, err := a.session(ctx, token)
 	if err != nil {
 		return err
 	}
-	var before AccountRecord
-	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
-		var err error
-		before, err = signedIn(ctx, tx, token)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if no := p.checkPassword(password, before); no != nil {
-		return no
-	}
-	same, err := a.hasher.matches(ctx, password, before.PasswordHash)
-	if err != nil {
-		return err
-	}
-	if same {
-		return Rules().Refuse("mail.password.form", "why", "it is the one you have")
-	}
-	hash, err := a.hasher.hash(ctx, password)
+	hash, err := a.newPassword(ctx, p, before, password)
 	if err != nil {
 		return err
 	}
@@ -252,19 +250,32 @@ func (a *Accounts) ChangePassword(ctx context.Context, token string, password []
 	})
 }
 
+// newPassword checks a password that a holder has chosen, and hashes it.
+func (a *Accounts) newPassword(ctx context.Context, p *Policy, r AccountRecord, password []byte) (hash string, err error) {
+	if no := p.checkPassword(password, r); no != nil {
+		return "", no
+	}
+	same, err := a.hasher.matches(ctx, password, r.PasswordHash)
+	if err != nil {
+		return "", err
+	}
+	if same {
+		return "", Rules().Refuse("mail.password.form", "why", "it is the one you have")
+	}
+	return a.hasher.hash(ctx, password)
+}
+
 // Question is a security question and its answer, in the holder's words.
 type Question struct{ Question, Answer string }
 
 // SetQuestions sets the holder's security questions. They are part of the first
-// login by the published rule and open nothing by themselves: there is no call
-// that signs in, unlocks or resets by answers alone. Refusals: mail.session,
+// login by the older published rule, which newer guidance drops, and open
+// nothing by themselves: there is no call that signs in, unlocks or resets by
+// answers alone. Refusals: mail.session,
 // mail.questions.form, mail.busy.
 func (a *Accounts) SetQuestions(ctx context.Context, token string, questions []Question) error {
-	p, err := a.policy()
+	p, before, err := a.session(ctx, token)
 	if err != nil {
-		return err
-	}
-	if _, err := a.Session(ctx, token); err != nil {
 		return err
 	}
 	if no := p.checkQuestions(questions); no != nil {
@@ -276,7 +287,10 @@ func (a *Accounts) SetQuestions(ctx context.Context, token string, questions []Q
 		if err != nil {
 			return err
 		}
-		records[i] = AnswerRecord{Question: q.Question, AnswerHash: hash}
+		records[i], err = a.withPlaces(ctx, before.Address, q, AnswerRecord{Question: q.Question, AnswerHash: hash})
+		if err != nil {
+			return err
+		}
 	}
 	return a.change(ctx, token, "mail.questions.set", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
 		r.QuestionsSet = true
@@ -325,24 +339,6 @@ func (a *Accounts) AcceptPolicy(ctx context.Context, token, version string) erro
 	}
 	return a.change(ctx, token, "mail.policy.accepted", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
 		r.PolicyVersion = version
-		return nil
-	})
-}
-
-// ChangeMobile changes where the holder is reached. The number given at
-// registration stays the one for activation passwords. Before the holder has a
-// password of their own only the administration service may correct it
-// (mail.account.mobile).
-func (a *Accounts) ChangeMobile(ctx context.Context, token, mobile string) error {
-	number, err := parseMobile(mobile)
-	if err != nil {
-		return err
-	}
-	return a.change(ctx, token, "mail.mobile.changed", func(_ context.Context, _ StoreTx, r *AccountRecord) error {
-		if r.Activation != ActivationDone {
-			return Rules().Refuse("mail.account.mobile")
-		}
-		r.Mobile = number
 		return nil
 	})
 }

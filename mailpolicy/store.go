@@ -29,29 +29,47 @@ type Store interface {
 // StoreTx is one transaction. Methods that find nothing return ErrNotFound;
 // inserts of what is there return ErrExists.
 type StoreTx interface {
-	// Now is the transaction's time, in whole seconds of UTC.
+	// Now is the transaction's time by the calendar, Wall by the machine's
+	// clock, in whole seconds of UTC.
 	Now() time.Time
+	Wall() time.Time
 
 	InsertSite(ctx context.Context, s Site) error
 	Site(ctx context.Context, ods string) (Site, error)
 	// Sites are up to limit of those whose code comes after the one given, in
 	// the order of codes.
 	Sites(ctx context.Context, after string, limit int) ([]Site, error)
+	// SitesAt are up to limit of those with that postcode, in the order of codes.
+	SitesAt(ctx context.Context, postcode string, limit int) ([]Site, error)
 
 	InsertAccount(ctx context.Context, a AccountRecord) error
 	Account(ctx context.Context, address string) (AccountRecord, error)
 	UpdateAccount(ctx context.Context, a AccountRecord) error
+	// CountAccounts counts the site's accounts that are neither deleted nor
+	// leaving.
 	CountAccounts(ctx context.Context, ods string) (int, error)
+	// DueAccounts are up to limit of those whose Due is not after Now, the
+	// earliest first. NextDue is the earliest Due of all, zero where none is.
+	DueAccounts(ctx context.Context, limit int) ([]AccountRecord, error)
+	NextDue(ctx context.Context) (time.Time, error)
 	// SiteAccounts are up to limit of the site's whose address comes after the
 	// one given, in the order of addresses.
 	SiteAccounts(ctx context.Context, ods, after string, limit int) ([]AccountRecord, error)
 
+	// InsertShared leaves Owners and Members to PutMember.
 	InsertShared(ctx context.Context, s Shared) error
-	// Shared is found by its address in any case.
+	// Shared is found by its address in any case, with its owners and members.
 	Shared(ctx context.Context, address string) (Shared, error)
 	CountShared(ctx context.Context, ods string) (int, error)
 	// SiteShared are all of the site's, in the order of addresses.
 	SiteShared(ctx context.Context, ods string) ([]Shared, error)
+	// PutMember adds a member of a shared mailbox, or changes whether it is an
+	// owner. DeleteMember does nothing where there is none. Memberships are those
+	// of an account, in the order of the mailboxes' addresses, which are in lower
+	// case there.
+	PutMember(ctx context.Context, m MemberRecord) error
+	DeleteMember(ctx context.Context, shared, account string) error
+	Memberships(ctx context.Context, account string) ([]MemberRecord, error)
 
 	// ReplaceAnswers forgets the account's questions and keeps these.
 	ReplaceAnswers(ctx context.Context, address string, answers []AnswerRecord) error
@@ -64,6 +82,20 @@ type StoreTx interface {
 	// DeleteSessions ends the account's sessions but the one with that hash,
 	// which may be nil.
 	DeleteSessions(ctx context.Context, address string, but []byte) error
+	// SetPrivate changes one session.
+	SetPrivate(ctx context.Context, tokenHash []byte, private bool) error
+
+	// PutRecovery replaces the recovery of its address and forgets those that
+	// have ended.
+	PutRecovery(ctx context.Context, r RecoveryRecord) error
+	Recovery(ctx context.Context, tokenHash []byte) (RecoveryRecord, error)
+	RecoveryOf(ctx context.Context, address string) (RecoveryRecord, error)
+	DeleteRecovery(ctx context.Context, address string) error
+
+	// PutTries replaces a count and forgets those whose Until is past. Tries of
+	// what was never counted are a zero count.
+	PutTries(ctx context.Context, t TriesRecord) error
+	Tries(ctx context.Context, what string) (TriesRecord, error)
 
 	// Audit appends a row to the chain; it is called last in a transaction.
 	Audit(ctx context.Context, actor, action, subject, detail string) error

@@ -15,22 +15,26 @@ type text struct{ to, body, secret string }
 // the queue.
 const textTimeout = 30 * time.Second
 
-// queueActivation hands an activation password to the sender. It lives in
+// queueActivation hands an activation password to the sender.
+func (a *Accounts) queueActivation(address, to string, password []byte) {
+	a.queueText(to, "Your password to activate "+address+" is below. It works once. Type it exactly as it appears.", string(password), address)
+}
+
+// queueText hands a text that ends with a secret to the sender. It lives in
 // memory only: where the queue is full or the process dies, the holder asks for
 // another.
-func (a *Accounts) queueActivation(r AccountRecord, password []byte) {
-	secret := string(password)
-	body := "Your password to activate " + r.Address + " is below. It works once. Type it exactly as it appears.\n" + secret
+func (a *Accounts) queueText(to, body, secret, address string) {
+	body += "\n" + secret
 	a.closing.RLock()
 	defer a.closing.RUnlock()
 	if a.closed {
-		a.config.Log.Warn("mail: text not sent: closed", "address", r.Address)
+		a.config.Log.Warn("mail: text not sent: closed", "address", address)
 		return
 	}
 	select {
-	case a.texts <- text{to: r.RegisteredMobile, body: body, secret: secret}:
+	case a.texts <- text{to: to, body: body, secret: secret}:
 	default:
-		a.config.Log.Warn("mail: text not sent: too many are waiting", "address", r.Address)
+		a.config.Log.Warn("mail: text not sent: too many are waiting", "address", address)
 	}
 }
 

@@ -4,13 +4,16 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
+const siteColumns = "ods, name, cqc_location, postcode, pharmacy, manager_id, manager_email, landline, opened"
+
 func (t tx) InsertSite(ctx context.Context, s mailpolicy.Site) error {
-	return t.insert(ctx, "INSERT INTO mail_site (ods, name, cqc_location, opened) VALUES ($1, $2, $3, $4)",
-		s.ODS, s.Name, s.CQCLocation, s.Opened.Unix())
+	return t.insert(ctx, "INSERT INTO mail_site ("+siteColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		s.ODS, s.Name, s.CQCLocation, s.Postcode, s.Pharmacy, s.ManagerID, s.ManagerEmail, s.Landline, s.Opened.Unix())
 }
 
 func (t tx) Site(ctx context.Context, ods string) (mailpolicy.Site, error) {
@@ -21,26 +24,34 @@ func (t tx) Sites(ctx context.Context, after string, limit int) ([]mailpolicy.Si
 	return all(ctx, t, scanSite, selectSite+" WHERE ods > $1 ORDER BY ods LIMIT $2", after, limit)
 }
 
-const selectSite = "SELECT ods, name, cqc_location, opened FROM mail_site"
+func (t tx) SitesAt(ctx context.Context, postcode string, limit int) ([]mailpolicy.Site, error) {
+	return all(ctx, t, scanSite, selectSite+" WHERE postcode = $1 ORDER BY ods LIMIT $2", postcode, limit)
+}
+
+const selectSite = "SELECT " + siteColumns + " FROM mail_site"
 
 func scanSite(row scanner) (s mailpolicy.Site, err error) {
 	var opened int64
-	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &opened)
+	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &s.Postcode, &s.Pharmacy, &s.ManagerID, &s.ManagerEmail, &s.Landline, &opened)
 	s.Opened = at(opened)
 	return s, err
 }
 
-const accountColumns = "ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version, wrong, locked, disabled, recovered"
+const accountColumns = `ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version,
+	wrong, locked, disabled, recovered, used, inactive, disabled_at, leaver, deleted, removed, hidden, confirmed_mobile, desk_turn, due`
 
 func accountValues(a mailpolicy.AccountRecord) []any {
 	return []any{
 		a.Address, a.Site, a.Name, a.Purpose, a.Mobile, a.RegisteredMobile, a.PasswordHash, string(a.Activation),
 		a.QuestionsSet, a.PolicyVersion, int64(a.Wrong), a.Locked, a.Disabled, unix(a.Recovered),
+		unix(a.Used), unix(a.Inactive), unix(a.DisabledAt), unix(a.Leaver), unix(a.Deleted), a.Removed,
+		a.Hidden, a.ConfirmedMobile, int64(a.DeskTurn), unix(a.Due),
 	}
 }
 
 func (t tx) InsertAccount(ctx context.Context, a mailpolicy.AccountRecord) error {
-	return t.insert(ctx, "INSERT INTO mail_account (address, "+accountColumns+", opened) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+	return t.insert(ctx, "INSERT INTO mail_account (address, "+accountColumns+`, opened)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 		append(accountValues(a), a.Opened.Unix())...)
 }
 
@@ -56,108 +67,36 @@ const selectAccount = "SELECT address, " + accountColumns + ", opened FROM mail_
 
 func scanAccount(row scanner) (a mailpolicy.AccountRecord, err error) {
 	var activation string
-	var opened, recovered int64
+	var opened, recovered, used, inactive, disabledAt, leaver, deleted, due int64
 	err = row.Scan(&a.Address, &a.Site, &a.Name, &a.Purpose, &a.Mobile, &a.RegisteredMobile, &a.PasswordHash, &activation,
-		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &recovered, &opened)
+		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &recovered,
+		&used, &inactive, &disabledAt, &leaver, &deleted, &a.Removed, &a.Hidden, &a.ConfirmedMobile, &a.DeskTurn, &due, &opened)
 	a.Activation, a.Opened, a.Recovered = mailpolicy.Activation(activation), at(opened), maybeAt(recovered)
+	a.Used, a.Inactive, a.DisabledAt, a.Due = maybeAt(used), maybeAt(inactive), maybeAt(disabledAt), maybeAt(due)
+	a.Leaver, a.Deleted = maybeAt(leaver), maybeAt(deleted)
 	return a, err
 }
 
 // UpdateAccount changes everything but the address and the day of opening.
 func (t tx) UpdateAccount(ctx context.Context, a mailpolicy.AccountRecord) error {
-	result, err := t.ExecContext(ctx, `UPDATE mail_account SET ods = $2, name = $3, purpose = $4, mobile = $5, registered_mobile = $6,
-		password_hash = $7, activation = $8, questions_set = $9, policy_version = $10, wrong = $11, locked = $12, disabled = $13, recovered = $14
-		WHERE address = $1`, accountValues(a)...)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 1 {
-		return err
-	}
-	return mailpolicy.ErrNotFound
+	return t.changed(ctx, `UPDATE mail_account SET ods = $2, name = $3, purpose = $4, mobile = $5, registered_mobile = $6,
+		password_hash = $7, activation = $8, questions_set = $9, policy_version = $10, wrong = $11, locked = $12, disabled = $13,
+		recovered = $14, used = $15, inactive = $16, disabled_at = $17, leaver = $18, deleted = $19, removed = $20, hidden = $21,
+		confirmed_mobile = $22, desk_turn = $23, due = $24 WHERE address = $1`, accountValues(a)...)
 }
 
 func (t tx) CountAccounts(ctx context.Context, ods string) (int, error) {
 	var n int
-	err := t.QueryRowContext(ctx, "SELECT count(*) FROM mail_account WHERE ods = $1", ods).Scan(&n)
+	err := t.QueryRowContext(ctx, "SELECT count(*) FROM mail_account WHERE ods = $1 AND deleted = 0 AND leaver = 0", ods).Scan(&n)
 	return n, err
 }
 
-func (t tx) InsertShared(ctx context.Context, s mailpolicy.Shared) error {
-	return t.insert(ctx, "INSERT INTO mail_shared (address_key, address, ods, owner, opened) VALUES (lower($1), $2, $3, $4, $5)",
-		s.Address, s.Address, s.Site, s.Owner, s.Opened.Unix())
+func (t tx) DueAccounts(ctx context.Context, limit int) ([]mailpolicy.AccountRecord, error) {
+	return all(ctx, t, scanAccount, selectAccount+" WHERE due > 0 AND due <= $1 ORDER BY due LIMIT $2", t.Now().Unix(), limit)
 }
 
-func (t tx) Shared(ctx context.Context, address string) (mailpolicy.Shared, error) {
-	return one(t.QueryRowContext(ctx, selectShared+" WHERE address_key = lower($1)", address), scanShared)
-}
-
-func (t tx) SiteShared(ctx context.Context, ods string) ([]mailpolicy.Shared, error) {
-	return all(ctx, t, scanShared, selectShared+" WHERE ods = $1 ORDER BY address_key", ods)
-}
-
-const selectShared = "SELECT address, ods, owner, opened FROM mail_shared"
-
-func scanShared(row scanner) (s mailpolicy.Shared, err error) {
-	var opened int64
-	err = row.Scan(&s.Address, &s.Site, &s.Owner, &opened)
-	s.Opened = at(opened)
-	return s, err
-}
-
-func (t tx) CountShared(ctx context.Context, ods string) (int, error) {
-	var n int
-	err := t.QueryRowContext(ctx, "SELECT count(*) FROM mail_shared WHERE ods = $1", ods).Scan(&n)
-	return n, err
-}
-
-func (t tx) ReplaceAnswers(ctx context.Context, address string, answers []mailpolicy.AnswerRecord) error {
-	if _, err := t.ExecContext(ctx, "DELETE FROM mail_answer WHERE address = $1", address); err != nil {
-		return err
-	}
-	for i, a := range answers {
-		if err := t.insert(ctx, "INSERT INTO mail_answer (address, position, question, answer_hash) VALUES ($1, $2, $3, $4)",
-			address, int64(i), a.Question, a.AnswerHash); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t tx) Answers(ctx context.Context, address string) ([]mailpolicy.AnswerRecord, error) {
-	scan := func(row scanner) (a mailpolicy.AnswerRecord, err error) {
-		err = row.Scan(&a.Question, &a.AnswerHash)
-		return a, err
-	}
-	return all(ctx, t, scan, "SELECT question, answer_hash FROM mail_answer WHERE address = $1 ORDER BY position", address)
-}
-
-func (t tx) InsertSession(ctx context.Context, s mailpolicy.SessionRecord) error {
-	if _, err := t.ExecContext(ctx, "DELETE FROM mail_session WHERE expires <= $1", t.Now().Unix()); err != nil {
-		return err
-	}
-	return t.insert(ctx, "INSERT INTO mail_session (token_hash, address, expires) VALUES ($1, $2, $3)",
-		s.TokenHash, s.Address, s.Expires.Unix())
-}
-
-func (t tx) Session(ctx context.Context, tokenHash []byte) (mailpolicy.SessionRecord, error) {
-	s := mailpolicy.SessionRecord{TokenHash: tokenHash}
-	var expires int64
-	err := t.QueryRowContext(ctx, "SELECT address, expires FROM mail_session WHERE token_hash = $1", tokenHash).
-		Scan(&s.Address, &expires)
-	if err != nil {
-		return mailpolicy.SessionRecord{}, missing(err)
-	}
-	s.Expires = at(expires)
-	return s, nil
-}
-
-// DeleteSessions compares with an empty hash where none is to stay: no session
-// has that.
-func (t tx) DeleteSessions(ctx context.Context, address string, but []byte) error {
-	if but == nil {
-		but = []byte{}
-	}
-	_, err := t.ExecContext(ctx, "DELETE FROM mail_session WHERE address = $1 AND token_hash <> $2", address, but)
-	return err
+func (t tx) NextDue(ctx context.Context) (time.Time, error) {
+	var due int64
+	err := t.QueryRowContext(ctx, "SELECT coalesce(min(due), 0) FROM mail_account WHERE due > 0").Scan(&due)
+	return maybeAt(due), err
 }

@@ -87,7 +87,8 @@ func (s *Store) Read(ctx context.Context, fn func(context.Context, mailpolicy.St
 
 type tx struct{ *sqlkit.Tx }
 
-func (t tx) Now() time.Time { return t.Tx.Now }
+func (t tx) Now() time.Time  { return t.Tx.Now }
+func (t tx) Wall() time.Time { return t.Tx.Wall }
 
 // insert reports a row that is there already as ErrExists.
 func (t tx) insert(ctx context.Context, query string, args ...any) error {
@@ -96,6 +97,18 @@ func (t tx) insert(ctx context.Context, query string, args ...any) error {
 		return mailpolicy.ErrExists
 	}
 	return err
+}
+
+// changed reports that no row was changed as ErrNotFound.
+func (t tx) changed(ctx context.Context, query string, args ...any) error {
+	result, err := t.ExecContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return mailpolicy.ErrNotFound
 }
 
 // scanner is a row.

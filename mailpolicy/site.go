@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mailpolicy
+
+import (
+	"context"
+	"strings"
+)
+
+// ParseODS returns an ODS code in capitals, or a Refusal (mail.site.ods): it
+// has 3 to 10 ASCII letters and digits.
+func ParseODS(code string) (string, error) {
+	if len(code) < 3 || len(code) > 10 {
+		return "", Rules().Refuse("mail.site.ods")
+	}
+	for i := range len(code) {
+		if c := lowerASCII(code[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", Rules().Refuse("mail.site.ods")
+		}
+	}
+	return strings.ToUpper(code), nil
+}
+
+// OpenSite registers a site under its ODS code. Refusals: mail.role (an Actor
+// without a name or a role), mail.site.ods, mail.site.nocode (it has no code
+// and, as it is not registered with the CQC, another desk gives it one),
+// mail.site.form, mail.site.exists.
+func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error) {
+	if err := by.check(); err != nil {
+		return Site{}, err
+	}
+	s, err := s.canonical()
+	if err != nil {
+		return Site{}, err
+	}
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		s.Opened = tx.Now()
+		if err := tx.InsertSite(ctx, s); err != nil {
+			return refuseIf(err, ErrExists, "mail.site.exists")
+		}
+		return tx.Audit(ctx, by.ID, "mail.site.opened", s.ODS, "")
+	})
+	if err != nil {
+		return Site{}, err
+	}
+	return s, nil
+}
+
+// canonical checks what is known of a site, and writes it in one way.
+func (s Site) canonical() (Site, error) {
+	refuse := func(why string) (Site, error) { return Site{}, Rules().Refuse("mail.site.form", "why", why) }
+	if s.ODS == "" && s.CQCLocation == "" {
+		return Site{}, Rules().Refuse("mail.site.nocode")
+	}
+	var err error
+	if s.ODS, err = ParseODS(s.ODS); err != nil {
+		return Site{}, err
+	}
+	for _, text := range []string{s.Name, s.CQCLocation, s.ManagerID} {
+		if why := textFault(text); why != "" {
+			return refuse(why)
+		}
+	}
+	if s.Postcode != "" {
+		if s.Postcode, err = parsePostcode(s.Postcode); err != nil {
+			return Site{}, err
+		}
+	}
+	if s.ManagerEmail != "" {
+		if s.ManagerEmail, err = CanonicalAddress(s.ManagerEmail); err != nil {
+			return Site{}, err
+		}
+	}
+	if s.Landline != "" {
+		if s.Landline, err = parseLandline(s.Landline); err != nil {
+			return Site{}, err
+		}
+	}
+	return s, nil
+}
+
+// SitesAt lists the registered sites with a postcode, by their codes, up to
+// MaxListed. Where there are several it returns them with the Refusal
+// mail.site.ambiguous: which one is meant is not for software to guess, and the
+// refusal names who can tell. Other refusals: mail.site.form (no postcode),
+// mail.site.nopostcode (no site has it).
+func (a *Accounts) SitesAt(ctx context.Context, postcode string) ([]Site, error) {
+	postcode, err := parsePostcode(postcode)
+	if err != nil {
+		return nil, err
+	}
+	found, err := list(ctx, a, func(ctx context.Context, tx StoreTx) ([]Site, error) { return tx.SitesAt(ctx, postcode, MaxListed) })
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, Rules().Refuse("mail.site.nopostcode", "postcode", postcode)
+	case len(found) > 1:
+		return found, Rules().Refuse("mail.site.ambiguous", "postcode", postcode)
+	}
+	return found, nil
+}
+
+// parsePostcode returns a UK postcode in capitals with one space. Only its form
+// is checked: two to four letters and digits, then a digit and two letters.
+func parsePostcode(postcode string) (string, error) {
+	code := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(postcode), " ", ""))
+	n := len(code) - 3
+	ok := n >= 2 && n <= 4 && isUpper(code[0]) && isDigit(code[n]) && isUpper(code[n+1]) && isUpper(code[n+2])
+	for i := 1; ok && i < n; i++ {
+		ok = isUpper(code[i]) || isDigit(code[i])
+	}
+	if !ok {
+		return "", Rules().Refuse("mail.site.form", "why", "the postcode has not the form of one")
+	}
+	return code[:n] + " " + code[n:], nil
+}
+
+func isUpper(b byte) bool { return b >= 'A' && b <= 'Z' }
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
