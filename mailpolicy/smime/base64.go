@@ -50,14 +50,13 @@ func (b *base64Lines) Write(p []byte) (int, error) {
 
 // lines writes whole lines, a batch at most.
 func (b *base64Lines) lines(p []byte) error {
-	out := b.out
+	end := 0
 	for ; len(p) > 0; p = p[lineBytes:] {
-		line := out[:lineChars]
-		base64.StdEncoding.Encode(line, p[:lineBytes])
-		line[lineChars-2], line[lineChars-1] = '\r', '\n'
-		out = out[lineChars:]
+		base64.StdEncoding.Encode(b.out[end:], p[:lineBytes])
+		end += lineChars
+		b.out[end-2], b.out[end-1] = '\r', '\n'
 	}
-	_, err := b.w.Write(b.out[:len(b.out)-len(out)])
+	_, err := b.w.Write(b.out[:end])
 	return err
 }
 

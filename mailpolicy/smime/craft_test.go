@@ -49,7 +49,15 @@ func oidOf(dotted string) []byte {
 	return der
 }
 
-// crafted is an envelope for one RSA key. The zero value of a field is what is
+// nameOf is IssuerAndSerialNumber.
+func nameOf(t testing.TB, cert *x509.Certificate) []byte {
+	t.Helper()
+	serial, err := asn1.Marshal(cert.SerialNumber)
+	require.NoError(t, err)
+	return el(0x30, cert.RawIssuer, serial)
+}
+
+// crafted is an envelope. The zero value of a field is what is
 // in order.
 type crafted struct {
 	kind        string // of the ContentInfo
@@ -60,7 +68,7 @@ type crafted struct {
 	content     []byte // encrypted
 	attributes  []byte // authAttrs, [1]
 	tag         []byte // for AuthEnvelopedData
-	recipients  int
+	infos       []byte // instead of the one RecipientInfo
 	behind      []byte
 	unprotected []byte
 }
@@ -74,14 +82,13 @@ const (
 
 func (c crafted) der(t testing.TB, to mailtest.Identity) []byte {
 	t.Helper()
-	serial, err := asn1.Marshal(to.Certificate.SerialNumber)
-	require.NoError(t, err)
-	info := el(0x30, []byte{2, 1, 0}, el(0x30, to.Certificate.RawIssuer, serial), c.transport, el(4, c.secret))
-	infos := bytes.Repeat(info, max(c.recipients, 1))
+	if c.infos == nil {
+		c.infos = el(0x30, []byte{2, 1, 0}, nameOf(t, to.Certificate), c.transport, el(4, c.secret))
+	}
 	if c.inner == "" {
 		c.inner = idData
 	}
-	parts := [][]byte{{2, 1, 0}, el(0x31, infos), el(0x30, oidOf(c.inner), c.cipher, el(0x80, c.content))}
+	parts := [][]byte{{2, 1, 0}, el(0x31, c.infos), el(0x30, oidOf(c.inner), c.cipher, el(0x80, c.content))}
 	if c.attributes != nil {
 		parts = append(parts, c.attributes)
 	}
@@ -231,10 +238,8 @@ func (c craftedSignature) der(t testing.TB, cert *x509.Certificate, key crypto.S
 	}
 	signature, err := key.Sign(rand.Reader, signed, hash)
 	require.NoError(t, err)
-	serial, err := asn1.Marshal(cert.SerialNumber)
-	require.NoError(t, err)
 	digest := el(0x30, oidOf(c.digestID))
-	info := el(0x30, []byte{2, 1, 1}, el(0x30, cert.RawIssuer, serial), digest, el(0xa0, c.attributes...), c.how, el(4, signature))
+	info := el(0x30, []byte{2, 1, 1}, nameOf(t, cert), digest, el(0xa0, c.attributes...), c.how, el(4, signature))
 	return el(0x30, oidOf(signedData), el(0xa0, el(0x30, []byte{2, 1, 1}, el(0x31, digest),
 		el(0x30, oidOf(idData), el(0xa0, el(4, c.content))), el(0xa0, cert.Raw), el(0x31, info))))
 }

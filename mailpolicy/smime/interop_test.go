@@ -223,8 +223,17 @@ func TestVerifiesWhatOpenSSLSigns(t *testing.T) {
 	roots.AddCert(b.parties["signer-p256-id"].Certificate) // which it signed itself
 	d := newDecrypter(t, smime.DecryptConfig{Roots: roots})
 	for _, way := range [][]string{
-		nil, {"-stream"}, {"-nodetach"}, {"-nodetach", "-stream"}, {"-keyid"}, {"-md", "sha512"}, {"-md", "sha384", "-nodetach"}, {"-certfile", "root.pem"},
-		{"-signer", "signer-p384.pem", "-inkey", "signer-p384.key"}, {"pss"}, {"pss", "-keyopt", "rsa_pss_saltlen:32"},
+		nil,
+		{"-stream"},
+		{"-nodetach"},
+		{"-nodetach", "-stream"},
+		{"-keyid"},
+		{"-md", "sha512"},
+		{"-md", "sha384", "-nodetach"},
+		{"-certfile", "root.pem"},
+		{"-signer", "signer-p384.pem", "-inkey", "signer-p384.key"},
+		{"pss"},
+		{"pss", "-keyopt", "rsa_pss_saltlen:32"},
 	} {
 		for name := range b.parties {
 			if !strings.HasPrefix(name, "signer-") {

@@ -4,23 +4,24 @@ package smime_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
-	"crypto/ed25519"
+	"crypto/aes"
+	"crypto/ecdh"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"io"
 	mathrand "math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
+	josecipher "github.com/go-jose/go-jose/v4/cipher"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
@@ -155,7 +156,7 @@ func TestOneError(t *testing.T) {
 	public := to.Certificate.PublicKey.(*rsa.PublicKey)
 	key, iv := content(32), content(48)[32:]
 	wrap := func(secret []byte) []byte {
-		out, err := rsa.EncryptPKCS1v15(rand.Reader, public, secret)
+		out, err := rsa.EncryptPKCS1v15(rand.Reader, public, secret) //nolint:staticcheck // as others do
 		require.NoError(t, err)
 		return out
 	}
@@ -166,15 +167,15 @@ func TestOneError(t *testing.T) {
 	_, longPadding := cbcOf(key, iv, bytes.Repeat([]byte{17}, 48))
 	good := crafted{kind: envelopedData, cipher: cbc, transport: rsa15, secret: wrap(key), content: encrypted}
 	d := newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(to)}, AcceptUnauthenticated: true})
-	read := func(d *smime.Decrypter, der []byte) (early, late error, got string) {
+	read := func(d *smime.Decrypter, der []byte) (got string, early, late error) {
 		r, _, err := d.Unseal(bytes.NewReader(der))
 		if err != nil {
-			return err, nil, ""
+			return "", err, nil
 		}
 		all, err := io.ReadAll(r)
-		return nil, err, string(all)
+		return string(all), nil, err
 	}
-	_, err, got := read(d, good.der(t, to))
+	got, _, err := read(d, good.der(t, to))
 	require.NoError(t, err)
 	require.Equal(t, hello, got)
 
@@ -203,18 +204,18 @@ func TestOneError(t *testing.T) {
 		"no content":              {d, with(func(c *crafted) { c.content = nil })},
 		"octets behind it":        {d, with(func(c *crafted) { c.behind = []byte{0} })},
 	} {
-		early, late, _ := read(c.d, c.der)
+		_, early, late := read(c.d, c.der)
 		require.NoError(t, early, "%s: the error comes with the content, not before", name)
 		require.Equal(t, smime.ErrUnreadable, late, name)
 		_, err := c.d.Open(t.Context(), bytes.NewReader(inMail(c.der)))
 		require.Equal(t, smime.ErrUnreadable, err, name)
 	}
 	stranger := newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{keyOf(other)}})
-	early, _, _ := read(stranger, good.der(t, to))
+	_, early, _ := read(stranger, good.der(t, to))
 	require.Equal(t, smime.ErrUnreadable, early, "for nobody here")
 	for _, der := range [][]byte{good.der(t, to), crafted{kind: authEnvelopedData, cipher: cbc, transport: rsa15, secret: wrap(key), content: encrypted, tag: iv}.der(t, to)} {
 		for n := range der {
-			early, late, _ := read(d, der[:n])
+			_, early, late := read(d, der[:n])
 			require.Equal(t, smime.ErrUnreadable, errors.Join(early, late).(interface{ Unwrap() []error }).Unwrap()[0], "cut to %d", n)
 		}
 	}
@@ -260,143 +261,75 @@ func TestAuthenticatedAttributes(t *testing.T) {
 	}
 }
 
-func TestWhoSigned(t *testing.T) {
+// Recipients of every kind, and a key agreed upon with keying material of the
+// sender's besides, which openssl does not write. RFC 5652 §6.2, RFC 5753 §3.1.1.
+func TestRecipientsOfEveryKind(t *testing.T) {
 	p := newPeople(t)
 	d := p.decrypter(t)
-	mail := p.send(t, smime.Config{GCM: true, Signer: p.signer()}, message)
-	before := time.Now().Add(-time.Minute)
-	m, err := d.Open(t.Context(), bytes.NewReader(mail))
+	key, nonce, ukm := content(32), content(44)[32:], []byte("the sender's own")
+	mine, err := ecdh.P256().GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	require.Len(t, m.Signatures, 1)
-	require.True(t, m.Signatures[0].SignedAt.After(before))
-	keys := []smime.Key{keyOf(p.reader)}
-	revoked := errors.New("revoked")
-	for why, c := range map[string]smime.DecryptConfig{
-		"no roots":  {Keys: keys},
-		"revoked":   {Keys: keys, Roots: p.roots, Revoked: func(context.Context, *x509.Certificate) error { return revoked }},
-		"expired":   {Keys: keys, Roots: p.roots, Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }},
-		"authority": {Keys: keys, Roots: newCA(t).Roots()},
-	} {
-		m, err := newDecrypter(t, c).Open(t.Context(), bytes.NewReader(mail))
-		require.NoError(t, err, why)
-		require.False(t, m.Signed(), why)
-		require.ErrorContains(t, m.Signatures[0].Distrust, why)
-		_, err = newDecrypter(t, c).Open(t.Context(), bytes.NewReader(p.send(t, smime.Config{Signer: p.signer()}, message)))
-		require.Equal(t, smime.ErrUnreadable, err, "and so it does not mend CBC: %s", why)
+	theirs, err := p.reader.Certificate.PublicKey.(*ecdsa.PublicKey).ECDH()
+	require.NoError(t, err)
+	shared, err := mine.ECDH(theirs)
+	require.NoError(t, err)
+	wrap := el(0x30, oidOf("2.16.840.1.101.3.4.1.45"))
+	kek := sha256.Sum256(bytes.Join([][]byte{shared, {0, 0, 0, 1}, el(0x30, wrap, el(0xa0, el(4, ukm)), el(0xa2, el(4, []byte{0, 0, 1, 0})))}, nil))
+	block, err := aes.NewCipher(kek[:])
+	require.NoError(t, err)
+	wrapped, err := josecipher.KeyWrap(block, key)
+	require.NoError(t, err)
+	agreed := func(originator, ukm, who []byte) []byte {
+		keys := el(0x30, el(0x30, nameOf(t, p.sender.Certificate), el(4, make([]byte, 40))), el(0x30, who, el(4, wrapped)))
+		return el(0xa1, []byte{2, 1, 3}, el(0xa0, originator), el(0xa1, el(4, ukm)), el(0x30, oidOf("1.3.132.1.11.1"), wrap), keys)
 	}
-	boss := issue(t, p.ca, mailtest.Spec{Email: "boss@nhs.net", KeyUsage: digitalSignature})
-	mail = p.send(t, smime.Config{GCM: true, Signer: &smime.Signer{Certificate: boss.Certificate, Key: boss.Key}}, "From: boss@nhs.net\r\n\r\npay\r\n")
-	m, err = d.Open(t.Context(), bytes.NewReader(inMail(derOf(t, mail))))
-	require.NoError(t, err)
-	require.True(t, m.Signed() && m.FromMismatch, "the signature vouches for the inner From")
-}
-
-// Signatures that no program writes, and Ed25519, which openssl 3.0 can't.
-func TestSignaturesAreRefused(t *testing.T) {
-	p := newPeople(t)
-	_, private, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	edCert := reissued(t, *p.sender.Certificate, private, mailtest.Identity{})
-	roots := p.ca.Roots()
-	roots.AddCert(edCert)
-	d := newDecrypter(t, smime.DecryptConfig{Roots: roots})
-	const sha256ID, sha512ID = "2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.3"
-	ecdsa256 := el(0x30, oidOf("1.2.840.10045.4.3.2"))
-	good := craftedSignature{content: []byte("Content-Type: text/plain\r\n\r\nhello\r\n"), hash: crypto.SHA256, digestID: sha256ID, how: ecdsa256}
-	open := func(c craftedSignature, cert *x509.Certificate, key crypto.Signer) error {
-		m, err := d.Open(t.Context(), bytes.NewReader(inMail(c.der(t, cert, key))))
+	point := el(0xa1, el(0x30, oidOf("1.2.840.10045.2.1")), el(3, []byte{0}, mine.PublicKey().Bytes()))
+	others := bytes.Join([][]byte{
+		el(0xa2, []byte{2, 1, 4}), el(0xa3, []byte{2, 1, 0}), el(0xa4), // keys of other kinds
+		agreed(nameOf(t, p.sender.Certificate), ukm, nameOf(t, p.reader.Certificate)), // a sender's static key
+		el(0x30, []byte{2, 1, 0}, nameOf(t, p.sender.Certificate), oaep, el(4, []byte{1})),
+	}, nil)
+	open := func(infos []byte) error {
+		c := crafted{kind: authEnvelopedData, infos: infos}
+		c.cipher, c.content, c.tag = gcmOf(key, nonce, []byte("hello"), nil, 16)
+		r, _, err := d.Unseal(bytes.NewReader(c.der(t, p.reader)))
 		if err == nil {
-			require.True(t, m.Signed())
-			require.Equal(t, "hello\r\n", string(m.Body))
+			got, err := io.ReadAll(r)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(got))
 		}
 		return err
 	}
-	require.NoError(t, open(good, p.sender.Certificate, p.sender.Key))
-	ed := good
-	ed.hash, ed.digestID, ed.how = crypto.SHA512, sha512ID, el(0x30, oidOf("1.3.101.112"))
-	require.NoError(t, open(ed, edCert, private))
-	ed.how = ecdsa256
-	require.Equal(t, smime.ErrUnreadable, open(ed, edCert, private))
-
-	digest, kind := good.inOrder()[1], good.inOrder()[0]
-	late := attribute(signingTime, el(0x17, []byte("261122090000Z")))
-	for name, change := range map[string]func(*craftedSignature){
-		"no digest":    func(c *craftedSignature) { c.attributes = [][]byte{kind} },
-		"no type":      func(c *craftedSignature) { c.attributes = [][]byte{digest} },
-		"another type": func(c *craftedSignature) { c.attributes = [][]byte{attribute(contentType, oidOf(signedData)), digest} },
-		"two digests":  func(c *craftedSignature) { c.attributes = [][]byte{kind, digest, digest} },
-		"another digest": func(c *craftedSignature) {
-			c.attributes = [][]byte{kind, attribute(messageDigest, el(4, make([]byte, 32)))}
-		},
-		"a digest of no octet": func(c *craftedSignature) { c.attributes = [][]byte{kind, attribute(messageDigest, el(4))} },
-		"a time that is none":  func(c *craftedSignature) { c.attributes = [][]byte{kind, digest, attribute(signingTime, el(4))} },
-		"another hash":         func(c *craftedSignature) { c.digestID = sha512ID },
-		"no hash":              func(c *craftedSignature) { c.digestID = "1.2.3" },
-		"hashes that differ":   func(c *craftedSignature) { c.how = el(0x30, oidOf("1.2.840.10045.4.3.4")) },
-		"an RSA signature":     func(c *craftedSignature) { c.how = el(0x30, oidOf("1.2.840.113549.1.1.1")) },
+	good := agreed(point, ukm, nameOf(t, p.reader.Certificate))
+	require.NoError(t, open(good))
+	require.NoError(t, open(append(others, good...)))
+	require.NoError(t, open(append(good, others...)))
+	zero := el(0xa1, el(0x30, oidOf("1.2.840.10045.2.1")), el(3, []byte{0}, make([]byte, 65)))
+	for name, infos := range map[string][]byte{
+		"nobody here":            others,
+		"other keying material":  agreed(point, []byte("x"), nameOf(t, p.reader.Certificate)),
+		"no point of the curve":  agreed(zero, ukm, nameOf(t, p.reader.Certificate)),
+		"no bit string":          agreed(el(0xa1, el(0x30, oidOf("1.2.840.10045.2.1")), el(3)), ukm, nameOf(t, p.reader.Certificate)),
+		"a kind that is unknown": append(el(0xa5), good...),
+		"a broken one before":    append(el(0x30, []byte{2, 1, 0}), good...),
+		"a broken one behind":    append(good, el(0xa1, []byte{2, 1, 3})...),
+		"none":                   {},
+		"a huge one":             append(el(0x30, make([]byte, 300<<10)), good...),
 	} {
-		c := good
-		change(&c)
-		require.Equal(t, smime.ErrUnreadable, open(c, p.sender.Certificate, p.sender.Key), name)
+		require.Equal(t, smime.ErrUnreadable, open(infos), name)
 	}
-	good.attributes = [][]byte{kind, digest, late}
-	require.NoError(t, open(good, p.sender.Certificate, p.sender.Key))
-	require.Equal(t, smime.ErrUnreadable, open(good, p.sender.Certificate, p.reader.Key), "another's key")
 }
-
-func TestSignerIsRefused(t *testing.T) {
-	p := newPeople(t)
-	forEncryption := issue(t, p.ca, mailtest.Spec{Email: home})
-	for why, s := range map[string]*smime.Signer{
-		"needs a certificate":           {Key: p.sender.Key},
-		"needs a certificate and a key": {Certificate: p.sender.Certificate},
-		"is not the certificate's":      {Certificate: p.sender.Certificate, Key: p.reader.Key},
-		"not for signing":               {Certificate: forEncryption.Certificate, Key: forEncryption.Key},
-	} {
-		_, err := smime.New(smime.Config{Roots: p.roots, Signer: s})
-		require.ErrorContains(t, err, why)
-	}
-	to := []smime.Recipient{{Address: gp, Certificate: p.reader.Certificate}}
-	e := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer()})
-	var b bytes.Buffer
-	for _, from := range []string{"boss@nhs.net", "home@nhs.net, boss@nhs.net", "not an address", "home@nhs.net\r\nFrom: boss@nhs.net"} {
-		require.ErrorIs(t, e.Encrypt(t.Context(), &b, strings.NewReader("From: "+from+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
-	}
-	late := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer(), Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }})
-	require.ErrorIs(t, late.Encrypt(t.Context(), &b, strings.NewReader("From: "+home+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
-	require.Zero(t, b.Len(), "nothing is written for a signer who does not fit")
-	for _, body := range []string{"a\nb\r\n", "a\rb\r\n", "a\r", "\nx", "a\r\r\n"} {
-		for cut := range len(body) {
-			w, err := e.EncryptTo(t.Context(), io.Discard, []byte("From: "+home+"\r\n\r\n"), to)
-			require.NoError(t, err)
-			_, err = io.WriteString(w, body[:cut])
-			if err == nil {
-				_, err = io.WriteString(w, body[cut:])
-			}
-			if err == nil {
-				err = w.Close()
-			}
-			require.Equal(t, "mail.form", wardkey.RuleOf(err), "%q", body)
-		}
-	}
-	broken := errors.New("the card is gone")
-	pulled := newEncrypter(t, smime.Config{Roots: p.roots, Signer: &smime.Signer{Certificate: p.sender.Certificate, Key: brokenKey{p.sender.Key, broken}}})
-	require.ErrorIs(t, pulled.Encrypt(t.Context(), io.Discard, strings.NewReader("From: "+home+"\r\n\r\nx\r\n"), to), broken)
-}
-
-type brokenKey struct {
-	crypto.Signer
-	err error
-}
-
-func (b brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, b.err }
 
 func TestKeysAreRefused(t *testing.T) {
 	ca := newCA(t)
 	ec, rsaID := issue(t, ca, mailtest.Spec{Email: gp}), issue(t, ca, mailtest.Spec{Email: gp, RSABits: 2048})
 	for _, k := range []smime.Key{
-		{}, {Private: ec.Key}, {Certificate: ec.Certificate}, {Certificate: rsaID.Certificate},
-		{Certificate: ec.Certificate, Private: rsaID.Key}, {Certificate: rsaID.Certificate, Private: ec.Key},
+		{},
+		{Private: ec.Key},
+		{Certificate: ec.Certificate},
+		{Certificate: rsaID.Certificate},
+		{Certificate: ec.Certificate, Private: rsaID.Key},
+		{Certificate: rsaID.Certificate, Private: ec.Key},
 		{Certificate: ec.Certificate, Private: issue(t, ca, mailtest.Spec{Email: gp}).Key},
 		{Certificate: rsaID.Certificate, Private: issue(t, ca, mailtest.Spec{Email: gp, RSABits: 2048}).Key},
 	} {

@@ -135,7 +135,8 @@ func (b *berReader) authenticator() (tag, attributes []byte, err error) {
 }
 
 // envelopeHead reads the head that the two kinds share, up to the encrypted
-// content. Every recipient is read, also behind the one that counts.
+// content. The first recipient whose key is here counts, and the others must be
+// in order too.
 func (d *Decrypter) envelopeHead(b *berReader) (mine *contentKey, how contentCipher, content *octets, err error) {
 	fail := func() (*contentKey, contentCipher, *octets, error) { return nil, contentCipher{}, nil, errBER }
 	if b.enter(tagSequence) != nil || b.version() != nil {
@@ -159,10 +160,12 @@ func (d *Decrypter) envelopeHead(b *berReader) (mine *contentKey, how contentCip
 		if err != nil {
 			return fail()
 		}
+		found, err := d.findKey(info)
+		if err != nil {
+			return fail()
+		}
 		if mine == nil {
-			if mine, err = d.findKey(info); err != nil {
-				return fail()
-			}
+			mine = found
 		}
 	}
 	if b.leave() != nil || b.enter(tagSequence) != nil { // EncryptedContentInfo
