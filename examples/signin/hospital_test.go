@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
 // The provider of a hospital in a folder keeps its keys over a stop, and has nothing of a test.
@@ -54,4 +57,17 @@ func TestHospital(t *testing.T) {
 	about, err := os.Stat(filepath.Join(dir, "signin-RS256.pem"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), about.Mode().Perm())
+}
+
+// A hospital in a PostgreSQL server has nothing of its people in the folder.
+func TestHospitalInPostgres(t *testing.T) {
+	var folder string // of its socket
+	require.NoError(t, postgrestest.Open(t).QueryRowContext(t.Context(), "SHOW unix_socket_directories").Scan(&folder))
+	server, dir, p := "postgres://wardkey@/postgres?sslmode=disable&host="+url.QueryEscape(folder), t.TempDir(), newParty(t)
+	for range 2 {
+		s := run(t, "-listen", "127.0.0.1:0", "-dir", dir, "-db", server, "-clients", p.clients(t)) // two servers of one hospital
+		at := goes(t, visitor(t), s.asking(p))
+		require.Equal(t, "/login", at.Path)
+	}
+	require.NoFileExists(t, filepath.Join(dir, "hospital.db"))
 }

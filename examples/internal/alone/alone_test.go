@@ -20,15 +20,22 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone/alonetest"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
+	"github.com/wardkey-sdk/wardkey/examples/linkportal/linking"
+	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
 	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
 	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
-// program has the pages of all three examples.
+// program has the pages of all examples that run on a hospital in a folder.
 func program() alone.Program {
+	var mail *mailbox.Mailbox
 	return alone.Program{
+		Opened: func(_ context.Context, h *alone.Hospital) error {
+			mail = h.Mail
+			return nil
+		},
 		Name: "trial", Listen: "127.0.0.1:0", Title: "Trial", After: "/my", Lead: "All of it.",
 		Places: []pages.Place{{Path: "/desk", Name: "Desk"}, {Path: "/my", Name: "My identity"}, {Path: "/unlock", Name: "Unlock"}},
 		Mount: func(site *pages.Site, mux *http.ServeMux) error {
@@ -42,12 +49,17 @@ func program() alone.Program {
 				return err
 			}
 			k.Routes(mux)
-			h, err := holder.New(holder.Config{Site: site})
+			h, err := holder.New(holder.Config{Site: site, MailAccount: mail.Account})
 			if err != nil {
 				return err
 			}
 			h.Routes(mux)
-			return nil
+			l, err := linking.New(linking.Config{Site: site, MailAccount: mail.Account})
+			if err != nil {
+				return err
+			}
+			l.Routes(mux)
+			return mail.Routes(site, mux)
 		},
 	}
 }

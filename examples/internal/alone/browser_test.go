@@ -125,25 +125,10 @@ func TestByHand(t *testing.T) {
 		p.Picture("46-position")
 		p.Accessible("a position")
 	})
-	t.Run("pages fit a phone", func(t *testing.T) {
-		p := p.On(t)
-		p.Do(chromedp.EmulateViewport(400, 900))
-		for _, path := range []string{"/", "/desk", "/desk/positions", "/desk/losses", "/desk/moves", "/desk/audit", "/my", "/my/authenticators", "/my/events", "/my/switch-off", "/unlock", "/unlock/help", "/messages"} {
-			p.Open(r.URL + path)
-			p.Do(chromedp.WaitVisible("h1"))
-			p.Picture("5-narrow" + strings.ReplaceAll(path, "/", "-"))
-			require.Equal(t, "true", p.Eval(`String(document.documentElement.scrollWidth <= innerWidth)`), "%s is wider than its window", path)
-		}
-		p.Do(chromedp.EmulateViewport(1280, 1000))
-		for _, path := range []string{"/", "/desk", "/desk/positions", "/desk/losses", "/desk/moves", "/desk/audit", "/my", "/my/authenticators", "/my/events", "/my/switch-off", "/unlock", "/unlock/help", "/messages"} {
-			p.Open(r.URL + path)
-			p.Do(chromedp.WaitVisible("h1"))
-			p.Picture("6-wide" + strings.ReplaceAll(path, "/", "-"))
-			p.Accessible(path)
-		}
-	})
+	t.Run("every page fits a phone, and everybody", func(t *testing.T) { fits(p.On(t), r.URL) })
 	t.Run("a locked card is opened at the kiosk by a code", func(t *testing.T) {
 		p := p.On(t)
+		p.Open(r.URL + "/my")
 		p.Do(chromedp.Click(`form[action="/signout"] button`))
 		p.Arrive("/signed-out")
 		p.Open(r.URL + "/signin")

@@ -19,6 +19,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages/pagestest"
 	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 func mount(site *pages.Site, mux *http.ServeMux) error {
@@ -175,5 +176,59 @@ func TestSwitchOff(t *testing.T) {
 		before := found(t, shown, `(?s)<tbody>(.*)</tbody>`)
 		s.Clock.Add(-2 * 365 * 24 * time.Hour)
 		require.NotEqual(t, before, found(t, s.Stranger().Get("/my/switch-off"), `(?s)<tbody>(.*)</tbody>`))
+	})
+}
+
+// A mail account is registered where the browser is signed in to it, and takes a name like all else.
+func TestMailAccount(t *testing.T) {
+	var address string // that the browser is signed in to
+	s := pagestest.Open(t, pagestest.Config{Mail: true, Mount: func(site *pages.Site, mux *http.ServeMux) error {
+		h, err := holder.New(holder.Config{Site: site, MailAccount: func(*http.Request) (string, error) {
+			if address == "" {
+				return "", mailpolicy.Rules().Refuse("mail.session")
+			}
+			return address, nil
+		}})
+		if err == nil {
+			h.Routes(mux)
+		}
+		return err
+	}})
+	const page = "/my/authenticators"
+	nurse := s.SignedIn(s.Nurse)
+	require.Contains(t, nurse.Get(page).Body, `First <a href="/mail">sign in to it</a>`)
+	require.Equal(t, "mail.session", nurse.Refused(http.MethodPost, page+"/mail", nil))
+	require.NotContains(t, nurse.Get(page).Body, "/assets/register.js", "no models are approved here")
+
+	s.MailAccount("asha.patel@nhs.net", "Two-herons-7-by-the-long-pond")
+	address = "asha.patel@nhs.net"
+	shown := nurse.Submit(page, page+"/mail", nil)
+	require.Equal(t, page+"?told=account", shown.Path, shown.Body)
+	require.Contains(t, shown.Body, "Remove asha.patel@nhs.net")
+	require.NotContains(t, shown.Body, `id="addmail"`, "one is enough")
+	t.Run("it can't vouch for itself", func(t *testing.T) {
+		app, err := s.RegisterApp(t.Context(), s.Nurse)
+		require.NoError(t, err)
+		s.Clock.Add(time.Minute)
+		account, err := s.Care.Credential(t.Context(), []byte(address))
+		require.NoError(t, err)
+		b := s.SignedInWith(careid.Use{Authenticator: account.ID}, app.Use())
+		require.Contains(t, []string{"link.circular", "signin.weaker"}, b.Refused(http.MethodPost, page+"/mail", nil))
+	})
+	t.Run("a name", func(t *testing.T) {
+		nurse := s.SignedIn(s.Nurse)
+		rename := found(t, nurse.Get(page), `action="(/my/authenticators/[0-9a-f]+/name)"`)
+		shown := nurse.Submit(page, rename, url.Values{"name": {" no"}})
+		require.Contains(t, shown.Body, "<code>authenticator.name</code>")
+		require.Contains(t, shown.Body, `value=" no"`, "what was typed is there")
+		require.Contains(t, nurse.Submit(page, rename, url.Values{"name": {"my mail"}}).Body, "Remove my mail")
+	})
+	t.Run("another person's is no business of hers", func(t *testing.T) {
+		owned, err := s.Care.CredentialsOf(t.Context(), s.Nurse.Profile.ID)
+		require.NoError(t, err)
+		agent := s.SignedIn(s.RAAgent)
+		for _, what := range []string{"/name", "/remove"} {
+			require.NotEmpty(t, agent.Refused(http.MethodPost, page+"/"+owned[0].ID+what, strings.NewReader(`{}`)), what)
+		}
 	})
 }
