@@ -29,15 +29,34 @@
 //
 // # The accounts
 //
-// Accounts opens sites, accounts and shared mailboxes, sends activation
-// passwords by text, takes an account through the three steps of its first
-// login, and says what each account may do. It keeps its rows in a Store;
-// mailpolicy/sqlstore is one on database/sql.
+// Accounts opens sites, accounts and shared mailboxes. It keeps its rows in a
+// Store; mailpolicy/sqlstore is one on database/sql. Example (Account) takes an
+// account from its application to its recovery.
+//
+//   - An account (Open) is activated by a texted password that works once. Its
+//     first login has three steps (ChangePassword, SetQuestions, AcceptPolicy);
+//     then it may send. States and State.Can are a table of what it can do where.
+//   - Policy.Life says, dated, after how many days an account that is not used
+//     becomes inactive, is deleted and can't be restored. A server calls Due;
+//     what an account can do does not wait for it. Used tells of a use that is no
+//     SignIn, such as a message sent: the gateway does not call it by itself.
+//   - StartRecovery, AnswerRecovery and FinishRecovery are Unlock Account or
+//     Forgotten Password; HelpdeskVerify, HelpdeskReset and AuthoriseMobile are
+//     the same by phone.
+//   - SetMember, RemoveMember and CanOpenShared are a shared mailbox's owners and
+//     members; BreakGlass gives one that lost its owners a new one. MarkLeaver and
+//     Join take an account from one organisation to another.
+//   - Policy.Contacts, Escalation, HelpdeskMenu, Methods and PrivateTicked are
+//     what a page shows.
+//
+// Whoever calls with an Actor has made sure who that is. The methods that take a
+// token are for the holder, whom SignIn has let in. Each act writes to the audit
+// chain in its own transaction (VerifyAudit).
 //
 // # Around it
 //
 // mailpolicy/smime encrypts, mailpolicy/gateway is a mail relay that decides
-// and encrypts, mailpolicy/mailtest helps tests. Encrypting for people without
-// a certificate, recovery by security questions, inactivity and leavers are not
-// there yet.
+// and encrypts, mailpolicy/mailtest helps tests. Encrypting for people without a
+// certificate is not there yet. Passwords are not held against
+// a list of breached ones, only against the commonest.
 package mailpolicy

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-smtp"
 )
@@ -133,6 +134,20 @@ func (p *Phone) Send(_ context.Context, _, to, _, body string) error {
 	defer p.mu.Unlock()
 	p.texts = append(p.texts, Text{To: to, Body: body})
 	return nil
+}
+
+// Wait returns the n-th text, counted from 1, as soon as it was sent. Texts go
+// out outside the call that makes them; after half a minute without one it
+// returns an empty Text.
+func (p *Phone) Wait(n int) Text {
+	const every, most = 5 * time.Millisecond, 30 * time.Second
+	for range most / every {
+		if texts := p.Texts(); len(texts) >= n {
+			return texts[n-1]
+		}
+		time.Sleep(every)
+	}
+	return Text{}
 }
 
 // Texts returns what was sent, in order.
