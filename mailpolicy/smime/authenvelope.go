@@ -43,29 +43,29 @@ func newAuthEnvelope(w io.Writer, to []Recipient, rsa15 bool, limit int) (*authE
 	return &authEnvelope{w: w, aead: aead, nonce: nonce, content: held{limit: limit}}, nil
 }
 
-func (a *authEnvelope) Write(p []byte) (int, error) {
+// open is the error that keeps more content out.
+func (a *authEnvelope) open() error {
 	if a.closed && a.err == nil {
 		a.err = errClosed
 	}
-	if a.err != nil {
-		return 0, a.err
+	return a.err
+}
+
+func (a *authEnvelope) Write(p []byte) (n int, err error) {
+	if err := a.open(); err != nil {
+		return 0, err
 	}
-	n, err := a.content.Write(p)
-	a.err = err
-	return n, err
+	n, a.err = a.content.Write(p)
+	return n, a.err
 }
 
 // ReadFrom is Write for io.Copy, without a copy between.
-func (a *authEnvelope) ReadFrom(r io.Reader) (int64, error) {
-	if a.closed && a.err == nil {
-		a.err = errClosed
+func (a *authEnvelope) ReadFrom(r io.Reader) (n int64, err error) {
+	if err := a.open(); err != nil {
+		return 0, err
 	}
-	if a.err != nil {
-		return 0, a.err
-	}
-	n, err := a.content.ReadFrom(r)
-	a.err = err
-	return n, err
+	n, a.err = a.content.ReadFrom(r)
+	return n, a.err
 }
 
 // Close encrypts in place and writes content and tag.

@@ -30,8 +30,8 @@ type Config struct {
 	RSA15 bool
 	// GCM writes AuthEnvelopedData with AES-256-GCM, which shows whoever opens
 	// it that it was not altered, for recipients whose programs read that. The
-	// message is held in memory until its end, up to MaxGCMBytes (default 48
-	// MiB, above which mail.size and ErrTooLong).
+	// message is held in memory until its end, for a moment twice, up to
+	// MaxGCMBytes (default 48 MiB, above which mail.size and ErrTooLong).
 	GCM         bool
 	MaxGCMBytes int
 	// Signer signs what Encrypt and EncryptTo encrypt; nil leaves it unsigned.

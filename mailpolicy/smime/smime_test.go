@@ -142,6 +142,63 @@ func TestOpenSSLOpensIt(t *testing.T) {
 	}
 }
 
+// A piece of content longer than three octets can say.
+func TestOpenSSLOpensALongOne(t *testing.T) {
+	ca := newCA(t)
+	id := issue(t, ca, mailtest.Spec{Email: gp})
+	data := content(1<<24 + 1)
+	for _, gcm := range []bool{false, true} {
+		got, err := opened(t, "DER", seal(t, newEncrypter(t, smime.Config{Roots: ca.Roots(), GCM: gcm}), data, smime.Recipient{Address: gp, Certificate: id.Certificate}), id)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got))
+	}
+}
+
+// However the content comes, and whatever its reader says of its length.
+func TestGCMReadsFrom(t *testing.T) {
+	p := newPeople(t)
+	e := newEncrypter(t, smime.Config{Roots: p.roots, GCM: true, MaxGCMBytes: 300_000})
+	data := content(300_000)
+	name := filepath.Join(t.TempDir(), "content")
+	require.NoError(t, os.WriteFile(name, data, 0o600))
+	file, err := os.Open(name)
+	require.NoError(t, err)
+	defer func() { _ = file.Close() }()
+	_, err = file.Seek(1000, io.SeekStart)
+	require.NoError(t, err)
+	for i, from := range []io.Reader{bytes.NewReader(data), file, liar{bytes.NewReader(data), 10}, liar{bytes.NewReader(data), 1 << 40}, liar{bytes.NewReader(data), -1}} {
+		var b bytes.Buffer
+		w, err := e.Seal(t.Context(), &b, []smime.Recipient{{Address: gp, Certificate: p.reader.Certificate}})
+		require.NoError(t, err)
+		_, err = io.Copy(w, struct{ io.Reader }{strings.NewReader("")})
+		require.NoError(t, err)
+		_, err = w.(io.ReaderFrom).ReadFrom(from)
+		require.NoError(t, err)
+		if i != 1 {
+			_, err = w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
+			require.ErrorIs(t, err, smime.ErrTooLong)
+			require.ErrorIs(t, w.Close(), smime.ErrTooLong)
+			continue
+		}
+		require.NoError(t, w.Close())
+		_, err = w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
+		require.Error(t, err, "after Close")
+		r, _, err := p.decrypter(t).Unseal(&b)
+		require.NoError(t, err)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data[1000:], got))
+	}
+}
+
+// liar says what length it likes.
+type liar struct {
+	io.Reader
+	length int
+}
+
+func (l liar) Len() int { return l.length }
+
 // What AES-GCM adds: an altered message is not opened.
 func TestAlteredGCM(t *testing.T) {
 	ca := newCA(t)
