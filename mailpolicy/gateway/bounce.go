@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/internal/sealed"
 )
 
 // reportFields are all that a report repeats of a message: what an encrypted
@@ -48,7 +50,11 @@ func (g *Gateway) insertReport(ctx context.Context, tx StoreTx, e envelope, give
 	if err := tx.InsertCopy(ctx, row); err != nil {
 		return err
 	}
-	w, err := g.contentWriter(id, func(n int, data []byte) error { return tx.InsertPiece(ctx, id, n, data) })
+	key, err := g.contentKey(id)
+	if err != nil {
+		return err
+	}
+	w, err := sealed.NewWriter(key, func(n int, data []byte) error { return tx.InsertPiece(ctx, id, n, data) })
 	if err != nil {
 		return err
 	}

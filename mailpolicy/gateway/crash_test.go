@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/smtp"
 	"os"
 	"path/filepath"
@@ -48,8 +49,8 @@ func TestMain(m *testing.M) {
 }
 
 // takeAndDeliver is what the killed process does: it gives a gateway one message
-// for two, one of whom gets it encrypted, notes on disk that it was taken, and
-// waits until it is delivered.
+// for three, one of whom gets it encrypted and one a link to it, notes on disk
+// that it was taken, and waits until it is delivered.
 func takeAndDeliver(dir string) error {
 	p, err := openPost(dir, os.Getenv(childHop), time.Now)
 	if err != nil {
@@ -62,7 +63,7 @@ func takeAndDeliver(dir string) error {
 		return err
 	}
 	message += strings.Repeat("Mrs Jones sleeps. ", 50) + "\r\n" + strings.Repeat(strings.Repeat("more of Jones ", 70)+"\r\n", lines)
-	if err := smtp.SendMail(p.addr, nil, "home@nhs.net", []string{gp, "a@nhs.net"}, []byte(message)); err != nil {
+	if err := smtp.SendMail(p.addr, nil, "home@nhs.net", []string{gp, "a@nhs.net", aunt}, []byte(message)); err != nil {
 		return err
 	}
 	if err := note(filepath.Join(dir, "taken"), run); err != nil {
@@ -111,7 +112,7 @@ func openPost(dir, hop string, wall func() time.Time) (*post, error) {
 	if p.store, err = sqlstore.Open(context.Background(), sqlstore.Config{DB: p.db, Wall: wall}); err != nil {
 		return nil, err
 	}
-	if p.gate, err = gateway.New(gateway.Config{NextHop: hop, Encrypter: e, Directory: gateway.Certificates{cert}, Store: p.store, Key: spoolKey}); err != nil {
+	if p.gate, err = gateway.New(gateway.Config{NextHop: hop, Encrypter: e, Directory: gateway.Certificates{cert}, Store: p.store, Key: spoolKey, PickupURL: "http://127.0.0.1:1/pickup"}); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,7 +128,7 @@ func openPost(dir, hop string, wall func() time.Time) (*post, error) {
 func (p *post) drained() error {
 	for range 6000 {
 		var kept int
-		if err := p.db.QueryRow("SELECT count(*) FROM mailgate_copy WHERE whole").Scan(&kept); err != nil || kept == 0 {
+		if err := p.db.QueryRow("SELECT count(*) FROM mailgate_copy WHERE whole AND NOT parked").Scan(&kept); err != nil || kept == 0 {
 			return err
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -226,6 +227,29 @@ func (p *post) requireSealed(t *testing.T, dir string) {
 	require.NoError(t, rows.Err())
 }
 
+// requireLinksOpen tries each link that came since it was last called, and
+// returns how many there were.
+func (p *post) requireLinksOpen(t *testing.T, dir string, inbox *mailtest.Inbox) (links int) {
+	t.Helper()
+	path := filepath.Join(dir, "links")
+	known, err := os.ReadFile(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	for _, m := range inbox.Mails() {
+		link := linkIn.FindString(string(m.Data))
+		if m.To[0] != aunt || strings.Contains(string(known), link) {
+			continue
+		}
+		links++
+		require.NoError(t, note(path, link))
+		answer := httptest.NewRecorder()
+		p.gate.PickupHandler().ServeHTTP(answer, httptest.NewRequest("GET", link, nil))
+		require.Equal(t, 200, answer.Code, answer.Body)
+	}
+	return links
+}
+
 // inspect looks at what a kill left, lets another gateway go on, and looks at
 // what arrived. answered is 1 where the sender had its 250; again counts the
 // copies that came more than once.
@@ -236,8 +260,9 @@ func inspect(t *testing.T, dir, run string, inbox *mailtest.Inbox) (answered, ag
 	p.requireSealed(t, dir)
 	require.NoError(t, p.drained())
 	p.requireSealed(t, dir)
-	_, err = p.db.Exec("DELETE FROM mailgate_copy") // of one that never was taken; TestRemains shows it
+	_, err = p.db.Exec("DELETE FROM mailgate_copy WHERE NOT whole") // of one that never was taken; TestRemains shows it
 	require.NoError(t, err)
+	links := p.requireLinksOpen(t, dir, inbox)
 	require.NoError(t, p.close())
 
 	taken, err := os.ReadFile(filepath.Join(dir, "taken"))
@@ -263,8 +288,10 @@ func inspect(t *testing.T, dir, run string, inbox *mailtest.Inbox) (answered, ag
 		answered = 1
 		require.NotZero(t, got[gp], "%s was taken and is lost", run)
 		require.NotZero(t, got["a@nhs.net"], "%s was taken and is lost", run)
+		require.NotZero(t, links, "%s was taken, and its link is lost", run)
 	}
 	require.Equal(t, got[gp] > 0, got["a@nhs.net"] > 0, "all of it or nothing")
+	require.Equal(t, got[gp] > 0, links > 0, "all of it or nothing")
 	for _, n := range got {
 		again += max(0, n-1)
 	}

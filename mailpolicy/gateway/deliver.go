@@ -112,7 +112,11 @@ func (g *Gateway) offer(client *smtp.Client, e envelope, o *outcome) (taken []st
 // transmit sends the content. No final dot is sent before the last piece has
 // shown that nothing was altered.
 func (g *Gateway) transmit(ctx context.Context, client *smtp.Client, c Copy) error {
-	content, err := g.contentReader(ctx, c.ID)
+	key, err := g.contentKey(c.ID)
+	if err != nil {
+		return err
+	}
+	content, err := g.contentReader(ctx, c.ID, key)
 	if err != nil {
 		return err
 	}

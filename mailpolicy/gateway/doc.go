@@ -42,16 +42,48 @@
 // address that whoever may connect has named; Config.Senders keeps it from being
 // anyone's.
 //
+// # People without a certificate
+//
+// With Config.PickupURL, a recipient for whom no certificate is known gets a mail
+// with a link instead of a refusal for its sender. (A certificate that is known
+// and bad still holds the message: its owner must hear of it.) The message waits
+// in the Store, sealed under a key that is only in the link:
+//
+//	mux.Handle("/pickup/", g.PickupHandler())
+//	next, err := g.Due(ctx) // every second, or at next: deletes what was kept long enough
+//
+// The page sends a passcode of eight digits to the recipient's mailbox when it is
+// asked to, and to nowhere else. A passcode is good for 15 minutes and five tries,
+// each counted in the Store before it is looked at; it opens the message once, in
+// one browser, for 15 minutes; there are ten passcodes for a message, a minute
+// apart. After Config.PickupFor the message is deleted, and its sender gets a
+// report if nobody has read it.
+//
+// The link is the whole path, not a fragment: a fragment would need a script on
+// the page, whose server sees the message anyway. So the key passes through the
+// server whenever the page is used, and never into the Store; a log of paths
+// would keep it (see PickupHandler). The mail that brings the link waits in the
+// Store like any other, sealed under Config.Key, until the next hop has it. It
+// says who has written and nothing of what. Both the link and the passcode go to
+// the same mailbox, through the next hop: whoever reads that mailbox, or all mail
+// on its way, reads the message. What this adds to sending it in clear is that
+// nothing stays in mailboxes and mail servers, that a link found later opens
+// nothing, and that it is seen when somebody tries.
+//
+// The page needs no script. A text is shown as text; HTML only in a sandbox that
+// runs nothing and fetches nothing; all else is handed out as a file.
+//
 // # At rest
 //
 // The Store has everything sealed (AES-256-GCM) under Config.Key, addresses too;
 // how many messages wait, how long they are and how often they were tried can be
 // seen. What is encrypted for its recipients is stored encrypted, so the key
-// opens of it only the outer header. Content that was altered in the Store is
-// never sent on: its sender gets a report. An envelope that was altered says
-// nothing of sender and recipients any more; the message stays, and the log names
-// it. Whoever can write to the Store can still delete from it, or put back an
-// older envelope, which makes a recipient get a message again.
+// opens of it only the outer header; of what waits to be picked up it opens who
+// wrote to whom. Content that was altered in the Store is never sent on: its
+// sender gets a report. An envelope that was altered says nothing of sender and
+// recipients any more; the message stays, and the log names it. Whoever can write
+// to the Store can still delete from it, or put back an older envelope, which
+// makes a recipient get a message again.
 //
 // Any number of gateways may share one Store and one key. A copy is one
 // gateway's for a minute at a time; where one dies, another goes on after that.

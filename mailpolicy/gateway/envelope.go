@@ -82,19 +82,12 @@ func (g *Gateway) openEnvelope(c Copy) (e envelope, err error) {
 	return e, json.Unmarshal(plain, &e)
 }
 
-func (g *Gateway) contentWriter(id string, put func(int, []byte) error) (*sealed.Writer, error) {
-	key, err := sealed.Key(g.config.Key, id, forContent)
-	if err != nil {
-		return nil, err
-	}
-	return sealed.NewWriter(key, put)
+func (g *Gateway) contentKey(id string) ([]byte, error) {
+	return sealed.Key(g.config.Key, id, forContent)
 }
 
-func (g *Gateway) contentReader(ctx context.Context, id string) (*sealed.Reader, error) {
-	key, err := sealed.Key(g.config.Key, id, forContent)
-	if err != nil {
-		return nil, err
-	}
+// contentReader reads the content of a copy that was sealed under key.
+func (g *Gateway) contentReader(ctx context.Context, id string, key []byte) (*sealed.Reader, error) {
 	return sealed.NewReader(key, func(n int) (data []byte, err error) {
 		err = g.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) (err error) {
 			data, err = tx.Piece(ctx, id, n)

@@ -14,6 +14,12 @@ const (
 	EventBounced       EventName = "mail.bounced"       // given up; its sender is told
 	EventUndeliverable EventName = "mail.undeliverable" // given up, with no sender to tell
 	EventDamaged       EventName = "mail.damaged"       // what the store gave back is not what was sealed
+
+	EventPasscode     EventName = "mail.pickup.passcode" // one was sent
+	EventWrong        EventName = "mail.pickup.wrong"    // a wrong one was typed
+	EventFetched      EventName = "mail.pickup.fetched"  // the right one was
+	EventPasscodeLost EventName = "mail.pickup.lost"     // one could not be sent
+	EventExpired      EventName = "mail.pickup.expired"  // deleted; its sender is told where nobody read it
 )
 
 // Event is one thing that happened. It names no person.

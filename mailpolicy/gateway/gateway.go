@@ -61,6 +61,14 @@ type Config struct {
 	// than the Store does. Required. It can be changed when the Store is empty.
 	Key []byte
 
+	// PickupURL, where set, is the address at which PickupHandler is reached,
+	// such as https://mail.example/pickup: a recipient for whom no certificate is
+	// known then gets a link to the message (see the package comment) where
+	// otherwise the message is held. https, or a loopback address.
+	PickupURL string
+	// PickupFor is how long such a message is kept. Default 14 days: a holiday.
+	PickupFor time.Duration
+
 	// Profile is the list of secure domains that rules, by default the seed's.
 	// For mailpolicy.AccreditedProfile, List returns the accredited list, or nil
 	// where it can't be read.
@@ -135,6 +143,9 @@ func (c Config) withDefaults() Config {
 	if c.GiveUp <= 0 {
 		c.GiveUp = 5 * 24 * time.Hour
 	}
+	if c.PickupFor <= 0 {
+		c.PickupFor = 14 * 24 * time.Hour
+	}
 	if c.Observe == nil {
 		c.Observe = func(context.Context, Event) {}
 	}
@@ -162,6 +173,8 @@ type Gateway struct {
 	starting          sync.Once
 	claiming, working context.Context // until none is begun any more, until all end
 	stopClaims, stop  context.CancelFunc
+	passcodes         chan struct{}  // those on their way
+	sending           sync.WaitGroup // of passcodes
 
 	mu        sync.Mutex
 	closed    bool
@@ -185,6 +198,9 @@ func New(c Config) (*Gateway, error) {
 	if c.NextHopTLS == nil && !isLoopback(host) {
 		return nil, errors.New("gateway: NextHop beyond loopback needs NextHopTLS")
 	}
+	if c.PickupURL, err = pickupBase(c.PickupURL); err != nil {
+		return nil, err
+	}
 	if c.NextHopTLS != nil && c.NextHopTLS.ServerName == "" {
 		c.NextHopTLS = c.NextHopTLS.Clone()
 		c.NextHopTLS.ServerName = host
@@ -202,6 +218,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		config: c, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections),
 		wake: make(chan struct{}, 1), idle: make(chan struct{}),
+		passcodes: make(chan struct{}, maxSending),
 	}
 	g.server = g.newServer(g.limit(policy))
 	opening, cancel := context.WithTimeout(context.Background(), c.Timeout)
@@ -304,6 +321,7 @@ func (g *Gateway) endDeliveries() {
 	g.stopClaims()
 	g.starting.Do(func() { close(g.idle) }) // where none ever began
 	<-g.idle
+	g.sending.Wait()
 }
 
 func isLoopback(host string) bool {

@@ -215,13 +215,14 @@ func TestNewRefuses(t *testing.T) {
 	require.NoError(t, err)
 	e, err := smime.New(smime.Config{Roots: ca.Roots()})
 	require.NoError(t, err)
-	good := gateway.Config{NextHop: "127.0.0.1:25", Encrypter: e, Directory: gateway.Certificates{}, Store: openStore(t, nil), Key: spoolKey}
+	good := gateway.Config{NextHop: "127.0.0.1:25", Encrypter: e, Directory: gateway.Certificates{}, Store: openStore(t, nil, nil), Key: spoolKey}
 	_, err = gateway.New(good)
 	require.NoError(t, err)
 	for i, spoil := range []func(*gateway.Config){
 		func(c *gateway.Config) { c.NextHop = "" }, func(c *gateway.Config) { c.NextHop = "mx.example" }, func(c *gateway.Config) { c.NextHop = "mx.example:25" },
 		func(c *gateway.Config) { c.Store = nil }, func(c *gateway.Config) { c.Key = spoolKey[1:] }, func(c *gateway.Config) { c.Encrypter = nil }, func(c *gateway.Config) { c.Directory = nil }, func(c *gateway.Config) { c.Profile = "lax" },
-		func(c *gateway.Config) { c.Hostname = "a b" }, func(c *gateway.Config) { c.Now = func() time.Time { return time.Unix(0, 0) } },
+		func(c *gateway.Config) { c.Hostname = "a b" }, func(c *gateway.Config) { c.PickupURL = "http://mail.example/pickup" },
+		func(c *gateway.Config) { c.PickupURL = "https://mail.example/?x=y" }, func(c *gateway.Config) { c.Now = func() time.Time { return time.Unix(0, 0) } },
 	} {
 		c := good
 		spoil(&c)

@@ -29,6 +29,7 @@ type intake struct {
 type incoming struct {
 	row     Copy
 	content *sealed.Writer
+	address []byte // of a parcel: the recipient's, sealed
 }
 
 type piece struct {
@@ -40,21 +41,31 @@ type piece struct {
 // begin adds a copy and returns what its content is written to.
 func (in *intake) begin(e envelope) (io.WriteCloser, error) {
 	id := newID()
-	row := Copy{ID: id}
-	var err error
-	if row.Envelope, err = in.gateway.sealEnvelope(id, e); err != nil {
+	key, err := in.gateway.contentKey(id)
+	if err != nil {
 		return nil, err
 	}
-	w, err := in.gateway.contentWriter(id, func(n int, data []byte) error {
+	c, err := in.add(id, e, key)
+	if err != nil {
+		return nil, err
+	}
+	return c.content, nil
+}
+
+// add adds a copy whose content is sealed under key.
+func (in *intake) add(id string, e envelope, key []byte) (*incoming, error) {
+	c := &incoming{row: Copy{ID: id}}
+	var err error
+	if c.row.Envelope, err = in.gateway.sealEnvelope(id, e); err != nil {
+		return nil, err
+	}
+	c.content, err = sealed.NewWriter(key, func(n int, data []byte) error {
 		in.waiting = append(in.waiting, piece{id, n, data})
 		in.bytes += len(data)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	in.copies = append(in.copies, &incoming{row: row, content: w})
-	return w, nil
+	in.copies = append(in.copies, c)
+	return c, err
 }
 
 // flush writes what waits, when that is enough to be worth a commit.
@@ -95,6 +106,11 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 			row.Whole, row.Begun, row.Try = whole, tx.Wall(), tx.Wall()
 			if err := put(tx, ctx, row); err != nil {
 				return err
+			}
+			if whole && row.Parked {
+				if err := tx.InsertParcel(ctx, Parcel{ID: row.ID, Address: c.address, Expires: tx.Now().Add(in.gateway.config.PickupFor)}); err != nil {
+					return err
+				}
 			}
 		}
 		for _, p := range in.waiting {

@@ -15,13 +15,14 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
-type relayed struct{ passed, encrypted, copies int }
+type relayed struct{ passed, encrypted, parked, copies int }
 
 // batch is one copy of the message: the recipients who get it, and, where it is
-// encrypted, for whom.
+// encrypted, for whom. A parked one is for a single recipient to fetch.
 type batch struct {
 	to        []string
 	encrypted []smime.Recipient
+	parked    bool
 }
 
 // relay reads a message, decides it and sends its copies.
@@ -55,9 +56,12 @@ func (t *transaction) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	}
 	result := relayed{copies: len(batches)}
 	for _, b := range batches {
-		if b.encrypted == nil {
+		switch {
+		case b.parked:
+			result.parked++
+		case b.encrypted == nil:
 			result.passed += len(b.to)
-		} else {
+		default:
 			result.encrypted += len(b.to)
 		}
 	}
@@ -118,9 +122,12 @@ func (f flushing) Write(p []byte) (int, error) {
 
 // begin writes the header of one copy, and returns what its body is written to.
 func (t *transaction) begin(ctx context.Context, in *intake, b batch, header []byte, outer string) (io.WriteCloser, error) {
-	w, err := in.begin(envelope{
-		From: t.from, To: b.to, EightBit: t.eightBit && b.encrypted == nil, Outer: outer, Arrived: t.gateway.config.Now(),
-	})
+	e := envelope{From: t.from, To: b.to, EightBit: t.eightBit && b.encrypted == nil, Outer: outer, Arrived: t.gateway.config.Now()}
+	open := in.begin
+	if b.parked {
+		open = in.park
+	}
+	w, err := open(e)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +169,10 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 			continue
 		}
 		recipient, err := g.certificate(ctx, r.Address)
+		if g.config.PickupURL != "" && wardkey.RuleOf(err) == "mail.recipient.nocert" {
+			hidden = append(hidden, batch{to: []string{r.Address}, parked: true})
+			continue
+		}
 		if err != nil && firstRefusal(err) == nil {
 			return nil, err
 		}

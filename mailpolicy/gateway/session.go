@@ -94,7 +94,7 @@ func (s *session) Data(r io.Reader) error {
 		g.config.Observe(ctx, Event{Name: EventRefused, Recipients: len(t.recipient), Rule: wardkey.RuleOf(err)})
 		return replyFor(err)
 	}
-	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "copies", result.copies)
+	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "parked", result.parked, "copies", result.copies)
 	g.config.Observe(ctx, Event{Name: EventTaken, Recipients: len(t.recipient)})
 	return nil
 }

@@ -42,7 +42,7 @@ type relay struct {
 	inbox   *mailtest.Inbox
 	ca      *mailtest.CA
 	store   gateway.Store
-	log     *bytes.Buffer
+	log     *lockedLog
 	addr    string
 	config  gateway.Config
 	gateway *gateway.Gateway
@@ -50,12 +50,13 @@ type relay struct {
 
 	mu     sync.Mutex
 	later  time.Duration // the wall clock is ahead of the machine's
+	days   time.Duration // and so is the calendar
 	events []gateway.Event
 }
 
 func startRelay(t *testing.T, change func(*gateway.Config)) *relay {
 	t.Helper()
-	r := &relay{t: t, log: &bytes.Buffer{}}
+	r := &relay{t: t, log: &lockedLog{}}
 	var err error
 	r.inbox, err = mailtest.OpenInbox()
 	require.NoError(t, err)
@@ -64,10 +65,10 @@ func startRelay(t *testing.T, change func(*gateway.Config)) *relay {
 	require.NoError(t, err)
 	e, err := smime.New(smime.Config{Roots: r.ca.Roots()})
 	require.NoError(t, err)
-	r.store = openStore(t, r.wall)
+	r.store = openStore(t, r.now, r.wall)
 	r.config = gateway.Config{
 		NextHop: r.inbox.Addr(), Encrypter: e, Directory: gateway.Certificates{}, Hostname: "gate.example",
-		Store: r.store, Key: spoolKey, Observe: r.observe, Log: slog.New(slog.NewTextHandler(r.log, nil)),
+		Store: r.store, Key: spoolKey, Now: r.now, Observe: r.observe, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	if change != nil {
 		change(&r.config)
@@ -76,15 +77,33 @@ func startRelay(t *testing.T, change func(*gateway.Config)) *relay {
 	return r
 }
 
-func openStore(t *testing.T, wall func() time.Time) *sqlstore.Store {
+func openStore(t *testing.T, now, wall func() time.Time) *sqlstore.Store {
 	t.Helper()
 	db, err := sqlkit.OpenSQLite(filepath.Join(t.TempDir(), "gate.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	store, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db, Wall: wall})
+	store, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db, Now: now, Wall: wall})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store
+}
+
+// lockedLog is written while it is read.
+type lockedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // serve runs a gateway, again where one ran before.
@@ -109,6 +128,19 @@ func (r *relay) wall() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Now().Add(r.later)
+}
+
+func (r *relay) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Add(r.days)
+}
+
+// turn moves the calendar on.
+func (r *relay) turn(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.days += d
 }
 
 // wait moves the wall clock on.

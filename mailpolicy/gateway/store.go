@@ -21,16 +21,18 @@ type Store interface {
 // StoreTx is a transaction. Where a row is missing its methods return
 // mailpolicy.ErrNotFound, where one is there already mailpolicy.ErrExists.
 type StoreTx interface {
-	// Wall is the machine's clock, one time a transaction, in whole seconds.
+	// Now is the calendar and Wall the machine's clock, each one time a
+	// transaction, in whole seconds.
+	Now() time.Time
 	Wall() time.Time
 
 	InsertCopy(ctx context.Context, c Copy) error
 	UpdateCopy(ctx context.Context, c Copy) error
 	Copy(ctx context.Context, id string) (Copy, error)
-	// DeleteCopy deletes a copy and its pieces, where it is there.
+	// DeleteCopy deletes a copy with its pieces and its parcel, where it is there.
 	DeleteCopy(ctx context.Context, id string) error
-	// DueCopies returns whole copies whose Try is at or before Wall, the earliest
-	// first.
+	// DueCopies returns whole copies that are not parked and whose Try is at or
+	// before Wall, the earliest first.
 	DueCopies(ctx context.Context, limit int) ([]Copy, error)
 	// DeleteBroken deletes copies that are not whole and begun before an instant.
 	DeleteBroken(ctx context.Context, begunBefore time.Time) error
@@ -38,6 +40,13 @@ type StoreTx interface {
 	// InsertPiece fails where there is no such copy.
 	InsertPiece(ctx context.Context, id string, n int, data []byte) error
 	Piece(ctx context.Context, id string, n int) ([]byte, error)
+
+	// InsertParcel fails where there is no such copy.
+	InsertParcel(ctx context.Context, p Parcel) error
+	UpdateParcel(ctx context.Context, p Parcel) error
+	Parcel(ctx context.Context, id string) (Parcel, error)
+	// OldestParcels returns the parcels that expire first.
+	OldestParcels(ctx context.Context, limit int) ([]Parcel, error)
 
 	// KeyCheck is what SetKeyCheck kept.
 	KeyCheck(ctx context.Context) ([]byte, error)
@@ -63,4 +72,29 @@ type Copy struct {
 	Try time.Time
 	// Tries counts how often it was tried.
 	Tries int
+	// Parked says that it is not delivered but fetched; see Parcel.
+	Parked bool
+}
+
+// Parcel is what is known of a parked copy: it waits for one recipient, who has
+// a link to it. The copy's content and Address are sealed under a key that only
+// the link carries.
+type Parcel struct {
+	// ID is the copy's.
+	ID string
+	// Address is the recipient's, sealed.
+	Address []byte
+	// Expires is the end of its time, by the calendar.
+	Expires time.Time
+	// Read says that somebody has opened it.
+	Read bool
+	// Passcode is a keyed hash of the one that was sent last, nil for none;
+	// PasscodeExpires is by the calendar, PasscodeSent by the machine's clock.
+	Passcode                      []byte
+	PasscodeExpires, PasscodeSent time.Time
+	// Passcodes counts those sent, Tries what was typed for the last of them.
+	Passcodes, Tries int
+	// Reader is a hash of the cookie of whoever opened it last.
+	Reader        []byte
+	ReaderExpires time.Time
 }

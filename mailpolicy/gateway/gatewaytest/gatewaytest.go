@@ -35,6 +35,7 @@ func TestStore(t *testing.T, open func(t *testing.T, wall func() time.Time) gate
 		"pieces":              pieces,
 		"the key's check":     keyCheck,
 		"claimed once":        claimedOnce,
+		"parcels":             parcels,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{now: time.Unix(1_800_000_000, 500).UTC()}
@@ -69,9 +70,11 @@ func rowsComeBack(t *testing.T, s *site) {
 	c := one("a")
 	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
 		require.Equal(t, at(0), tx.Wall())
+		require.Zero(t, tx.Now().Nanosecond())
+		require.Equal(t, time.UTC, tx.Now().Location())
 		return tx.InsertCopy(ctx, c)
 	})
-	changed := gateway.Copy{ID: "a", Envelope: []byte("other"), Begun: at(9), Try: at(10), Tries: 4}
+	changed := gateway.Copy{ID: "a", Envelope: []byte("other"), Begun: at(9), Try: at(10), Tries: 4, Parked: true}
 	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
 		got, err := tx.Copy(ctx, "a")
 		require.NoError(t, err)
@@ -131,9 +134,9 @@ func whatIsDue(t *testing.T, s *site) {
 			c.Try = at(try)
 			errs = append(errs, tx.InsertCopy(ctx, c))
 		}
-		part := one("not whole")
-		part.Whole = false
-		return errors.Join(append(errs, tx.InsertCopy(ctx, part))...)
+		part, parked := one("not whole"), one("parked")
+		part.Whole, parked.Parked = false, true
+		return errors.Join(append(errs, tx.InsertCopy(ctx, part), tx.InsertCopy(ctx, parked))...)
 	})
 	due := func(limit int) (ids []string) {
 		s.read(t, func(ctx context.Context, tx gateway.StoreTx) error {
@@ -265,4 +268,54 @@ func claimedOnce(t *testing.T, s *site) {
 	for id, times := range claimed {
 		require.Equal(t, 1, times, id)
 	}
+}
+
+func parcels(t *testing.T, s *site) {
+	require.Error(t, s.store.Write(t.Context(), func(ctx context.Context, tx gateway.StoreTx) error {
+		return tx.InsertParcel(ctx, gateway.Parcel{ID: "of no copy", Address: []byte{1}})
+	}))
+	p := gateway.Parcel{
+		ID: "a", Address: []byte{0, 0xff}, Expires: at(50), Read: true, Passcode: []byte("mac"), PasscodeExpires: at(51), PasscodeSent: at(52),
+		Passcodes: 3, Tries: 4, Reader: []byte("hash"), ReaderExpires: at(53),
+	}
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		var errs []error
+		for id, expires := range map[string]int64{"a": 50, "first": 10, "last": 90} {
+			one, copied := one(id), p
+			copied.ID, copied.Expires = id, at(expires)
+			errs = append(errs, tx.InsertCopy(ctx, one), tx.InsertParcel(ctx, copied))
+		}
+		return errors.Join(errs...)
+	})
+	changed := gateway.Parcel{ID: "a", Address: []byte("x"), Expires: at(60), Passcode: []byte{}, PasscodeExpires: at(0), PasscodeSent: at(0), Reader: []byte{}, ReaderExpires: at(0)}
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		got, err := tx.Parcel(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, p, got)
+		_, err = tx.Parcel(ctx, "none")
+		require.ErrorIs(t, err, mailpolicy.ErrNotFound)
+		require.ErrorIs(t, tx.UpdateParcel(ctx, gateway.Parcel{ID: "none", Address: []byte{1}}), mailpolicy.ErrNotFound)
+		nothing := changed
+		nothing.Passcode, nothing.Reader = nil, nil
+		return tx.UpdateParcel(ctx, nothing)
+	})
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		got, err := tx.Parcel(ctx, "a")
+		require.NoError(t, err)
+		require.Empty(t, got.Passcode)
+		require.Empty(t, got.Reader)
+		got.Passcode, got.Reader = []byte{}, []byte{}
+		require.Equal(t, changed, got)
+		oldest, err := tx.OldestParcels(ctx, 2)
+		require.NoError(t, err)
+		require.Len(t, oldest, 2)
+		require.Equal(t, "first", oldest[0].ID)
+		require.Equal(t, "a", oldest[1].ID)
+		return tx.DeleteCopy(ctx, "first")
+	})
+	s.read(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		_, err := tx.Parcel(ctx, "first")
+		require.ErrorIs(t, err, mailpolicy.ErrNotFound, "it goes with its copy")
+		return nil
+	})
 }

@@ -10,20 +10,20 @@ import (
 )
 
 func (t tx) InsertCopy(ctx context.Context, c gateway.Copy) error {
-	return t.insert(ctx, "INSERT INTO mailgate_copy (id, envelope, whole, begun, try_at, tries) VALUES ($1, $2, $3, $4, $5, $6)",
-		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries))
+	return t.insert(ctx, "INSERT INTO mailgate_copy (id, envelope, whole, begun, try_at, tries, parked) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked)
 }
 
 func (t tx) UpdateCopy(ctx context.Context, c gateway.Copy) error {
-	return changed(t.ExecContext(ctx, "UPDATE mailgate_copy SET envelope = $2, whole = $3, begun = $4, try_at = $5, tries = $6 WHERE id = $1",
-		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries)))
+	return changed(t.ExecContext(ctx, "UPDATE mailgate_copy SET envelope = $2, whole = $3, begun = $4, try_at = $5, tries = $6, parked = $7 WHERE id = $1",
+		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked))
 }
 
-const selectCopy = "SELECT id, envelope, whole, begun, try_at, tries FROM mailgate_copy"
+const selectCopy = "SELECT id, envelope, whole, begun, try_at, tries, parked FROM mailgate_copy"
 
 func scanCopy(scan func(...any) error) (c gateway.Copy, err error) {
 	var begun, try int64
-	err = scan(&c.ID, &c.Envelope, &c.Whole, &begun, &try, &c.Tries)
+	err = scan(&c.ID, &c.Envelope, &c.Whole, &begun, &try, &c.Tries, &c.Parked)
 	c.Begun, c.Try = at(begun), at(try)
 	return c, err
 }
@@ -42,20 +42,25 @@ func (t tx) DeleteCopy(ctx context.Context, id string) error {
 }
 
 func (t tx) DueCopies(ctx context.Context, limit int) ([]gateway.Copy, error) {
-	rows, err := t.QueryContext(ctx, selectCopy+" WHERE whole AND try_at <= $1 ORDER BY try_at LIMIT $2", t.Wall().Unix(), limit)
+	return rowsOf(ctx, t, scanCopy, selectCopy+" WHERE whole AND NOT parked AND try_at <= $1 ORDER BY try_at LIMIT $2", t.Wall().Unix(), limit)
+}
+
+// rowsOf reads all rows of a query.
+func rowsOf[T any](ctx context.Context, t tx, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := t.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells
-	var due []gateway.Copy
+	var found []T
 	for rows.Next() {
-		c, err := scanCopy(rows.Scan)
+		one, err := scan(rows.Scan)
 		if err != nil {
 			return nil, err
 		}
-		due = append(due, c)
+		found = append(found, one)
 	}
-	return due, rows.Err()
+	return found, rows.Err()
 }
 
 func (t tx) DeleteBroken(ctx context.Context, begunBefore time.Time) error {
