@@ -22,7 +22,7 @@ type intake struct {
 	copies  []*incoming
 	waiting []piece
 	bytes   int
-	stored  bool // rows of it are in the store
+	written bool // something of it may be in the store
 }
 
 // incoming is one copy.
@@ -30,6 +30,7 @@ type incoming struct {
 	row     Copy
 	content *sealed.Writer
 	address []byte // of a parcel: the recipient's, sealed
+	stored  bool   // its row is in the store
 }
 
 type piece struct {
@@ -39,21 +40,22 @@ type piece struct {
 }
 
 // begin adds a copy and returns what its content is written to.
-func (in *intake) begin(e envelope) (io.WriteCloser, error) {
+func (in *intake) begin(ctx context.Context, e envelope) (io.WriteCloser, error) {
 	id := newID()
 	key, err := in.gateway.contentKey(id)
 	if err != nil {
 		return nil, err
 	}
-	c, err := in.add(id, e, key)
+	c, err := in.add(ctx, id, e, key)
 	if err != nil {
 		return nil, err
 	}
 	return c.content, nil
 }
 
-// add adds a copy whose content is sealed under key.
-func (in *intake) add(id string, e envelope, key []byte) (*incoming, error) {
+// add adds a copy whose content is sealed under key, and written when enough of
+// the message waits.
+func (in *intake) add(ctx context.Context, id string, e envelope, key []byte) (*incoming, error) {
 	c := &incoming{row: Copy{ID: id}}
 	var err error
 	if c.row.Envelope, err = in.gateway.sealEnvelope(id, e); err != nil {
@@ -61,19 +63,13 @@ func (in *intake) add(id string, e envelope, key []byte) (*incoming, error) {
 	}
 	c.content, err = sealed.NewWriter(key, func(n int, data []byte) error {
 		in.waiting = append(in.waiting, piece{id, n, data})
-		in.bytes += len(data)
-		return nil
+		if in.bytes += len(data); in.bytes < flushBytes {
+			return nil
+		}
+		return in.write(ctx, false)
 	})
 	in.copies = append(in.copies, c)
 	return c, err
-}
-
-// flush writes what waits, when that is enough to be worth a commit.
-func (in *intake) flush(ctx context.Context) error {
-	if in.bytes < flushBytes {
-		return nil
-	}
-	return in.write(ctx, false)
 }
 
 // commit makes all copies whole at once: the message is the gateway's from here
@@ -96,14 +92,14 @@ func (in *intake) commit(ctx context.Context) error {
 func (in *intake) write(ctx context.Context, whole bool) error {
 	ctx, cancel := context.WithTimeout(ctx, in.gateway.config.Timeout)
 	defer cancel()
-	put := StoreTx.InsertCopy
-	if in.stored {
-		put = StoreTx.UpdateCopy
-	}
 	err := in.gateway.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		for _, c := range in.copies {
 			row := c.row
 			row.Whole, row.Begun, row.Try = whole, tx.Wall(), tx.Wall()
+			put := StoreTx.InsertCopy
+			if c.stored {
+				put = StoreTx.UpdateCopy
+			}
 			if err := put(tx, ctx, row); err != nil {
 				return err
 			}
@@ -120,9 +116,12 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 		}
 		return nil
 	})
-	in.stored = true // perhaps, where the commit's answer was lost
+	in.written = true // perhaps, where the commit's answer was lost
 	if err != nil {
 		return fmt.Errorf("gateway: keeping a message: %w", err)
+	}
+	for _, c := range in.copies {
+		c.stored = true
 	}
 	in.waiting, in.bytes = nil, 0
 	return nil
@@ -131,7 +130,7 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 // drop deletes what is in the store of a message that was not taken. What it
 // can't delete now, DeleteBroken does.
 func (in *intake) drop() {
-	if !in.stored {
+	if !in.written {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), in.gateway.config.Timeout)

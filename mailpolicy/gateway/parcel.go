@@ -90,14 +90,14 @@ func pickupBase(text string) (string, error) {
 
 // park keeps a copy for its one recipient to fetch, and adds the mail that
 // brings the link.
-func (in *intake) park(e envelope) (io.WriteCloser, error) {
+func (in *intake) park(ctx context.Context, e envelope) (io.WriteCloser, error) {
 	g, l := in.gateway, newLink()
 	defer clear(l.secret)
 	key, err := l.key(forParcel)
 	if err != nil {
 		return nil, err
 	}
-	c, err := in.add(l.id, e, key)
+	c, err := in.add(ctx, l.id, e, key)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (in *intake) park(e envelope) (io.WriteCloser, error) {
 	if c.address, err = sealed.Seal(key, []byte(e.To[0])); err != nil {
 		return nil, err
 	}
-	notice, err := in.begin(envelope{From: e.From, To: e.To, Outer: e.Outer, Arrived: e.Arrived})
+	notice, err := in.begin(ctx, envelope{From: e.From, To: e.To, Outer: e.Outer, Arrived: e.Arrived})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
 // refuse makes the inbox answer a recipient with a code, before or after content.
@@ -412,4 +414,57 @@ func (h *hop) saw(start string) (n int) {
 		}
 	}
 	return n
+}
+
+// thrifty is a store that knows how much was written at once.
+type thrifty struct {
+	gateway.Store
+	most atomic.Int64
+}
+
+type thriftyTx struct {
+	gateway.StoreTx
+	bytes int64
+}
+
+func (s *thrifty) Write(ctx context.Context, fn func(context.Context, gateway.StoreTx) error) error {
+	return s.Store.Write(ctx, func(ctx context.Context, tx gateway.StoreTx) error {
+		counting := &thriftyTx{StoreTx: tx}
+		err := fn(ctx, counting)
+		for most := s.most.Load(); counting.bytes > most && !s.most.CompareAndSwap(most, counting.bytes); most = s.most.Load() {
+		}
+		return err
+	})
+}
+
+func (t *thriftyTx) InsertPiece(ctx context.Context, id string, n int, data []byte) error {
+	t.bytes += int64(len(data))
+	return t.StoreTx.InsertPiece(ctx, id, n, data)
+}
+
+// A large message goes into the store a megabyte or two at a time, also where
+// its encryption gives it out all at once.
+func TestLargeByLittle(t *testing.T) {
+	var certs gateway.Certificates
+	var store *thrifty
+	r := startRelay(t, func(c *gateway.Config) {
+		store = &thrifty{Store: c.Store}
+		c.Directory, c.Store = &certs, store
+	})
+	roots := r.ca.Roots()
+	for _, gcm := range []bool{false, true} {
+		e, err := smime.New(smime.Config{Roots: roots, GCM: gcm})
+		require.NoError(t, err)
+		r.end()
+		r.config.Encrypter = e
+		r.serve()
+		certs = gateway.Certificates{r.issue(mailtest.Spec{Email: gp}).Certificate, r.issue(mailtest.Spec{Email: dean}).Certificate}
+		// A header so long that it fills more than one write by itself.
+		header := strings.Repeat("X-Long: "+strings.Repeat("x", 900)+"\r\n", 280)
+		to := []string{gp, dean, "a@nhs.net"}
+		before := r.mails()
+		require.Regexp(t, "^250", r.send("home@nhs.net", to, header+mailTo("[secure] x", "nobody@nhs.net")+strings.Repeat("more and more\r\n", 400_000)))
+		require.Len(t, r.mails(before...), 3)
+		require.Less(t, store.most.Load(), int64(3<<20))
+	}
 }

@@ -94,7 +94,7 @@ func (t *transaction) fill(ctx context.Context, in *intake, batches []batch, hea
 		}
 		ends, copies = append(ends, w), append(copies, w)
 	}
-	to := flushing{io.MultiWriter(copies...), func() error { return in.flush(ctx) }}
+	to := struct{ io.Writer }{io.MultiWriter(copies...)}
 	if _, err := io.CopyBuffer(to, struct{ io.Reader }{body}, make([]byte, 64<<10)); err != nil {
 		return err
 	}
@@ -106,20 +106,6 @@ func (t *transaction) fill(ctx context.Context, in *intake, batches []batch, hea
 	return nil
 }
 
-// flushing does something after each write.
-type flushing struct {
-	io.Writer
-	flush func() error
-}
-
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.Writer.Write(p)
-	if err != nil {
-		return n, err
-	}
-	return n, f.flush()
-}
-
 // begin writes the header of one copy, and returns what its body is written to.
 func (t *transaction) begin(ctx context.Context, in *intake, b batch, header []byte, outer string) (io.WriteCloser, error) {
 	e := envelope{From: t.from, To: b.to, EightBit: t.eightBit && b.encrypted == nil, Outer: outer, Arrived: t.gateway.config.Now()}
@@ -127,7 +113,7 @@ func (t *transaction) begin(ctx context.Context, in *intake, b batch, header []b
 	if b.parked {
 		open = in.park
 	}
-	w, err := open(e)
+	w, err := open(ctx, e)
 	if err != nil {
 		return nil, err
 	}
