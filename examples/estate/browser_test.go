@@ -107,10 +107,21 @@ func (h hand) insert(reader, serial string) {
 		chromedp.Click(`form[action="/api/readers/`+reader+`"] button`), chromedp.WaitVisible(`form[action="/api/readers/`+reader+`/out"]`))
 }
 
+// begins presses the button that opens the agent's window, once the page's scripts
+// have run: before that it would send the form.
+func (h hand) begins() {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		ready, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`document.readyState === "complete"`))
+		return err == nil && ready
+	}, time.Minute, 50*time.Millisecond, "the page's scripts")
+	h.do(chromedp.Click("#go"))
+}
+
 // atAgent fills in the form that the agent's window shows.
 func (h hand) atAgent(name string, fields map[string]string) {
 	h.t.Helper()
-	h.do(chromedp.Click("#go"))
+	h.begins()
 	agent := window(h.t, h.ctx, h.e.addresses.Agent)
 	for id, value := range fields {
 		require.NoError(h.t, chromedp.Do(agent, chromedp.WaitVisible("#"+id), chromedp.SendKeys("#"+id, value)))
