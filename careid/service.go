@@ -76,8 +76,10 @@ type Config struct {
 	// Rules defaults to the built-in book. An organisation's is an Overlay of it.
 	Rules *wardkey.Rulebook
 
-	// Binding says what pulling the card does. Default: the book's card.binding, close.
-	Binding Binding
+	// Binding says what pulling the card does. Default: the book's card.binding, close. Bindings say it for people whom the
+	// Registration Authority of an organisation looks after, by its ODS code; all others have Binding.
+	Binding  Binding
+	Bindings map[string]Binding
 
 	// Terms are what people accept. Default: the published ones, by using a card.
 	Terms Terms
@@ -156,6 +158,7 @@ type Service struct {
 	desks     Desks
 	book      *wardkey.Rulebook
 	binding   Binding
+	bindings  map[string]Binding // by organisation
 	terms     Terms
 	algorithm string
 	applyURL  string
@@ -200,7 +203,7 @@ func New(c Config) (*Service, error) {
 		store: c.Store, ca: c.CA, mail: c.Mail, sender: c.Sender, master: c.CardMaster, sealer: sealer,
 		servers: slices.Clone(c.Servers), origins: slices.Clone(c.Origins), outside: outside,
 		desks: maps.Clone(c.Desks),
-		book:  book, binding: c.Binding, terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
+		book:  book, binding: c.Binding, bindings: maps.Clone(c.Bindings), terms: c.Terms, algorithm: c.KeyAlgorithm, applyURL: c.ApplyURL,
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
 		slots:   make(chan struct{}, c.Queue),
 		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -210,8 +213,13 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	choices, err := book.Strings("card.binding.choices", s.now())
-	if err != nil || !slices.Contains(choices, string(p.Binding)) {
-		return nil, fmt.Errorf("careid: card binding %q is not one of %v", p.Binding, choices)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range slices.Concat([]Binding{p.Binding}, slices.Collect(maps.Values(s.bindings))) {
+		if !slices.Contains(choices, string(b)) {
+			return nil, fmt.Errorf("careid: card binding %q is not one of %v", b, choices)
+		}
 	}
 	if c.Terms.Explicit && !slices.Contains(p.TermsModes, string(TermsExplicit)) {
 		return nil, errors.New("careid: the rulebook lets nobody be asked for the terms")

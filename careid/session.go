@@ -228,8 +228,12 @@ func (s *Service) sessionFrom(ctx context.Context, tx *Tx, r Result) (SessionRow
 	case !tx.Wall.Before(r.Lease):
 		return fail(s.no("presence.ended"))
 	}
+	binding, own := s.bindings[p.Organisation]
+	if !own {
+		binding = policy.Binding
+	}
 	return SessionRow{
-		Profile: p.ID, Card: card.Serial, Certificate: r.Certificate, Presence: r.Presence, Binding: policy.Binding,
+		Profile: p.ID, Card: card.Serial, Certificate: r.Certificate, Presence: r.Presence, Binding: binding,
 		AuthTime: tx.Now, Seen: tx.Now, ExpiresAt: tx.Now.Add(policy.SessionMax), Lease: r.Lease,
 	}, card, p, nil
 }

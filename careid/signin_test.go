@@ -52,6 +52,20 @@ func TestSession(t *testing.T) {
 		require.NoError(t, keep.Service.Removed(ctx, kept.Presence))
 		_, err = keep.Service.Session(ctx, kept.Token)
 		require.NoError(t, err)
+		for organisation, stays := range map[string]bool{careidtest.Organisation: true, "RBB": false} {
+			h := careidtest.New(t, careidtest.Config{})
+			c := h.Config
+			c.Bindings = map[string]careid.Binding{organisation: careid.BindingKeep}
+			h.Service, err = careid.New(c)
+			require.NoError(t, err)
+			in := signIn(t, h, h.Nurse.Card)
+			require.NoError(t, h.Service.Removed(ctx, in.Presence))
+			_, err = h.Service.Session(ctx, in.Token)
+			require.Equal(t, stays, err == nil, "the nurse is looked after by %s", careidtest.Organisation)
+			c.Bindings[organisation] = "open"
+			_, err = careid.New(c)
+			require.ErrorContains(t, err, `"open"`)
+		}
 	})
 	t.Run("row039", func(t *testing.T) {
 		// A workstation that dies says nothing: the lease runs out, and no later lease revives the session.
