@@ -52,6 +52,9 @@ type Account struct {
 	// Opened is when it was applied for, Used when it was last signed in to or
 	// sent from; zero where that is not known.
 	Opened, Used time.Time
+	// PasswordExpires is when the holder must choose another password to go on;
+	// zero where they have none of their own.
+	PasswordExpires time.Time
 	// Then is what the calendar makes of it at ThenAt unless something is done;
 	// "" for nothing.
 	Then   State
@@ -79,7 +82,9 @@ const (
 type AccountRecord struct {
 	Address, Site, Name, Purpose, Mobile, RegisteredMobile string
 
-	PasswordHash  string
+	PasswordHash string
+	// PasswordSet is when the holder chose it.
+	PasswordSet   time.Time
 	Activation    Activation
 	QuestionsSet  bool
 	PolicyVersion string // the acceptable use policy accepted; empty for none
@@ -105,20 +110,6 @@ type AccountRecord struct {
 	DeskTurn int
 	// Due is when the calendar next changes the account; zero for never.
 	Due time.Time
-}
-
-func (r AccountRecord) steps() []Step {
-	var steps []Step
-	if r.Activation != ActivationDone {
-		steps = append(steps, ChangePassword)
-	}
-	if !r.QuestionsSet {
-		steps = append(steps, SetQuestions)
-	}
-	if r.PolicyVersion == "" {
-		steps = append(steps, AcceptPolicy)
-	}
-	return steps
 }
 
 // Shared is a shared mailbox. It has no password: people open it through their

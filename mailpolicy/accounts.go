@@ -69,6 +69,9 @@ type AccountsConfig struct {
 	// and not in it, and must not be changed later. Without one the desk can't
 	// verify holders who have set questions.
 	Key []byte
+	// Blocklist is asked about each new password, beside a short list of the
+	// commonest. Nil for none.
+	Blocklist Blocklist
 	// HashAtOnce bounds the argon2id hashes computed at once, 19 MiB each.
 	// Default 2.
 	HashAtOnce int

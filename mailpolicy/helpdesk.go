@@ -188,6 +188,11 @@ func (a *Accounts) HelpdeskReset(ctx context.Context, by Actor, c Caller, to str
 		if sent == "" || sent != r.Mobile && sent != r.ConfirmedMobile {
 			return Rules().Refuse("mail.mobile.unconfirmed")
 		}
+		if r.Activation == ActivationDone {
+			if err := tx.KeepPassword(ctx, r.Address, r.PasswordHash, p.PasswordHistory); err != nil {
+				return err
+			}
+		}
 		r.PasswordHash, r.Activation, r.ConfirmedMobile = hash, ActivationSent, ""
 		r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
 		return tx.DeleteSessions(ctx, r.Address, nil)

@@ -4,6 +4,7 @@ package mailpolicy
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ const (
 	// Applied: the activation password is on its way or not used yet.
 	Applied State = "applied"
 	// Activated: the activation password was used; steps of the first login
-	// are still to do.
+	// are still to do, or the password has expired.
 	Activated State = "activated"
 	// Active: all three steps are done.
 	Active State = "active"
@@ -74,8 +75,9 @@ type Life struct {
 	// Inactive is how long an account may go unused, Delete how long it then
 	// stays inactive, Restore how long a deleted one can be restored. New is how
 	// long after its opening an account waits for its first login before it is
-	// inactive, Leaver how long one who leaves keeps it. Each ends exclusive.
-	Inactive, New, Delete, Restore, Leaver time.Duration
+	// inactive, Leaver how long one who leaves keeps it, Password how long a
+	// password that its holder chose is good. Each ends exclusive.
+	Inactive, New, Delete, Restore, Leaver, Password time.Duration
 	// DisabledMonths is how many calendar months a disabled account is kept.
 	DisabledMonths int
 }
@@ -90,6 +92,7 @@ func readLife(book *wardkey.Rulebook, t time.Time) (l Life, err error) {
 		{"mail.life.delete", &l.Delete},
 		{"mail.life.restore", &l.Restore},
 		{"mail.life.leaver", &l.Leaver},
+		{"mail.password.max", &l.Password},
 	} {
 		if *d.into, err = book.Duration(d.id, t); err != nil {
 			return Life{}, err
@@ -135,7 +138,26 @@ func begun(r AccountRecord, t time.Time) AccountRecord {
 	if r.Disabled && r.DisabledAt.IsZero() {
 		r.DisabledAt = t
 	}
+	if r.PasswordSet.IsZero() {
+		r.PasswordSet = t
+	}
 	return r
+}
+
+// steps are those of the first login that are still to do; a password that has
+// expired is one again.
+func (l Life) steps(r AccountRecord, t time.Time) []Step {
+	var steps []Step
+	if r.Activation != ActivationDone || !t.Before(begun(r, t).PasswordSet.Add(l.Password)) {
+		steps = append(steps, ChangePassword)
+	}
+	if !r.QuestionsSet {
+		steps = append(steps, SetQuestions)
+	}
+	if r.PolicyVersion == "" {
+		steps = append(steps, AcceptPolicy)
+	}
+	return steps
 }
 
 // stateAt is the state of an account at an instant: what the calendar has done
@@ -156,7 +178,7 @@ func (l Life) stateAt(r AccountRecord, t time.Time) State {
 		return Inactive
 	case r.Activation == ActivationSent:
 		return Applied
-	case len(r.steps()) > 0:
+	case len(l.steps(r, t)) > 0:
 		return Activated
 	case !r.Leaver.IsZero():
 		return Leaver
@@ -182,10 +204,14 @@ func (p *Policy) state(r AccountRecord) State { return p.Life.stateAt(r, p.At) }
 
 func (p *Policy) view(r AccountRecord) Account {
 	then, at := p.Life.next(r, p.At)
+	var expires time.Time
+	if r.Activation == ActivationDone {
+		expires = begun(r, p.At).PasswordSet.Add(p.Life.Password)
+	}
 	return Account{
 		Address: r.Address, Site: r.Site, Name: r.Name, Purpose: r.Purpose, Mobile: r.Mobile, MobileHidden: r.Hidden,
-		RegisteredMobile: r.RegisteredMobile, State: p.state(r), Steps: r.steps(), Opened: r.Opened, Used: r.Used,
-		Then: then, ThenAt: at,
+		RegisteredMobile: r.RegisteredMobile, State: p.state(r), Steps: p.Life.steps(r, p.At), Opened: r.Opened, Used: r.Used,
+		PasswordExpires: expires, Then: then, ThenAt: at,
 	}
 }
 
@@ -219,7 +245,7 @@ func (p *Policy) refusal(r AccountRecord) error {
 		return Rules().Refuse("mail.capability")
 	}
 	steps := make([]string, 0, 3)
-	for _, s := range r.steps() {
+	for _, s := range p.Life.steps(r, p.At) {
 		steps = append(steps, string(s))
 	}
 	return Rules().Refuse("mail.aup.pending", "steps", strings.Join(steps, ", "))
@@ -280,7 +306,7 @@ func (p *Policy) age(ctx context.Context, tx StoreTx, r AccountRecord) error {
 	if state == Removed {
 		r.Removed = true
 		r.Name, r.Purpose, r.Mobile, r.RegisteredMobile, r.ConfirmedMobile, r.PasswordHash = "", "", "", "", "", ""
-		if err := tx.ReplaceAnswers(ctx, r.Address, nil); err != nil {
+		if err := errors.Join(tx.ReplaceAnswers(ctx, r.Address, nil), tx.KeepPassword(ctx, r.Address, "", 0)); err != nil {
 			return err
 		}
 		if err := tx.Audit(ctx, calendar, "mail.account.removed", r.Address, ""); err != nil {

@@ -125,7 +125,7 @@ func TestUseKeepsAnAccount(t *testing.T) {
 	require.NoError(t, h.accounts.Restore(ctx, nas, a.Address))
 	require.Equal(t, mailpolicy.Disabled, h.state(a.Address))
 	require.NoError(t, h.accounts.Enable(ctx, local, a.Address))
-	require.Equal(t, mailpolicy.Active, h.state(a.Address))
+	require.Equal(t, mailpolicy.Activated, h.state(a.Address), "its password has expired meanwhile")
 	refused(t, "mail.account.live", h.accounts.Restore(ctx, nas, a.Address))
 }
 
@@ -181,8 +181,8 @@ func TestSweepsAtOnce(t *testing.T) {
 func TestLifeIsDated(t *testing.T) {
 	before := policyAt(t, time.Date(2022, 11, 30, 23, 59, 59, 0, time.UTC)).Life
 	after := policyAt(t, time.Date(2022, 12, 1, 0, 0, 0, 0, time.UTC)).Life
-	require.Equal(t, mailpolicy.Life{Inactive: 90 * day, New: 90 * day, Delete: 90 * day, Restore: 180 * day, Leaver: 30 * day, DisabledMonths: 18}, before)
-	require.Equal(t, mailpolicy.Life{Inactive: 30 * day, New: 30 * day, Delete: 30 * day, Restore: 30 * day, Leaver: 30 * day, DisabledMonths: 18}, after)
+	require.Equal(t, mailpolicy.Life{Inactive: 90 * day, New: 90 * day, Delete: 90 * day, Restore: 180 * day, Leaver: 30 * day, Password: 365 * day, DisabledMonths: 18}, before)
+	require.Equal(t, mailpolicy.Life{Inactive: 30 * day, New: 30 * day, Delete: 30 * day, Restore: 30 * day, Leaver: 30 * day, Password: 365 * day, DisabledMonths: 18}, after)
 	require.Len(t, mailpolicy.Rules().History("mail.life.inactive"), 2)
 }
 
@@ -190,7 +190,7 @@ func TestLifeIsDated(t *testing.T) {
 func TestLifeOfOldRows(t *testing.T) {
 	h := newHome(t)
 	a := h.active(1)
-	_, err := h.db.ExecContext(t.Context(), "UPDATE mail_account SET used = 0, due = 1")
+	_, err := h.db.ExecContext(t.Context(), "UPDATE mail_account SET used = 0, password_set = 0, due = 1")
 	require.NoError(t, err)
 	h.forward(400 * day)
 	require.Equal(t, mailpolicy.Active, h.state(a.Address))

@@ -149,6 +149,60 @@ func (p *Policy) checkPassword(password []byte, a AccountRecord) *wardkey.Refusa
 	return nil
 }
 
+// Blocklist knows passwords that others would try, such as those of published
+// breaches.
+type Blocklist interface {
+	// Blocked reports whether the password is on the list. It must not keep it.
+	// An error refuses the change for now.
+	Blocked(ctx context.Context, password []byte) (bool, error)
+}
+
+// newPassword checks a password that a holder has chosen, and hashes it.
+func (a *Accounts) newPassword(ctx context.Context, p *Policy, r AccountRecord, password []byte) (hash string, err error) {
+	if no := p.checkPassword(password, r); no != nil {
+		return "", no
+	}
+	if list := a.config.Blocklist; list != nil {
+		blocked, err := list.Blocked(ctx, password)
+		if err != nil {
+			return "", Rules().Refuse("mail.busy").Because(err)
+		}
+		if blocked {
+			return "", Rules().Refuse("mail.password.form", "why", "it is on a list of passwords that others know")
+		}
+	}
+	var earlier []string
+	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		earlier, err = tx.Passwords(ctx, r.Address)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, phc := range append([]string{r.PasswordHash}, earlier...) {
+		same, err := a.hasher.matches(ctx, password, phc)
+		if err != nil {
+			return "", err
+		}
+		if same {
+			return "", Rules().Refuse("mail.password.form", "why", "you have it, or had it not long ago")
+		}
+	}
+	return a.hasher.hash(ctx, password)
+}
+
+// setPassword puts a password that its holder has chosen in force, and keeps the
+// one before, if that was theirs as well, so that it is not taken again.
+func (p *Policy) setPassword(ctx context.Context, tx StoreTx, r *AccountRecord, hash string) error {
+	if r.Activation == ActivationDone {
+		if err := tx.KeepPassword(ctx, r.Address, r.PasswordHash, p.PasswordHistory); err != nil {
+			return err
+		}
+	}
+	r.PasswordHash, r.PasswordSet, r.Activation = hash, tx.Now(), ActivationDone
+	return nil
+}
+
 func notLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 // commonPasswords are what the first guesses are made of. It is a start, not a

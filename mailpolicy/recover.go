@@ -286,7 +286,7 @@ func (a *Accounts) FinishRecovery(ctx context.Context, token, code string, do Ou
 	if !slices.Contains(p.outcomes(r), do) || do == UnlockOnly && len(password) > 0 {
 		return Rules().Refuse("mail.recovery.outcome")
 	}
-	newHash := r.PasswordHash
+	var newHash string
 	if do == UnlockAndReset {
 		if newHash, err = a.newPassword(ctx, p, r, password); err != nil {
 			return err
@@ -345,7 +345,12 @@ func (p *Policy) recovered(ctx context.Context, tx StoreTx, token string, checke
 	if rec.CodeHash != checked.CodeHash || !p.recovers(r) || r.PasswordHash != before.PasswordHash || r.Mobile != before.Mobile {
 		return Rules().Refuse("mail.recovery.ended")
 	}
-	r.Wrong, r.Locked, r.Recovered, r.PasswordHash = 0, false, tx.Now(), hash
+	r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
+	if do == UnlockAndReset {
+		if err := p.setPassword(ctx, tx, &r, hash); err != nil {
+			return err
+		}
+	}
 	if err := p.update(ctx, tx, r); err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ type Policy struct {
 	// PasswordMin is the fewest characters of a password; LockAfter the number
 	// of wrong passwords in a row that lock an account.
 	PasswordMin, LockAfter int
+	// PasswordHistory is how many passwords before the one in force are not taken
+	// again.
+	PasswordHistory int
 	// ActivationLength is the number of characters of an activation password.
 	ActivationLength int
 	// Questions is how many security questions the second gate wants, each
@@ -114,6 +117,7 @@ func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 		{"mail.site.shared", &p.SharedPerSite},
 		{"mail.password.min", &p.PasswordMin},
 		{"mail.lock.after", &p.LockAfter},
+		{"mail.password.history", &p.PasswordHistory},
 		{"mail.activation.length", &p.ActivationLength},
 		{"mail.questions", &p.Questions},
 		{"mail.answer.min", &p.AnswerMin},

@@ -230,8 +230,9 @@ func (a *Accounts) change(ctx context.Context, token, action string, fn func(con
 // ChangePassword sets the holder's own password and ends the account's other
 // sessions. It must not be the one in force, so an activation password never
 // becomes the lasting one. The password in force is not asked for again: a
-// portal asks for it by SignIn first, where the session is not fresh. Refusals:
-// mail.session, mail.password.form, mail.busy.
+// portal asks for it by SignIn first, where the session is not fresh. None of the
+// holder's latest passwords is taken again. Refusals: mail.session,
+// mail.password.form, mail.busy.
 func (a *Accounts) ChangePassword(ctx context.Context, token string, password []byte) error {
 	p, before, err := a.session(ctx, token)
 	if err != nil {
@@ -245,24 +246,11 @@ func (a *Accounts) ChangePassword(ctx context.Context, token string, password []
 		if r.PasswordHash != before.PasswordHash {
 			return Rules().Refuse("mail.session") // changed at the same time elsewhere
 		}
-		r.PasswordHash, r.Activation = hash, ActivationDone
+		if err := p.setPassword(ctx, tx, r, hash); err != nil {
+			return err
+		}
 		return tx.DeleteSessions(ctx, r.Address, tokenHash(token))
 	})
-}
-
-// newPassword checks a password that a holder has chosen, and hashes it.
-func (a *Accounts) newPassword(ctx context.Context, p *Policy, r AccountRecord, password []byte) (hash string, err error) {
-	if no := p.checkPassword(password, r); no != nil {
-		return "", no
-	}
-	same, err := a.hasher.matches(ctx, password, r.PasswordHash)
-	if err != nil {
-		return "", err
-	}
-	if same {
-		return "", Rules().Refuse("mail.password.form", "why", "it is the one you have")
-	}
-	return a.hasher.hash(ctx, password)
 }
 
 // Question is a security question and its answer, in the holder's words.

@@ -196,3 +196,67 @@ func TestAfterReset(t *testing.T) {
 		require.NotContains(t, next(t, err), steps[0])
 	})
 }
+
+// blocked is a Blocklist of one password.
+type blocked struct {
+	password string
+	err      error
+}
+
+func (l blocked) Blocked(_ context.Context, password []byte) (bool, error) {
+	return string(password) == l.password, l.err
+}
+
+func TestPasswordsAreNotTakenAgain(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a := h.active(1)
+	token := h.session(a.Address)
+	set := func(n int) error {
+		return h.accounts.ChangePassword(ctx, token, []byte(strings.Repeat("sentence", 2)+string(rune('a'+n))))
+	}
+	for n := range 4 {
+		require.NoError(t, set(n))
+	}
+	refused(t, "mail.password.form", set(3))
+	for _, old := range []int{0, 1, 2} {
+		refused(t, "mail.password.form", set(old))
+	}
+	refused(t, "mail.password.form", h.accounts.ChangePassword(ctx, token, []byte(lasting)))
+	require.NoError(t, set(4), "a fifth one")
+	require.NoError(t, h.accounts.ChangePassword(ctx, token, []byte(lasting)), "the fifth before")
+
+	h.blocklist = blocked{password: "a-breached-sentence"}
+	h.start()
+	refused(t, "mail.password.form", h.accounts.ChangePassword(ctx, token, []byte("a-breached-sentence")))
+	h.blocklist = blocked{err: errors.New("list is away")}
+	h.start()
+	err := h.accounts.ChangePassword(ctx, token, []byte("another-good-sentence"))
+	refused(t, "mail.busy", err)
+	require.NotContains(t, err.Error(), "away")
+}
+
+// A password that has expired lets its holder in to choose another, and no more.
+func TestPasswordsExpire(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a := h.active(1)
+	ends := h.now().Add(365 * day)
+	for h.now().Before(ends.Add(-29 * day)) {
+		h.forward(28 * day)
+		require.NoError(t, h.accounts.Used(ctx, a.Address))
+	}
+	h.forward(ends.Sub(h.now()) - time.Second)
+	now, err := h.accounts.Account(ctx, a.Address)
+	require.NoError(t, err)
+	require.Equal(t, mailpolicy.Active, now.State)
+	require.WithinDuration(t, ends, now.PasswordExpires, 0)
+	h.forward(time.Second)
+	err = h.accounts.CanSend(ctx, a.Address)
+	refused(t, "mail.aup.pending", err)
+	require.ErrorContains(t, err, "a new password")
+	token := h.session(a.Address)
+	refused(t, "mail.password.form", h.accounts.ChangePassword(ctx, token, []byte(lasting)))
+	require.NoError(t, h.accounts.ChangePassword(ctx, token, []byte("brand-new-sentence")))
+	require.NoError(t, h.accounts.CanSend(ctx, a.Address))
+}

@@ -71,6 +71,11 @@ type StoreTx interface {
 	DeleteMember(ctx context.Context, shared, account string) error
 	Memberships(ctx context.Context, account string) ([]MemberRecord, error)
 
+	// KeepPassword adds a hash to the account's earlier ones and forgets all but
+	// the latest most of them. Passwords are those, the latest first.
+	KeepPassword(ctx context.Context, address, hash string, most int) error
+	Passwords(ctx context.Context, address string) ([]string, error)
+
 	// ReplaceAnswers forgets the account's questions and keeps these.
 	ReplaceAnswers(ctx context.Context, address string, answers []AnswerRecord) error
 	// Answers are in the order in which they were set.

@@ -22,6 +22,7 @@ func TestStore(t *testing.T, open func(t *testing.T) mailpolicy.Store) {
 	t.Run("an error rolls back", func(t *testing.T) { errorRollsBack(t, open(t)) })
 	t.Run("due", func(t *testing.T) { due(t, open(t)) })
 	t.Run("members", func(t *testing.T) { members(t, open(t)) })
+	t.Run("passwords", func(t *testing.T) { passwords(t, open(t)) })
 	t.Run("recoveries", func(t *testing.T) { recoveries(t, open(t)) })
 	t.Run("tries", func(t *testing.T) { tries(t, open(t)) })
 	t.Run("sessions", func(t *testing.T) { sessions(t, open(t)) })
@@ -38,7 +39,7 @@ var (
 		Activation: mailpolicy.ActivationUsed, QuestionsSet: true, PolicyVersion: "2", Wrong: 3, Locked: true, Disabled: true,
 		Opened: time.Unix(1800000001, 0).UTC(), Recovered: second(2), Used: second(3), Inactive: second(4),
 		DisabledAt: second(5), Leaver: second(6), Deleted: second(7), Due: second(8), Removed: true, Hidden: true,
-		ConfirmedMobile: "+447700900003", DeskTurn: 2,
+		ConfirmedMobile: "+447700900003", DeskTurn: 2, PasswordSet: second(9),
 	}
 )
 
@@ -64,7 +65,7 @@ func rowsComeBack(t *testing.T, s mailpolicy.Store) {
 	changed := account
 	changed.PasswordHash, changed.Activation, changed.Wrong, changed.Locked, changed.Disabled = "$other$2", mailpolicy.ActivationDone, 0, false, false
 	changed.Recovered, changed.Used, changed.Inactive, changed.DisabledAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	changed.Leaver, changed.Deleted, changed.Due = time.Time{}, time.Time{}, time.Time{}
+	changed.Leaver, changed.Deleted, changed.Due, changed.PasswordSet = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	changed.Removed, changed.Hidden, changed.ConfirmedMobile, changed.DeskTurn = false, false, "", 0
 	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
 		got, err := tx.Account(ctx, account.Address)
@@ -274,6 +275,27 @@ func members(t *testing.T, s mailpolicy.Store) {
 		require.Len(t, of, 1)
 		return nil
 	}))
+}
+
+func passwords(t *testing.T, s mailpolicy.Store) {
+	seed(t, s)
+	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		var errs []error
+		for _, hash := range []string{"a", "b", "c", "d"} {
+			errs = append(errs, tx.KeepPassword(ctx, account.Address, hash, 3))
+		}
+		return errors.Join(errs...)
+	})
+	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		kept, err := tx.Passwords(ctx, account.Address)
+		require.NoError(t, err)
+		require.Equal(t, []string{"d", "c", "b"}, kept)
+		require.NoError(t, tx.KeepPassword(ctx, account.Address, "e", 0))
+		kept, err = tx.Passwords(ctx, account.Address)
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		return nil
+	})
 }
 
 func recoveries(t *testing.T, s mailpolicy.Store) {

@@ -8,6 +8,26 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
+func (t tx) KeepPassword(ctx context.Context, address, hash string, most int) error {
+	var turn int64
+	if err := t.QueryRowContext(ctx, "SELECT coalesce(max(turn), 0) + 1 FROM mail_password WHERE address = $1", address).Scan(&turn); err != nil {
+		return err
+	}
+	if err := t.insert(ctx, "INSERT INTO mail_password (address, turn, hash) VALUES ($1, $2, $3)", address, turn, hash); err != nil {
+		return err
+	}
+	_, err := t.ExecContext(ctx, "DELETE FROM mail_password WHERE address = $1 AND turn <= $2", address, turn-int64(most))
+	return err
+}
+
+func (t tx) Passwords(ctx context.Context, address string) ([]string, error) {
+	scan := func(row scanner) (hash string, err error) {
+		err = row.Scan(&hash)
+		return hash, err
+	}
+	return all(ctx, t, scan, "SELECT hash FROM mail_password WHERE address = $1 ORDER BY turn DESC", address)
+}
+
 func (t tx) ReplaceAnswers(ctx context.Context, address string, answers []mailpolicy.AnswerRecord) error {
 	if _, err := t.ExecContext(ctx, "DELETE FROM mail_answer WHERE address = $1", address); err != nil {
 		return err

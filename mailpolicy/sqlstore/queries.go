@@ -38,20 +38,20 @@ func scanSite(row scanner) (s mailpolicy.Site, err error) {
 }
 
 const accountColumns = `ods, name, purpose, mobile, registered_mobile, password_hash, activation, questions_set, policy_version,
-	wrong, locked, disabled, recovered, used, inactive, disabled_at, leaver, deleted, removed, hidden, confirmed_mobile, desk_turn, due`
+	wrong, locked, disabled, recovered, used, inactive, disabled_at, leaver, deleted, removed, hidden, confirmed_mobile, desk_turn, due, password_set`
 
 func accountValues(a mailpolicy.AccountRecord) []any {
 	return []any{
 		a.Address, a.Site, a.Name, a.Purpose, a.Mobile, a.RegisteredMobile, a.PasswordHash, string(a.Activation),
 		a.QuestionsSet, a.PolicyVersion, int64(a.Wrong), a.Locked, a.Disabled, unix(a.Recovered),
 		unix(a.Used), unix(a.Inactive), unix(a.DisabledAt), unix(a.Leaver), unix(a.Deleted), a.Removed,
-		a.Hidden, a.ConfirmedMobile, int64(a.DeskTurn), unix(a.Due),
+		a.Hidden, a.ConfirmedMobile, int64(a.DeskTurn), unix(a.Due), unix(a.PasswordSet),
 	}
 }
 
 func (t tx) InsertAccount(ctx context.Context, a mailpolicy.AccountRecord) error {
 	return t.insert(ctx, "INSERT INTO mail_account (address, "+accountColumns+`, opened)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`,
 		append(accountValues(a), a.Opened.Unix())...)
 }
 
@@ -67,13 +67,13 @@ const selectAccount = "SELECT address, " + accountColumns + ", opened FROM mail_
 
 func scanAccount(row scanner) (a mailpolicy.AccountRecord, err error) {
 	var activation string
-	var opened, recovered, used, inactive, disabledAt, leaver, deleted, due int64
+	var opened, recovered, used, inactive, disabledAt, leaver, deleted, due, passwordSet int64
 	err = row.Scan(&a.Address, &a.Site, &a.Name, &a.Purpose, &a.Mobile, &a.RegisteredMobile, &a.PasswordHash, &activation,
 		&a.QuestionsSet, &a.PolicyVersion, &a.Wrong, &a.Locked, &a.Disabled, &recovered,
-		&used, &inactive, &disabledAt, &leaver, &deleted, &a.Removed, &a.Hidden, &a.ConfirmedMobile, &a.DeskTurn, &due, &opened)
+		&used, &inactive, &disabledAt, &leaver, &deleted, &a.Removed, &a.Hidden, &a.ConfirmedMobile, &a.DeskTurn, &due, &passwordSet, &opened)
 	a.Activation, a.Opened, a.Recovered = mailpolicy.Activation(activation), at(opened), maybeAt(recovered)
 	a.Used, a.Inactive, a.DisabledAt, a.Due = maybeAt(used), maybeAt(inactive), maybeAt(disabledAt), maybeAt(due)
-	a.Leaver, a.Deleted = maybeAt(leaver), maybeAt(deleted)
+	a.Leaver, a.Deleted, a.PasswordSet = maybeAt(leaver), maybeAt(deleted), maybeAt(passwordSet)
 	return a, err
 }
 
@@ -82,7 +82,7 @@ func (t tx) UpdateAccount(ctx context.Context, a mailpolicy.AccountRecord) error
 	return t.changed(ctx, `UPDATE mail_account SET ods = $2, name = $3, purpose = $4, mobile = $5, registered_mobile = $6,
 		password_hash = $7, activation = $8, questions_set = $9, policy_version = $10, wrong = $11, locked = $12, disabled = $13,
 		recovered = $14, used = $15, inactive = $16, disabled_at = $17, leaver = $18, deleted = $19, removed = $20, hidden = $21,
-		confirmed_mobile = $22, desk_turn = $23, due = $24 WHERE address = $1`, accountValues(a)...)
+		confirmed_mobile = $22, desk_turn = $23, due = $24, password_set = $25 WHERE address = $1`, accountValues(a)...)
 }
 
 func (t tx) CountAccounts(ctx context.Context, ods string) (int, error) {
