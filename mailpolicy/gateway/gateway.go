@@ -82,8 +82,9 @@ type Config struct {
 	Networks []netip.Prefix
 	// TLS, where set, offers STARTTLS to whoever connects.
 	TLS *tls.Config
-	// Hostname is how the gateway calls itself, and how it knows mail that goes
-	// round: no two gateways on the way may share it. Default "localhost".
+	// Hostname is how the gateway calls itself, also in the addresses that its own
+	// mail comes from, and how it knows mail that goes round: no two gateways on
+	// the way may share it. Default "localhost".
 	Hostname string
 
 	// MaxMessageBytes may be less than the policy's 35 MB; 0 is the policy's.

@@ -222,7 +222,8 @@ func TestNewRefuses(t *testing.T) {
 		func(c *gateway.Config) { c.NextHop = "" }, func(c *gateway.Config) { c.NextHop = "mx.example" }, func(c *gateway.Config) { c.NextHop = "mx.example:25" },
 		func(c *gateway.Config) { c.Store = nil }, func(c *gateway.Config) { c.Key = spoolKey[1:] }, func(c *gateway.Config) { c.Encrypter = nil }, func(c *gateway.Config) { c.Directory = nil }, func(c *gateway.Config) { c.Profile = "lax" },
 		func(c *gateway.Config) { c.Hostname = "a b" }, func(c *gateway.Config) { c.PickupURL = "http://mail.example/pickup" },
-		func(c *gateway.Config) { c.PickupURL = "https://mail.example/?x=y" }, func(c *gateway.Config) { c.Now = func() time.Time { return time.Unix(0, 0) } },
+		func(c *gateway.Config) { c.PickupURL = "https://mail.example/?x=y" },
+		func(c *gateway.Config) { c.PickupURL = "https://mail.example/{link}" }, func(c *gateway.Config) { c.PickupURL = "https://mail.example/a/../b" }, func(c *gateway.Config) { c.Now = func() time.Time { return time.Unix(0, 0) } },
 	} {
 		c := good
 		spoil(&c)

@@ -23,8 +23,10 @@ const (
 	// nests deeper, and an attacker's would keep the page busy.
 	maxDepth = 20
 	maxParts = 200
-	// maxShown is how much of a text stands on the page; the rest is in the file.
+	// maxShown is how much text stands on the page, and maxHTML on one of a
+	// message's own; the rest is in the file.
 	maxShown = 256 << 10
+	maxHTML  = 4 << 20
 )
 
 var errTooDeep = errors.New("gateway: the message is nested too deep, or has too many parts")
@@ -121,11 +123,11 @@ func decoded(encoding string, r io.Reader) io.Reader {
 	return r
 }
 
-// text reads a text part as far as maxShown, in UTF-8. more says that it goes on.
-func (p part) text() (text string, more bool) {
-	raw, _ := io.ReadAll(io.LimitReader(p.body, maxShown+1)) // what could be decoded is shown
-	more = len(raw) > maxShown
-	raw = raw[:min(len(raw), maxShown)]
+// text reads most bytes of a text part, in UTF-8. more says that it goes on.
+func (p part) text(most int) (text string, more bool) {
+	raw, _ := io.ReadAll(io.LimitReader(p.body, int64(most)+1)) // what could be decoded is shown
+	more = len(raw) > most
+	raw = raw[:min(len(raw), most)]
 	if !strings.EqualFold(p.Charset, "utf-8") {
 		if enc, err := htmlindex.Get(p.Charset); err == nil {
 			if out, err := enc.NewDecoder().Bytes(raw); err == nil {

@@ -30,7 +30,7 @@ func FuzzReadMessage(f *testing.F) {
 				t.Fatalf("file name %q", p.FileName)
 			}
 			if p.forReader {
-				if text, _ := p.text(); !utf8.ValidString(text) {
+				if text, _ := p.text(maxShown); !utf8.ValidString(text) {
 					t.Fatalf("text %q", text)
 				}
 				return true

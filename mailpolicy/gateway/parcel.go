@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func pickupBase(text string) (string, error) {
 		return "", nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || !isPlainPath(u.Path) {
 		return "", errors.New("gateway: PickupURL is no address of a page")
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
@@ -86,6 +87,15 @@ func pickupBase(text string) (string, error) {
 		return "", errors.New("gateway: PickupURL beyond loopback needs https")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// isPlainPath keeps out what a pattern of net/http reads otherwise than a path.
+func isPlainPath(p string) bool {
+	p = strings.TrimRight(p, "/")
+	plain := !strings.ContainsFunc(p, func(r rune) bool {
+		return r != '/' && r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	return p == "" || plain && path.Clean(p) == p
 }
 
 // park keeps a copy for its one recipient to fetch, and adds the mail that

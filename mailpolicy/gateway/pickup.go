@@ -254,7 +254,7 @@ func (d *desk) message(w http.ResponseWriter, r *http.Request, l link) {
 	if !ok {
 		return
 	}
-	v := page{Base: d.base(r), Title: "Your message"}
+	v, left := page{Base: d.base(r), Title: "Your message"}, maxShown
 	header, err := readMessage(content, func(p part) bool {
 		if !p.forReader {
 			v.Files = append(v.Files, p)
@@ -262,7 +262,8 @@ func (d *desk) message(w http.ResponseWriter, r *http.Request, l link) {
 		}
 		s := shown{part: p, HTML: p.Type == "text/html"}
 		if !s.HTML {
-			s.Text, s.More = p.text()
+			s.Text, s.More = p.text(left)
+			left = max(0, left-len(s.Text))
 		}
 		v.Texts = append(v.Texts, s)
 		return true
@@ -317,7 +318,7 @@ func (d *desk) part(w http.ResponseWriter, r *http.Request, l link) {
 		}
 		found = true
 		if p.forReader && p.Type == "text/html" {
-			text, _ := p.text()
+			text, _ := p.text(maxHTML)
 			w.Header().Set("Content-Security-Policy", sandbox)
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, text) // whether it is read or not
