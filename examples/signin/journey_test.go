@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"encoding/base32"
 	"encoding/json"
 	"io"
@@ -20,45 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone/alonetest"
-	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
-	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
-	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
-	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
-	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 )
-
-// elsewhere has the pages of examples/radesk, myidentity and unlock, which a hospital has beside the provider.
-func elsewhere() alone.Program {
-	var mail *mailbox.Mailbox
-	return alone.Program{
-		Name: "elsewhere", Listen: "127.0.0.1:0", Title: "Elsewhere", After: "/my", Lead: "The rest of the hospital.",
-		Opened: func(_ context.Context, h *alone.Hospital) error {
-			mail = h.Mail
-			return nil
-		},
-		Mount: func(site *pages.Site, mux *http.ServeMux) error {
-			d, err := desk.New(site)
-			if err != nil {
-				return err
-			}
-			d.Routes(mux)
-			k, err := kiosk.New(site)
-			if err != nil {
-				return err
-			}
-			k.Routes(mux)
-			h, err := holder.New(holder.Config{Site: site, MailAccount: mail.Account})
-			if err != nil {
-				return err
-			}
-			h.Routes(mux)
-			return mail.Routes(site, mux)
-		},
-	}
-}
 
 // journey is a nurse at the browser of a workstation.
 type journey struct {
@@ -97,7 +60,7 @@ func newJourney(t *testing.T) *journey {
 	t.Cleanup(empty.Close)
 	j.Open(strings.Replace(empty.URL, "127.0.0.1", "localhost", 1))
 	dir, models := t.TempDir(), file(t, string(j.Models(careid.KindSecurityKey)))
-	j.rest = alonetest.Start(t, elsewhere(), "-dir", dir, "-agent", w.URL, "-models", models)
+	j.rest = alonetest.Start(t, alonetest.Everything(), "-dir", dir, "-agent", w.URL, "-models", models)
 	j.provider = run(t, "-listen", "127.0.0.1:0", "-dir", dir, "-agent", w.URL, "-models", models, "-clients", j.app.clients(t))
 	require.True(t, strings.HasPrefix(j.provider.issuer, "http://localhost:"), j.provider.issuer)
 	w.Serve(t, j.rest.URL, j.provider.issuer)

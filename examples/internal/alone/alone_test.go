@@ -17,52 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone/alonetest"
-	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
-	"github.com/wardkey-sdk/wardkey/examples/linkportal/linking"
-	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
-	"github.com/wardkey-sdk/wardkey/examples/myidentity/holder"
-	"github.com/wardkey-sdk/wardkey/examples/radesk/desk"
-	"github.com/wardkey-sdk/wardkey/examples/unlock/kiosk"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
-
-// program has the pages of all examples that run on a hospital in a folder.
-func program() alone.Program {
-	var mail *mailbox.Mailbox
-	return alone.Program{
-		Opened: func(_ context.Context, h *alone.Hospital) error {
-			mail = h.Mail
-			return nil
-		},
-		Name: "trial", Listen: "127.0.0.1:0", Title: "Trial", After: "/my", Lead: "All of it.",
-		Places: []pages.Place{{Path: "/desk", Name: "Desk"}, {Path: "/my", Name: "My identity"}, {Path: "/unlock", Name: "Unlock"}},
-		Mount: func(site *pages.Site, mux *http.ServeMux) error {
-			d, err := desk.New(site)
-			if err != nil {
-				return err
-			}
-			d.Routes(mux)
-			k, err := kiosk.New(site)
-			if err != nil {
-				return err
-			}
-			k.Routes(mux)
-			h, err := holder.New(holder.Config{Site: site, MailAccount: mail.Account})
-			if err != nil {
-				return err
-			}
-			h.Routes(mux)
-			l, err := linking.New(linking.Config{Site: site, MailAccount: mail.Account})
-			if err != nil {
-				return err
-			}
-			l.Routes(mux)
-			return mail.Routes(site, mux)
-		},
-	}
-}
 
 // call sends JSON and returns the status and the answer.
 func call(t *testing.T, method, address, body string) (int, string) {
@@ -84,7 +41,7 @@ const founder = `"givenName":"Margaret","familyName":"Okafor","organisation":"RW
 
 func TestFirst(t *testing.T) {
 	dir := t.TempDir()
-	r := alonetest.Start(t, program(), "-dir", dir)
+	r := alonetest.Start(t, alonetest.Everything(), "-dir", dir)
 	key := r.First[strings.Index(r.First, "=")+1:]
 	t.Run("only whoever reads the terminal makes the first RA manager", func(t *testing.T) {
 		status, body := call(t, "POST", r.URL+"/first", `{"key":"guess",`+founder+`}`)
@@ -117,7 +74,7 @@ func TestFirst(t *testing.T) {
 	})
 	t.Run("a second start takes it up, and asks again while nobody has a card", func(t *testing.T) {
 		require.Zero(t, r.Stop())
-		again := alonetest.Start(t, program(), "-dir", dir)
+		again := alonetest.Start(t, alonetest.Everything(), "-dir", dir)
 		require.NotEmpty(t, again.First)
 		require.NotEqual(t, key, again.First[strings.Index(again.First, "=")+1:])
 	})
@@ -140,7 +97,7 @@ func oneHospital(t *testing.T, args ...string) {
 	t.Helper()
 	made := map[string]bool{}
 	for range 2 {
-		r := alonetest.Start(t, program(), args...)
+		r := alonetest.Start(t, alonetest.Everything(), args...)
 		status, body := call(t, "GET", r.URL+"/readyz", "")
 		require.Equal(t, http.StatusNoContent, status, body)
 		key := r.First[strings.Index(r.First, "=")+1:]
@@ -158,7 +115,7 @@ func TestConfiguration(t *testing.T) {
 		var out, errs bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		return program().Run(ctx, args, &out, &errs), errs.String()
+		return alonetest.Everything().Run(ctx, args, &out, &errs), errs.String()
 	}
 	for name, c := range map[string]struct {
 		args []string

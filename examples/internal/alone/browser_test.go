@@ -40,7 +40,7 @@ func TestByHand(t *testing.T) {
 	serial, err := w.Tray.Blank()
 	require.NoError(t, err)
 	require.NoError(t, w.Tray.Insert(0, serial))
-	made := program()
+	made := alonetest.Everything()
 	made.Now = now
 	r := alonetest.Start(t, made, "-dir", t.TempDir(), "-agent", w.URL, "-idle", "15m")
 	w.Serve(t, r.URL)

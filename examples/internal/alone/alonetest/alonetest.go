@@ -29,8 +29,12 @@ type Running struct {
 	stderr *buffer
 }
 
-// patience is how long a program may take to be ready on a busy machine.
-const patience = time.Minute
+// patience is how long a page may take on a busy machine, and startup a program
+// that makes all its tables under the race detector.
+const (
+	patience = time.Minute
+	startup  = 5 * time.Minute
+)
 
 // Start runs a program at a free port. A status other than 0 fails the test.
 func Start(t testing.TB, p alone.Program, args ...string) *Running {
@@ -45,7 +49,7 @@ func Start(t testing.TB, p alone.Program, args ...string) *Running {
 			t.Errorf("%s ended with %d: %s", p.Name, status, r.stderr)
 		}
 	})
-	late, done := context.WithTimeout(t.Context(), patience)
+	late, done := context.WithTimeout(t.Context(), startup)
 	defer done()
 	for r.URL == "" && r.stderr.String() == "" && late.Err() == nil {
 		time.Sleep(20 * time.Millisecond)

@@ -8,12 +8,12 @@ import { register } from "/webauthn/v1/webauthn.js";
 import { refuse, say } from "./told.js";
 
 const form = document.getElementById("newkey");
+const button = form.querySelector("button");
 const again = ["session.stale", "session.locked", "signin.weaker"];
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { kind, name } = Object.fromEntries(new FormData(form));
-  const button = form.querySelector("button");
   document.getElementById("no").hidden = true;
   button.disabled = true;
   say("Your browser asks for the new key.");
@@ -28,3 +28,4 @@ form.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
+button.disabled = false; // before, it would send the form
