@@ -13,6 +13,9 @@ import (
 const (
 	// maxNesting is Postfix's mime_nesting_limit: what its systems let through.
 	maxNesting = 100
+	// maxParts bounds what costs more than its octets: 35 MB have room for a
+	// million headers, and the message of a person has no reason for so many.
+	maxParts = 10_000
 	// maxBoundary is RFC 2046 §5.1.1.
 	maxBoundary = 70
 )
@@ -37,6 +40,7 @@ type walker struct {
 	rest  []byte
 	stack []string       // boundaries of the open multiparts; "" for a message in a part
 	open  map[string]int // where each is in the stack
+	parts int
 }
 
 // enter judges an entity's own fields, and opens it if it holds others.
@@ -116,6 +120,9 @@ func (w *walker) pop(to int) {
 
 // part reads the header of a part, or of a message in one.
 func (w *walker) part() error {
+	if w.parts++; w.parts > maxParts {
+		return errBER
+	}
 	e, err := inner(w.rest)
 	if err != nil {
 		return err
@@ -174,10 +181,11 @@ func cutDelimiter(body []byte, boundary string) (before, after []byte, last, ok 
 		}
 		start := pos + i
 		pos = start + len(mark)
+		if start > 0 && !bytes.HasSuffix(body[:start], []byte("\r\n")) {
+			continue // before the line is looked for: there may be a million in one
+		}
 		line, rest, _ := bytes.Cut(body[pos:], []byte("\r\n"))
-		tail := strings.TrimRight(string(line[:min(len(line), maxPadding)]), " \t")
-		atStart := start == 0 || bytes.HasSuffix(body[:start], []byte("\r\n"))
-		if atStart && (tail == "" || tail == "--") {
+		if tail := string(bytes.TrimRight(line[:min(len(line), maxPadding)], " \t")); tail == "" || tail == "--" {
 			return body[:max(start-2, 0)], rest, tail == "--", true
 		}
 	}

@@ -80,6 +80,14 @@ func TestThreat050(t *testing.T) {
 			refused(t, nested(101))
 			_, err := d.Open(t.Context(), bytes.NewReader(p.sealed(t, nested(100))))
 			require.NoError(t, err, "Postfix lets that through")
+			parts := func(n int) string {
+				return "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\n", n) + "--b--\r\n"
+			}
+			refused(t, parts(10_001))
+			_, err = d.Open(t.Context(), bytes.NewReader(p.sealed(t, parts(10_000))))
+			require.NoError(t, err)
+			// Millions of boundaries in one line: each looked at by itself, not with the rest of the line.
+			refused(t, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\r\n\r\n--b\r\n"+strings.Repeat("--b", 10<<20))
 			refused(t, strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 10_000))
 			refused(t, strings.Repeat("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\r\n\r\n--b\r\n", 10_000))
 		})
