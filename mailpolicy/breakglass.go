@@ -38,10 +38,14 @@ type BreakGlass struct {
 func (b BreakGlass) Missing() []string {
 	var missing []string
 	for _, field := range []struct{ name, value string }{
-		{"ODS code", b.ODS}, {"Location ID", b.LocationID}, {"Manager ID", b.ManagerID}, {"proof", string(b.Proof)},
-		{"the address or number that it came from", b.From}, {"new owner", b.NewOwner},
+		{"ODS code", b.ODS},
+		{"Location ID", b.LocationID},
+		{"Manager ID", b.ManagerID},
+		{"proof", string(b.Proof)},
+		{"the address or number that it came from", b.From},
+		{"new owner", b.NewOwner},
 	} {
-		if strings.TrimSpace(field.value) == "" {
+		if isBlank(field.value) {
 			missing = append(missing, field.name)
 		}
 	}

@@ -64,7 +64,7 @@ func Example_account() {
 
 	// Five wrong passwords lock it.
 	for range 5 {
-		_, err = accounts.SignIn(ctx, account.Address, []byte("not-the-password"))
+		_, _ = accounts.SignIn(ctx, account.Address, []byte("not-the-password"))
 	}
 	account, err = accounts.Account(ctx, account.Address)
 	must(err)

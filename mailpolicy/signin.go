@@ -4,9 +4,7 @@ package mailpolicy
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -109,9 +107,7 @@ func (a *Accounts) countTry(ctx context.Context, p *Policy, address string) (Acc
 // openSession takes back the counted try and opens a session, if the password
 // that was checked is still the account's.
 func (a *Accounts) openSession(ctx context.Context, p *Policy, checked AccountRecord) (*PortalSession, error) {
-	token := make([]byte, 32)
-	_, _ = rand.Read(token) // never fails: crypto/rand
-	s := &PortalSession{Token: base64.RawURLEncoding.EncodeToString(token)}
+	s := &PortalSession{Token: newToken()}
 	var used bool
 	err := a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		r, err := tx.Account(ctx, checked.Address)
