@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -17,16 +18,37 @@ const (
 	keyBytes    = 32
 )
 
-// spoolKey is the key of the mail in a database, made where an SQLite file has
-// none yet.
+// onServer says that a database is not a file.
+func onServer(db string) bool {
+	return strings.HasPrefix(db, "postgres://") || strings.HasPrefix(db, "postgresql://")
+}
+
+// fileOf is the name of an SQLite database, which may be written as a URL too.
+func fileOf(db string) string {
+	for _, scheme := range []string{"sqlite:", "sqlite3:", "file:"} {
+		if name, ok := strings.CutPrefix(db, scheme); ok {
+			return strings.TrimPrefix(name, "//")
+		}
+	}
+	return db
+}
+
+// spoolKey is the key of the mail in a database, made where there is none yet.
 func spoolKey(db string) ([]byte, error) {
 	if text := os.Getenv(keyVariable); text != "" {
 		return parseKey([]byte(text), keyVariable)
 	}
-	if strings.Contains(db, "://") {
-		return nil, fmt.Errorf("a database on a server needs its key in %s: %d random bytes in hexadecimal, such as from openssl rand -hex %d", keyVariable, keyBytes, keyBytes)
-	}
 	path := db + ".key"
+	if onServer(db) {
+		folder, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("there is no place for the key, and %s has none: %w", keyVariable, err)
+		}
+		path, db = filepath.Join(folder, "wardkey", "mailgate.key"), ""
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+	}
 	text, err := os.ReadFile(path) // #nosec G304 -- the operator's file
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeKey(path, db)
@@ -39,9 +61,10 @@ func spoolKey(db string) ([]byte, error) {
 }
 
 // makeKey writes a new key, durable before any mail is sealed with it. Where
-// there is a database already, its key is lost: a new one would hide that.
+// there is a database file already, its key is lost: a new one would hide that.
+// One on a server is asked by gateway.New.
 func makeKey(path, db string) ([]byte, error) {
-	if _, err := os.Stat(db); err == nil {
+	if _, err := os.Stat(db); db != "" && err == nil {
 		return nil, fmt.Errorf("%s has no key: put %s back, or %s; a new start needs another -db", db, path, keyVariable)
 	}
 	key := make([]byte, keyBytes)

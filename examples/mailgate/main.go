@@ -29,11 +29,13 @@
 //
 // -db is an SQLite file, or a postgres:// URL without a password (PGPASSWORD or a
 // .pgpass file has that). Mail in it is sealed under a key of 32 bytes, in
-// hexadecimal: WARDKEY_MAILGATE_KEY, or, for an SQLite file, the file of that name
-// with .key after it, which the first start makes and only its user can read. A
-// key beside its database protects copies of the database alone, such as backups:
-// leave the key out of those. A key in an argument could be seen by every user of
-// the machine. Without its key the mail can't be read by anyone.
+// hexadecimal: WARDKEY_MAILGATE_KEY, or else a file that the first start makes and
+// only its user can read. For an SQLite file that is the file of its name with
+// .key after it; for a server, wardkey/mailgate.key in the user's configuration
+// folder, which every machine needs that works on the same database. A key beside
+// its database protects copies of the database alone, such as backups: leave the
+// key out of those. A key in an argument could be seen by every user of the
+// machine. Without its key the mail can't be read by anyone.
 //
 // A demonstration, not affiliated with or approved by the NHS.
 package main
@@ -103,6 +105,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // serve runs the gateway until ctx ends.
 func (c config) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (err error) {
+	if !onServer(c.db) {
+		c.db = fileOf(c.db)
+	}
 	key, err := spoolKey(c.db)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/internal/need"
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 )
 
@@ -37,6 +38,7 @@ type site struct {
 	ca    *mailtest.CA
 	gp    mailtest.Identity
 	exe   string
+	db    string
 }
 
 func openSite(t *testing.T) *site {
@@ -55,7 +57,7 @@ func openSite(t *testing.T) *site {
 	var roots bytes.Buffer
 	require.NoError(t, pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: s.ca.Certificate.Raw}))
 	s.write("roots.pem", roots.Bytes())
-	s.exe = s.path("mailgate")
+	s.exe, s.db = s.path("mailgate"), s.path("gate.db")
 	out, err := exec.Command("go", "build", "-o", s.exe, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	return s
@@ -87,7 +89,7 @@ type gate struct {
 func (s *site) start(upstream string, env ...string) *gate {
 	s.t.Helper()
 	g := &gate{t: s.t}
-	g.cmd = exec.Command(s.exe, "-listen", "127.0.0.1:0", "-upstream", upstream, "-certs", s.path("certs"), "-roots", s.path("roots.pem"), "-db", s.path("gate.db"))
+	g.cmd = exec.Command(s.exe, "-listen", "127.0.0.1:0", "-upstream", upstream, "-certs", s.path("certs"), "-roots", s.path("roots.pem"), "-db", s.db)
 	g.cmd.Env = append(os.Environ(), env...)
 	g.cmd.Stderr = &g.stderr
 	out, err := g.cmd.StdoutPipe()
@@ -226,13 +228,14 @@ func TestCommand(t *testing.T) {
 		"nothing":     {nil, 2, "are needed"},
 		"unknown":     {[]string{"-x"}, 2, "-x"},
 		"more":        {[]string{"-upstream", "a", "b"}, 2, `"b"`},
-		"a password":  {[]string{"-upstream", "127.0.0.1:1", "-certs", ".", "-roots", "x", "-db", "postgres://u:271828@h/d"}, 1, "WARDKEY_MAILGATE_KEY"},
+		"a password":  {[]string{"-upstream", "127.0.0.1:1", "-certs", ".", "-roots", "x", "-db", "postgres://u:271828@h/d"}, 1, "PGPASSWORD"},
 		"no roots":    {[]string{"-upstream", "127.0.0.1:1", "-certs", ".", "-roots", "missing", "-db", filepath.Join(t.TempDir(), "a.db")}, 1, "-roots"},
 		"not a root":  {[]string{"-upstream", "127.0.0.1:1", "-certs", ".", "-roots", "main.go", "-db", filepath.Join(t.TempDir(), "a.db")}, 1, "no certificate"},
 		"help":        {[]string{"-help"}, 0, "-upstream"},
 		"no database": {[]string{"-upstream", "127.0.0.1:1", "-certs", ".", "-roots", "x", "-db", "/nowhere/a.db"}, 1, "/nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 			var stderr bytes.Buffer
 			require.Equal(t, c.status, command(t.Context(), c.args, io.Discard, &stderr))
 			require.Contains(t, stderr.String(), c.says)
@@ -256,8 +259,30 @@ func TestKey(t *testing.T) {
 	require.NoError(t, os.WriteFile(db+".key", []byte("42"), 0o600))
 	_, err = spoolKey(db)
 	require.ErrorContains(t, err, "no key")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	key, err = spoolKey("postgres://h/d")
+	require.NoError(t, err)
+	again, err = spoolKey("postgresql://h/other")
+	require.NoError(t, err)
+	require.Equal(t, key, again)
 	t.Setenv(keyVariable, strings.Repeat("42", 32))
 	key, err = spoolKey("postgres://h/d")
 	require.NoError(t, err)
 	require.Equal(t, byte(0x42), key[0])
+	for name, want := range map[string]string{"sqlite:///a/b.db": "/a/b.db", "file:b.db": "b.db", "b.db": "b.db", "sqlite:b.db": "b.db"} {
+		require.Equal(t, want, fileOf(name))
+	}
+}
+
+// On a server the built program does the same.
+func TestPostgres(t *testing.T) {
+	db := postgrestest.Open(t)
+	var socket string
+	require.NoError(t, db.QueryRow("SHOW unix_socket_directories").Scan(&socket))
+	s := openSite(t)
+	s.db = "postgres:///postgres?host=" + socket + "&user=wardkey&sslmode=disable"
+	g := s.start(s.inbox.Addr(), "XDG_CONFIG_HOME="+t.TempDir())
+	require.NoError(t, g.send("[secure] x", gp))
+	require.NotContains(t, string(s.mails(1)[0].Data), secret)
+	g.stop()
 }
