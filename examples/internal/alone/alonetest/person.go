@@ -68,7 +68,9 @@ func (p Person) Open(address string) {
 func (p Person) Press(selectors ...string) {
 	p.T.Helper()
 	for _, s := range selectors {
-		p.until(s, func() bool { return p.try(5*time.Second, chromedp.WaitVisible(s), chromedp.WaitEnabled(s), chromedp.Click(s)) == nil })
+		p.until(s, func() bool {
+			return p.try(5*time.Second, chromedp.WaitVisible(s), chromedp.WaitEnabled(s), chromedp.Click(s)) == nil
+		})
 	}
 }
 
