@@ -232,15 +232,16 @@ func (n NewAccount) record() (AccountRecord, error) {
 
 // room refuses where the site is unknown or has all its accounts.
 func (p *Policy) room(ctx context.Context, tx StoreTx, ods string) error {
-	if _, err := tx.Site(ctx, ods); err != nil {
+	site, err := tx.Site(ctx, ods)
+	if err != nil {
 		return refuseIf(err, ErrNotFound, "mail.site.unknown")
 	}
 	n, err := tx.CountAccounts(ctx, ods)
 	if err != nil {
 		return err
 	}
-	if n >= p.AccountsPerSite {
-		return Rules().Refuse("mail.quota.accounts", "limit", strconv.Itoa(p.AccountsPerSite))
+	if limit := p.AccountsPerSite + site.MoreAccounts; n >= limit {
+		return Rules().Refuse("mail.quota.accounts", "limit", strconv.Itoa(limit))
 	}
 	return nil
 }

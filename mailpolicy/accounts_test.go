@@ -115,6 +115,19 @@ func TestQuota(t *testing.T) {
 		require.Equal(t, "care.VLX12@nhs.net", shared.Address)
 		_, err = h.accounts.OpenShared(ctx, applicant, "vlx12", owner.Address)
 		refused(t, "mail.quota.shared", err)
+		// More come by application, and from nobody else.
+		refused(t, "mail.role", h.accounts.GrantAccounts(ctx, applicant, "VLX12", 2))
+		refused(t, "mail.site.unknown", h.accounts.GrantAccounts(ctx, nas, "NONE9", 2))
+		for _, bad := range []int{-1, mailpolicy.MaxListed + 1} {
+			refused(t, "mail.site.form", h.accounts.GrantAccounts(ctx, nas, "VLX12", bad))
+		}
+		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 1))
+		_, err = h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "VLX12", Address: "eleventh@nhs.net", Name: "E", Mobile: "07700900500"})
+		require.NoError(t, err)
+		require.NoError(t, h.accounts.Delete(ctx, nas, "eleventh@nhs.net"))
+		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 0))
+		_, err = h.open(300)
+		refused(t, "mail.quota.accounts", err)
 		// Another site has its own.
 		_, err = h.accounts.OpenSite(ctx, applicant, mailpolicy.Site{ODS: "AB123"})
 		require.NoError(t, err)
@@ -135,8 +148,8 @@ func TestQuota(t *testing.T) {
 			seen[text.LastLine()], to[text.To] = true, true
 			require.Len(t, text.LastLine(), 12)
 		}
-		require.Len(t, seen, 10, "one each, all different")
-		require.Len(t, to, 10)
+		require.Len(t, seen, 11, "one each, all different")
+		require.Len(t, to, 11)
 		require.NotContains(t, h.log.String(), texts[0].LastLine())
 	})
 }

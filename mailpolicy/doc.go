@@ -33,6 +33,7 @@
 // Store; mailpolicy/sqlstore is one on database/sql. Example (Account) takes an
 // account from its application to its recovery.
 //
+//   - A site has ten accounts, and more by application (GrantAccounts).
 //   - An account (Open) is activated by a texted password that works once. Its
 //     first login has three steps (ChangePassword, SetQuestions, AcceptPolicy);
 //     then it may send. States and State.Can are a table of what it can do where.

@@ -46,7 +46,9 @@ type Recovery struct {
 // activated, no questions, no mobile number, disabled or deleted), gets
 // questions too, and answers to them are wrong. The holder's own questions can
 // be told from those; that they are shown to whoever knows the address is how
-// the published procedure works. Refusals: mail.recovery.blocked.
+// the published procedure works. Whoever knows an address can also use up its
+// tries, or begin anew while its holder answers: the help desk is there for
+// that. Refusals: mail.recovery.blocked.
 func (a *Accounts) StartRecovery(ctx context.Context, address string) (*Recovery, error) {
 	p, err := a.policy()
 	if err != nil {

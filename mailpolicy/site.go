@@ -4,6 +4,7 @@ package mailpolicy
 
 import (
 	"context"
+	"strconv"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error)
 		return Site{}, err
 	}
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		s.Opened = tx.Now()
+		s.Opened, s.MoreAccounts = tx.Now(), 0
 		if err := tx.InsertSite(ctx, s); err != nil {
 			return refuseIf(err, ErrExists, "mail.site.exists")
 		}
@@ -77,6 +78,29 @@ func (s Site) canonical() (Site, error) {
 		}
 	}
 	return s, nil
+}
+
+// GrantAccounts lets a site have so many accounts beyond the usual number, after
+// it has applied for them; 0 takes them back and closes none that is open. Only
+// the administration service may. Refusals: mail.role, mail.site.ods,
+// mail.site.unknown, mail.site.form (more is negative, or beyond MaxListed).
+func (a *Accounts) GrantAccounts(ctx context.Context, by Actor, ods string, more int) error {
+	if by.Role != AdministrationService || by.check() != nil {
+		return Rules().Refuse("mail.role")
+	}
+	ods, err := ParseODS(ods)
+	if err != nil {
+		return err
+	}
+	if more < 0 || more > MaxListed {
+		return Rules().Refuse("mail.site.form", "why", "that is no number of accounts")
+	}
+	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		if err := tx.SetMoreAccounts(ctx, ods, more); err != nil {
+			return refuseIf(err, ErrNotFound, "mail.site.unknown")
+		}
+		return tx.Audit(ctx, by.ID, "mail.site.granted", ods, strconv.Itoa(more))
+	})
 }
 
 // SitesAt lists the registered sites with a postcode, by their codes, up to

@@ -39,6 +39,8 @@ type StoreTx interface {
 	// Sites are up to limit of those whose code comes after the one given, in
 	// the order of codes.
 	Sites(ctx context.Context, after string, limit int) ([]Site, error)
+	// SetMoreAccounts changes one site.
+	SetMoreAccounts(ctx context.Context, ods string, more int) error
 	// SitesAt are up to limit of those with that postcode, in the order of codes.
 	SitesAt(ctx context.Context, postcode string, limit int) ([]Site, error)
 

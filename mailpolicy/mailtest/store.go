@@ -31,7 +31,7 @@ func TestStore(t *testing.T, open func(t *testing.T) mailpolicy.Store) {
 }
 
 var (
-	site    = mailpolicy.Site{ODS: "VLX12", Name: "The Elms", CQCLocation: "1-101", Postcode: "AB1 2CD", Pharmacy: true, ManagerID: "1-9", ManagerEmail: "m@elms.example", Landline: "+442079460000", Opened: time.Unix(1800000000, 0).UTC()}
+	site    = mailpolicy.Site{ODS: "VLX12", Name: "The Elms", CQCLocation: "1-101", Postcode: "AB1 2CD", Pharmacy: true, ManagerID: "1-9", ManagerEmail: "m@elms.example", Landline: "+442079460000", MoreAccounts: 3, Opened: time.Unix(1800000000, 0).UTC()}
 	second  = func(n int64) time.Time { return time.Unix(1800000000+n, 0).UTC() }
 	account = mailpolicy.AccountRecord{
 		Address: "asha.patel@nhs.net", Site: "VLX12", Name: "Asha Patel", Purpose: "direct care",
@@ -178,6 +178,14 @@ func missingAndTwice(t *testing.T, s mailpolicy.Store) {
 	require.ErrorIs(t, s.Write(t.Context(), func(ctx context.Context, tx mailpolicy.StoreTx) error {
 		return tx.UpdateAccount(ctx, mailpolicy.AccountRecord{Address: "none@nhs.net", Site: "VLX12"})
 	}), mailpolicy.ErrNotFound)
+	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
+		require.ErrorIs(t, tx.SetMoreAccounts(ctx, "NONE1", 1), mailpolicy.ErrNotFound)
+		require.NoError(t, tx.SetMoreAccounts(ctx, site.ODS, 7))
+		got, err := tx.Site(ctx, site.ODS)
+		require.NoError(t, err)
+		require.Equal(t, 7, got.MoreAccounts)
+		return nil
+	})
 }
 
 func errorRollsBack(t *testing.T, s mailpolicy.Store) {

@@ -9,15 +9,19 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-const siteColumns = "ods, name, cqc_location, postcode, pharmacy, manager_id, manager_email, landline, opened"
+const siteColumns = "ods, name, cqc_location, postcode, pharmacy, manager_id, manager_email, landline, more_accounts, opened"
 
 func (t tx) InsertSite(ctx context.Context, s mailpolicy.Site) error {
-	return t.insert(ctx, "INSERT INTO mail_site ("+siteColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		s.ODS, s.Name, s.CQCLocation, s.Postcode, s.Pharmacy, s.ManagerID, s.ManagerEmail, s.Landline, s.Opened.Unix())
+	return t.insert(ctx, "INSERT INTO mail_site ("+siteColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		s.ODS, s.Name, s.CQCLocation, s.Postcode, s.Pharmacy, s.ManagerID, s.ManagerEmail, s.Landline, int64(s.MoreAccounts), s.Opened.Unix())
 }
 
 func (t tx) Site(ctx context.Context, ods string) (mailpolicy.Site, error) {
 	return one(t.QueryRowContext(ctx, selectSite+" WHERE ods = $1", ods), scanSite)
+}
+
+func (t tx) SetMoreAccounts(ctx context.Context, ods string, more int) error {
+	return t.changed(ctx, "UPDATE mail_site SET more_accounts = $2 WHERE ods = $1", ods, int64(more))
 }
 
 func (t tx) Sites(ctx context.Context, after string, limit int) ([]mailpolicy.Site, error) {
@@ -32,7 +36,7 @@ const selectSite = "SELECT " + siteColumns + " FROM mail_site"
 
 func scanSite(row scanner) (s mailpolicy.Site, err error) {
 	var opened int64
-	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &s.Postcode, &s.Pharmacy, &s.ManagerID, &s.ManagerEmail, &s.Landline, &opened)
+	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &s.Postcode, &s.Pharmacy, &s.ManagerID, &s.ManagerEmail, &s.Landline, &s.MoreAccounts, &opened)
 	s.Opened = at(opened)
 	return s, err
 }
