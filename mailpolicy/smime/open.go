@@ -64,11 +64,12 @@ func (m *Message) Signed() bool {
 // altered.
 //
 // What comes out was walked as MIME, so that a program which reads it by
-// recursion and decodes it comes to no harm: no more than 100 levels and 10,000 parts, headers
-// up to MaxHeaderBytes, no two Content-Type fields, boundaries that two readers
-// can't see differently, transfer encodings and charsets that are known. Open
-// itself decodes none of that: a part stays as long as it came, and what some
-// programs repeat of the header for others (hp-legacy-display) stays in Body.
+// recursion and decodes it comes to no harm: no more than 100 levels and 10,000
+// parts, headers up to MaxHeaderBytes, no two Content-Type fields, boundaries
+// that two readers can't see differently, transfer encodings and charsets that
+// are known. Open itself decodes none of that: a part stays as long as it came,
+// and what some programs repeat of the header for others (hp-legacy-display)
+// stays in Body.
 //
 // A message in EnvelopedData without a trusted signature inside it is not
 // opened, unless DecryptConfig.AcceptUnauthenticated says so.
