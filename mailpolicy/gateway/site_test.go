@@ -179,7 +179,7 @@ func (r *relay) await(name gateway.EventName, n int) {
 // among those that came since before.
 func (r *relay) mails(before ...mailtest.Mail) []mailtest.Mail {
 	r.t.Helper()
-	require.Eventually(r.t, r.empty, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(r.t, r.empty, 2*time.Minute, 5*time.Millisecond)
 	got := r.inbox.Mails()[len(before):]
 	slices.SortFunc(got, func(a, b mailtest.Mail) int { return strings.Compare(a.To[0], b.To[0]) })
 	return got
