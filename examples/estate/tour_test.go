@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey/careid"
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/estate/tour"
 	"github.com/wardkey-sdk/wardkey/internal/need"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
@@ -41,23 +42,29 @@ func TestTour(t *testing.T) {
 	passed, failed, err := tour.Run(t.Context(), tour.Addresses{Web: e.addresses.Web}, &out)
 	require.NoError(t, err)
 	require.Zero(t, failed, out.String())
-	require.Equal(t, 17, passed, out.String())
-	require.Contains(t, out.String(), "tour: 17 passed, 0 failed")
+	require.Equal(t, 20, passed, out.String())
+	require.Contains(t, out.String(), "tour: 20 passed, 0 failed")
 
 	t.Run("threat043", func(t *testing.T) {
 		secrets := secretsUsed(t, e, dir)
 		require.Greater(t, len(secrets), 40)
-		places := map[string][]byte{"the log": log.Bytes(), "an error over HTTP": wire.Bytes(), "the tour's own lines": out.Bytes()}
+		places := map[string][]byte{"the log": log.Bytes(), overHTTP: wire.Bytes(), "the tour's own lines": out.Bytes()}
 		require.NotEmpty(t, places["the log"])
-		require.NotEmpty(t, places["an error over HTTP"])
+		require.NotEmpty(t, places[overHTTP])
 		for name, value := range databaseValues(t, filepath.Join(dir, "estate.db")) {
 			places[name] = value
+		}
+		for name, content := range databaseFiles(t, dir) {
+			places[name] = content
 		}
 		for name, arguments := range processArguments(t) {
 			places[name] = arguments
 		}
 		for _, s := range secrets {
 			for name, text := range places {
+				if s.ownPage && name == overHTTP {
+					continue
+				}
 				if form := s.in(text); form != "" {
 					t.Errorf("%s stands in %s (%s)", s.what, name, form)
 				}
@@ -65,7 +72,7 @@ func TestTour(t *testing.T) {
 		}
 	})
 	t.Run("the search finds what it looks for", func(t *testing.T) {
-		s := secret{"a code", []byte("12345678")}
+		s := secret{what: "a code", text: []byte("12345678")}
 		for _, text := range []string{
 			`{"code":"12345678"}`, "MTIzNDU2Nzg=", base64.StdEncoding.EncodeToString([]byte("the code is 12345678")),
 			"3132333435363738", "1\x002\x003\x004\x005\x006\x007\x008\x00", "%31%32%33%34%35%36%37%38", "12345678",
@@ -76,10 +83,14 @@ func TestTour(t *testing.T) {
 	})
 }
 
+// overHTTP is the place of all refusals that went over HTTP.
+const overHTTP = "an error over HTTP"
+
 // secret is something that a person typed, received, or a server derived.
 type secret struct {
-	what string
-	text []byte
+	what    string
+	text    []byte
+	ownPage bool // it is in the address of a page, which whoever is refused there has already
 }
 
 // in looks for a secret in its usual disguises and names the one that was
@@ -151,34 +162,50 @@ func secretsUsed(t *testing.T, e *estate, dir string) []secret {
 	t.Helper()
 	var all []secret
 	for _, typed := range tour.Typed() {
-		all = append(all, secret{"a typed passcode or password", []byte(typed)})
+		all = append(all, secret{what: "a typed passcode or password, or what a secret message says", text: []byte(typed)})
 	}
 	for _, c := range client(t, e).state().Cards {
 		if c.DemoPasscode != "" {
-			all = append(all, secret{"the passcode of " + c.Label, []byte(c.DemoPasscode)})
+			all = append(all, secret{what: "the passcode of " + c.Label, text: []byte(c.DemoPasscode)})
 		}
 	}
-	codes := regexp.MustCompile(`\b[0-9]{8}\b`)
-	var sent int
+	codes, links := regexp.MustCompile(`\b[0-9]{8}\b`), regexp.MustCompile(rooms.PickupPath+`/([\w-]{64})\b`)
+	var sent, brought int
 	for _, m := range e.rooms.Inbox.Messages("") {
 		for _, code := range codes.FindAllString(m.Body, -1) {
-			all = append(all, secret{"an unlock code", []byte(code)})
+			all = append(all, secret{what: "an unlock code, or the passcode of a message", text: []byte(code)})
 			sent++
+		}
+		if link := links.FindStringSubmatch(m.Body); link != nil {
+			raw, err := base64.RawURLEncoding.DecodeString(link[1])
+			require.NoError(t, err)
+			all = append(all, secret{what: "the key in a link", text: raw[len(raw)-32:], ownPage: true})
+			brought++
 		}
 		if m.Channel == "text" && strings.Contains(m.Body, "activate") {
 			lines := strings.Split(strings.TrimSpace(m.Body), "\n")
-			all = append(all, secret{"an activation password", []byte(lines[len(lines)-1])})
+			all = append(all, secret{what: "an activation password", text: []byte(lines[len(lines)-1])})
 			sent++
 		}
 	}
 	require.Greater(t, sent, 10, "the tour has codes and activation passwords sent")
+	require.Positive(t, brought, "the tour has a message picked up")
+	return append(all, secretsKept(t, e, dir)...)
+}
 
-	text, err := os.ReadFile(filepath.Join(dir, "secrets", "card-master"))
-	require.NoError(t, err)
-	raw, err := hex.DecodeString(string(text))
-	require.NoError(t, err)
-	all = append(all, secret{"the card master", raw})
-	master, err := careid.NewSoftwareMaster(raw)
+// secretsKept are those in the estate's files, and what is derived of them.
+func secretsKept(t *testing.T, e *estate, dir string) []secret {
+	t.Helper()
+	var all []secret
+	kept := map[string][]byte{}
+	for _, name := range []string{"card-master", "authenticators", "mail-spool", "mail-desk"} {
+		text, err := os.ReadFile(filepath.Join(dir, "secrets", name))
+		require.NoError(t, err)
+		kept[name], err = hex.DecodeString(string(text))
+		require.NoError(t, err)
+		all = append(all, secret{what: "the key " + name, text: kept[name]})
+	}
+	master, err := careid.NewSoftwareMaster(kept["card-master"])
 	require.NoError(t, err)
 	cards, err := e.rooms.Desk.Cards()
 	require.NoError(t, err)
@@ -186,11 +213,11 @@ func secretsUsed(t *testing.T, e *estate, dir string) []secret {
 		for generation := range int64(8) {
 			pin, err := master.SOPIN(t.Context(), c.Serial, generation)
 			require.NoError(t, err)
-			all = append(all, secret{fmt.Sprintf("SO PIN %d of card %s", generation, c.Serial), pin})
+			all = append(all, secret{what: fmt.Sprintf("SO PIN %d of card %s", generation, c.Serial), text: pin})
 		}
 	}
 	for _, client := range e.rooms.Clients {
-		all = append(all, secret{"the secret of the client " + client.ID, client.Secret})
+		all = append(all, secret{what: "the secret of the client " + client.ID, text: client.Secret})
 	}
 	key, err := os.ReadFile(filepath.Join(dir, "secrets", "provider.pem"))
 	require.NoError(t, err)
@@ -198,13 +225,28 @@ func secretsUsed(t *testing.T, e *estate, dir string) []secret {
 	require.NotNil(t, block)
 	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	require.NoError(t, err)
-	all = append(all, secret{"the provider's key", signer.(*rsa.PrivateKey).D.Bytes()})
+	all = append(all, secret{what: "the provider's key", text: signer.(*rsa.PrivateKey).D.Bytes()})
 	for _, name := range []string{"token.pin", "token.so-pin", "root.passphrase"} {
 		text, err := os.ReadFile(filepath.Join(dir, "ca", name))
 		require.NoError(t, err)
-		all = append(all, secret{name, text})
+		all = append(all, secret{what: name, text: text})
 	}
 	return all
+}
+
+// databaseFiles are the database as it is on disk, with what was deleted from it
+// and not yet written over.
+func databaseFiles(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "estate.db*"))
+	require.NoError(t, err)
+	found := map[string][]byte{}
+	for _, file := range files {
+		found[filepath.Base(file)], err = os.ReadFile(file)
+		require.NoError(t, err)
+	}
+	require.Contains(t, found, "estate.db")
+	return found
 }
 
 // databaseValues are all values of all tables, audits among them.
@@ -329,11 +371,11 @@ func TestTourCommand(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Zero(t, run(context.Background(), []string{"-tour"}, &out, &errs), out.String()+errs.String())
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 18)
-	for i, line := range lines[:17] {
+	require.Len(t, lines, 21)
+	for i, line := range lines[:20] {
 		require.True(t, strings.HasPrefix(line, fmt.Sprintf("ok %d: ", i+1)), line)
 	}
-	require.Equal(t, "tour: 17 passed, 0 failed", lines[17])
+	require.Equal(t, "tour: 20 passed, 0 failed", lines[20])
 	require.Empty(t, errs.String())
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)

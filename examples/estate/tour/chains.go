@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// audit is step 17.
+// audit is step 20.
 func audit(ctx context.Context, s *story) error {
 	chains, err := s.h.VerifyAudits(ctx)
 	if err != nil {

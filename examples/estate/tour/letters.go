@@ -5,9 +5,11 @@ package tour
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,10 +17,11 @@ import (
 )
 
 // letter is a message on its way, with a body that a careless relay would
-// change: lines that begin with a dot, spaces at line ends, no line end last.
+// change: lines that begin with a dot, spaces at line ends. Its header names those
+// of bcc too, as a careless mail program's does.
 type letter struct {
 	from, subject, mark string
-	to                  []string
+	to, bcc             []string
 }
 
 func (l letter) body() []byte {
@@ -28,7 +31,10 @@ func (l letter) body() []byte {
 func (l letter) bytes(now time.Time) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s\r\n", l.from, strings.Join(l.to, ", "), l.subject)
-	fmt.Fprintf(&b, "Date: %s\r\nMessage-ID: <%s@nhs.net>\r\n", now.Format(time.RFC1123Z), l.mark)
+	if len(l.bcc) > 0 {
+		fmt.Fprintf(&b, "Bcc: %s\r\n", strings.Join(l.bcc, ", "))
+	}
+	fmt.Fprintf(&b, "Date: %s\r\nMessage-ID: <%s@nhs.net>\r\n", now.Format(time.RFC1123Z), rand.Text())
 	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n")
 	b.Write(l.body())
 	return b.Bytes()
@@ -48,101 +54,108 @@ func (s *story) post(ctx context.Context, l letter, watched ...string) (map[stri
 	if err != nil {
 		return nil, must("the clock is read", err)
 	}
-	return boxes, s.h.Submit(ctx, l.from, l.to, l.bytes(now))
+	return boxes, s.h.Submit(ctx, l.from, slices.Concat(l.to, l.bcc), l.bytes(now))
 }
 
-// secureMail is step 14.
+// hasSender fails where no earlier step has left somebody who may send.
+func (s *story) hasSender() error {
+	return holds(s.sender.address != "", "a mail account from step 15 that may send", "none")
+}
+
+// secureMail is step 16.
 func secureMail(ctx context.Context, s *story) error {
-	if err := holds(s.sender.address != "", "a mail account from step 13 that may send", "none"); err != nil {
+	if err := s.hasSender(); err != nil {
 		return err
 	}
-	outside, err := s.outsiders(ctx)
-	if err != nil {
+	var err error
+	if s.outside, err = s.outsiders(ctx); err != nil {
 		return must("two outside addresses with certificates", err)
 	}
-	if err := s.tagged(ctx, outside); err != nil {
-		return err
-	}
-	return s.nearMiss(ctx, outside[0].address)
-}
-
-// tagged sends one [secure] letter to both outsiders and to nhs.net.
-func (s *story) tagged(ctx context.Context, outside []recipient) error {
-	inside := "asha.patel@nhs.net"
 	l := letter{
-		from: s.sender.address, subject: "[secure] Discharge of a resident", mark: "secure-letter",
-		to: []string{outside[0].address, outside[1].address, inside},
+		from: s.sender.address, subject: "[secure] Discharge of a resident", mark: secureMark,
+		to: []string{s.outside[0].address, s.outside[1].address, insider},
 	}
 	boxes, err := s.post(ctx, l, l.to...)
 	if err != nil {
 		return must("the gateway takes a [secure] message", err)
 	}
-	plain, err := boxes[inside].Next(ctx, nil)
-	if err != nil {
-		return must("the message arrives at nhs.net", err)
-	}
-	if err := holds(bytes.HasSuffix(plain.Raw, l.body()) && plain.Subject == l.subject,
-		"to nhs.net the message as it is", "%q with subject %q", plain.Raw, plain.Subject); err != nil {
+	if _, err := asItIs(ctx, boxes[insider], l); err != nil {
 		return err
 	}
-	for _, r := range outside {
-		m, err := boxes[r.address].Next(ctx, nil)
-		if err != nil {
-			return must("the message arrives at "+r.address, err)
-		}
-		if err := s.encrypted(ctx, r, l, m); err != nil {
+	for _, r := range s.outside {
+		if _, _, err := s.encrypted(ctx, boxes[r.address], r, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// encrypted fails unless nothing of the letter can be read on the way and its
-// recipient opens it to the same bytes.
-func (s *story) encrypted(ctx context.Context, r recipient, l letter, m hospital.Message) error {
-	for _, secret := range []string{l.mark + "\r\n\r\nYours", "Discharge of a resident"} {
+// insider is somebody at an address that is secure by itself.
+const insider = "asha.patel@nhs.net"
+
+// asItIs waits for a letter at nhs.net, which nobody may have changed.
+func asItIs(ctx context.Context, box *hospital.Mailbox, l letter) (hospital.Message, error) {
+	m, err := box.Next(ctx, nil)
+	if err != nil {
+		return m, must("the message arrives at nhs.net", err)
+	}
+	return m, holds(bytes.HasSuffix(m.Raw, l.body()) && m.Subject == l.subject,
+		"to nhs.net the message as it is", "%q with subject %q", m.Raw, m.Subject)
+}
+
+// encrypted waits for a letter and fails unless nothing of it can be read on the
+// way and its recipient opens it, with openssl, to the same bytes.
+func (s *story) encrypted(ctx context.Context, box *hospital.Mailbox, r recipient, l letter) (sent, opened []byte, err error) {
+	m, err := box.Next(ctx, nil)
+	if err != nil {
+		return nil, nil, must("the message arrives at "+r.address, err)
+	}
+	_, title, _ := strings.Cut(l.subject, "] ")
+	for _, secret := range []string{l.mark, title} {
 		if err := holds(!bytes.Contains(m.Raw, []byte(secret)), "nothing to read on the way to "+r.address, "%q stands there", secret); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	opened, err := s.decrypt(ctx, r, m.Raw)
+	opened, err = s.decrypt(ctx, r, m.Raw)
 	if err != nil {
-		return must("openssl opens the message to "+r.address, err)
+		return nil, nil, must("openssl opens the message to "+r.address, err)
 	}
 	_, body, found := bytes.Cut(opened, []byte("\r\n\r\n"))
-	return first(
+	return m.Raw, opened, first(
 		holds(found && bytes.Equal(body, l.body()), "the same bytes as were sent", "%q", body),
 		holds(bytes.Contains(opened, []byte("Subject: "+l.subject+"\r\n")), "the subject inside", "%q", opened),
 	)
 }
 
-// nearMiss sends what the sender may have meant to be encrypted. The gateway
-// says so at once, in the SMTP dialogue, or by a message to the sender; the
-// letter itself goes nowhere.
-func (s *story) nearMiss(ctx context.Context, to string) error {
-	l := letter{from: s.sender.address, subject: "(secure) Discharge of a resident", mark: "held-letter", to: []string{to}}
-	boxes, err := s.post(ctx, l, to, l.from)
-	var answer *textproto.Error
-	told := ""
-	switch {
-	case errors.As(err, &answer) && answer.Code/100 == 5:
-		told = answer.Msg
-	case err != nil:
-		return must("the gateway answers", err)
-	default:
-		m, err := boxes[l.from].Next(ctx, nil)
-		if err != nil {
-			return must("the sender is told why", err)
-		}
-		told = m.Body
-	}
-	if err := holds(strings.Contains(told, "[secure]") && strings.Contains(told, "mail.secure.nearmiss"),
-		"the sender is told the rule and to write [secure]", "%q", told); err != nil {
+// corrected is step 19: what the sender may have meant to be encrypted is held,
+// in the SMTP dialogue, and goes nowhere until its tag is what the refusal asks for.
+func corrected(ctx context.Context, s *story) error {
+	if err := holds(len(s.outside) > 0, "outside addresses from step 16", "none"); err != nil {
 		return err
 	}
-	arrived, err := boxes[to].New(ctx)
+	to := s.outside[0]
+	l := letter{from: s.sender.address, subject: "(secure) Change of medicines", mark: correctedMark, to: []string{to.address}}
+	boxes, err := s.post(ctx, l, to.address)
+	var answer *textproto.Error
+	if err := holds(errors.As(err, &answer) && answer.Code/100 == 5, "the gateway refuses (secure)", "%v", err); err != nil {
+		return err
+	}
+	for _, told := range []string{"mail.secure.nearmiss", "Write [secure]"} {
+		if err := holds(strings.Contains(answer.Msg, told), "the sender is told "+told, "%q", answer.Msg); err != nil {
+			return err
+		}
+	}
+	arrived, err := boxes[to.address].New(ctx)
 	if err != nil {
 		return must("the inbox opens", err)
 	}
-	return holds(len(arrived) == 0, "nothing arrives outside", "%d messages", len(arrived))
+	if err := holds(len(arrived) == 0, "nothing arrives outside", "%d messages", len(arrived)); err != nil {
+		return err
+	}
+	l.subject = "[secure] Change of medicines"
+	if boxes, err = s.post(ctx, l, to.address); err != nil {
+		return must("the gateway takes the message with its tag corrected", err)
+	}
+	_, _, err = s.encrypted(ctx, boxes[to.address], to, l)
+	return err
 }

@@ -3,6 +3,7 @@
 package tour
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -101,4 +102,18 @@ func (s *story) decrypt(ctx context.Context, r recipient, mail []byte) ([]byte, 
 		return nil, err
 	}
 	return os.ReadFile(out)
+}
+
+// contentKeys is for how many recipients openssl finds an encrypted e-mail's key in
+// it.
+func (s *story) contentKeys(ctx context.Context, mail []byte) (int, error) {
+	in, out := filepath.Join(s.dir, "encrypted.eml"), filepath.Join(s.dir, "structure.txt")
+	if err := os.WriteFile(in, mail, 0o600); err != nil {
+		return 0, err
+	}
+	if err := s.runOpenSSL(ctx, "cms", "-cmsout", "-print", "-noout", "-inform", "SMIME", "-in", in, "-out", out); err != nil {
+		return 0, err
+	}
+	printed, err := os.ReadFile(out)
+	return bytes.Count(printed, []byte(" encryptedKey:")), err
 }

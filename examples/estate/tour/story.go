@@ -42,6 +42,7 @@ type story struct {
 	leaver        person            // steps 2 and 3: lets the card run out, then loses it
 	atPortals     *hospital.Browser // step 11: the nurse's, signed in at both
 	sender        mailUser          // step 15
+	outside       []recipient       // step 16: with certificates that the gateway knows
 }
 
 // person is somebody with a card.

@@ -61,7 +61,10 @@ func steps() []step {
 		{"the link portal shows every missing condition at once, then links a mail account; a second link is refused, and moved in one act; unlink frees the card", linking},
 		{"the eleventh account of a site and its second shared mailbox are refused", quota},
 		{"a new account can't send until its password is changed, its questions are set and the policy is accepted", gates},
-		{"[secure] to an outside address arrives encrypted and openssl opens it to the same bytes; to nhs.net it goes as it is; (secure) is held and the sender told why", secureMail},
+		{"[secure] to an outside address arrives encrypted and openssl opens it to the same bytes; to nhs.net it goes as it is", secureMail},
+		{"somebody without a certificate gets a notice that says nothing of the message; its link asks for a passcode: a wrong one is refused, the right one shows the message, and neither another browser nor a second use does", pickup},
+		{"Bcc leaves no trace: every hidden recipient has a copy of their own, and openssl finds one recipient in each and no sign of another", hiddenCopies},
+		{"(secure) is held, goes nowhere, and its sender is told the rule and what to write; corrected to [secure] the message leaves encrypted", corrected},
 		{"the audit chains verify; a copy with one row changed is found, and the row named", audit},
 	}
 }

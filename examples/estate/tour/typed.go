@@ -14,9 +14,19 @@ const (
 	mailPassword   = "three-willows-by-a-river"
 )
 
+// What stands in the messages that are to be encrypted.
+const (
+	secureMark    = "secure-letter-58209"
+	pickupMark    = "pickup-letter-49445"
+	hiddenMark    = "hidden-letter-92307"
+	correctedMark = "corrected-letter-81640"
+)
+
 // Typed lists every passcode and password that the tour types besides the
 // staff's, so that a test can look for them where none may ever be: in logs,
 // audits and errors. Codes and activation passwords are in the inbox.
+//
+// What the messages say that are to be encrypted must not be there either.
 func Typed() []string {
-	return []string{nursePasscode, leaverPasscode, freshPasscode, openedPasscode, deskPasscode, wrongPasscode, mailPassword}
+	return []string{nursePasscode, leaverPasscode, freshPasscode, openedPasscode, deskPasscode, wrongPasscode, mailPassword, secureMark, pickupMark, hiddenMark, correctedMark}
 }

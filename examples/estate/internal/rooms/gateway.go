@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,9 +27,16 @@ import (
 // ErrNoCertificate is text that is no certificate in PEM.
 var ErrNoCertificate = errors.New("estate: this is no certificate in PEM")
 
+// PickupPath is where people without a certificate pick their messages up.
+const PickupPath = "/pickup"
+
 // Gateway is the mail gateway with its directory of recipients' certificates,
 // which are kept as files. Each of them is trusted as it stands, because a
 // person put it there; a hospital would trust the authorities behind them.
+//
+// What it has taken is in the estate's database until it is delivered or picked
+// up, sealed under a key that stands in the folder of secrets. A key in the same
+// folder as its database protects copies of the database alone.
 type Gateway struct {
 	dir    string
 	config gateway.Config
@@ -36,6 +44,7 @@ type Gateway struct {
 
 	mu      sync.Mutex
 	current *gateway.Gateway
+	pickup  http.Handler // of current
 	known   gateway.Certificates
 	listen  net.Listener
 	serving sync.WaitGroup
@@ -54,7 +63,7 @@ func (r *Rooms) openGateway(ctx context.Context) error {
 	}
 	g := &Gateway{dir: r.path("directory"), now: r.Clock.Now, config: gateway.Config{
 		NextHop: r.Addresses.Inbox, Senders: r.Mail, Hostname: "gateway.estate.test",
-		Store: store, Key: key, Now: r.Clock.Now, Log: r.log,
+		Store: store, Key: key, PickupURL: r.Addresses.Web + PickupPath, Now: r.Clock.Now, Log: r.log,
 	}}
 	r.Gateway = g
 	if err := r.openOutside(); err != nil {
@@ -67,7 +76,7 @@ func (r *Rooms) openGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.current = current
+	g.use(current)
 	r.close = append(r.close, g.shutdown)
 	return nil
 }
@@ -119,6 +128,29 @@ func (g *Gateway) build(known gateway.Certificates) (*gateway.Gateway, error) {
 	return gateway.New(config)
 }
 
+// use makes a gateway the current one; g.mu is held, or nobody else knows g.
+func (g *Gateway) use(next *gateway.Gateway) { g.current, g.pickup = next, next.PickupHandler() }
+
+// PickupHandler serves the pages under PickupPath. A path below that is the key of
+// a message, so whatever stands before this handler must write none into a log.
+func (g *Gateway) PickupHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		current := g.pickup
+		g.mu.Unlock()
+		current.ServeHTTP(w, r)
+	})
+}
+
+// Due deletes the messages that were kept long enough to be picked up, and
+// returns when the next one is.
+func (g *Gateway) Due(ctx context.Context) (next time.Time, err error) {
+	g.mu.Lock()
+	current := g.current
+	g.mu.Unlock()
+	return current.Due(ctx)
+}
+
 // Serve takes mail on l until Close.
 func (g *Gateway) Serve(l net.Listener) {
 	g.mu.Lock()
@@ -160,7 +192,7 @@ func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, erro
 	}
 	g.known = known
 	if g.listen == nil {
-		g.current = next
+		g.use(next)
 		return c, nil
 	}
 	address := g.listen.Addr().String()
@@ -171,7 +203,7 @@ func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, erro
 	if err != nil {
 		return nil, fmt.Errorf("estate: the mail gateway: %w", err)
 	}
-	g.current = next
+	g.use(next)
 	g.serve(l)
 	return c, nil
 }

@@ -11,12 +11,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
 )
 
@@ -54,7 +56,7 @@ func (r *Rooms) openProvider(ctx context.Context) error {
 	}
 	r.Provider, err = openid.New(openid.Config{
 		Issuer: r.Issuer(), Service: r.Care, Records: r.care, Store: store, Keys: []openid.Key{{Algorithm: "RS256", Signer: key}},
-		Clients: r.Clients, SignIn: entry.Path, SessionToken: r.Cards.Token, Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+		Clients: r.Clients, SignIn: entry.Path, SessionToken: r.Cards.Token, Refused: r.refused, Now: r.Clock.Now, Wall: r.wall, Log: r.log,
 	})
 	if err != nil {
 		return err
@@ -62,6 +64,15 @@ func (r *Rooms) openProvider(ctx context.Context) error {
 	r.told.Store(r.Provider)
 	r.close = append(r.close, r.Provider.Drain)
 	return nil
+}
+
+// refused has a person shown what the web has for it; a program gets a line.
+func (r *Rooms) refused(w http.ResponseWriter, request *http.Request, e *openid.Error) {
+	if r.Refused == nil || !pages.Browser(request) {
+		http.Error(w, e.Error(), e.Status())
+		return
+	}
+	r.Refused(w, request, e)
 }
 
 // tell passes on what happened to people and cards, once there is a provider to

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,6 +83,10 @@ type Rooms struct {
 	Mail      *mailpolicy.Accounts
 	Gateway   *Gateway
 	Demo      *Demo
+
+	// Refused shows a person an authorization request that has no application to go
+	// back to. It is set before anything is served; nil is a line of plain text.
+	Refused func(http.ResponseWriter, *http.Request, *openid.Error)
 
 	dir   string
 	wall  func() time.Time
@@ -176,8 +181,13 @@ func (r *Rooms) openMail(ctx context.Context) error {
 		return err
 	}
 	r.closes(store.Close)
+	key, err := secretBytes(r.path("secrets"), "mail-desk", 32)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
 	r.Mail, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{
-		Store: store, Sender: r.Inbox.Sender(r.Addresses.Inbox), PolicyVersion: MailPolicyVersion,
+		Store: store, Sender: r.Inbox.Sender(r.Addresses.Inbox), PolicyVersion: MailPolicyVersion, Key: key,
 		Now: r.Clock.Now, Log: r.log,
 	})
 	if err != nil {
@@ -254,7 +264,9 @@ func (r *Rooms) Due(ctx context.Context) error {
 	_, pkiErr := r.CA.Due(ctx)
 	_, careErr := r.Care.Due(ctx)
 	_, openidErr := r.Provider.Due(ctx)
-	return errors.Join(pkiErr, careErr, openidErr)
+	_, mailErr := r.Mail.Due(ctx)
+	_, gatewayErr := r.Gateway.Due(ctx)
+	return errors.Join(pkiErr, careErr, openidErr, mailErr, gatewayErr)
 }
 
 // Ready says whether the rooms can work: the database answers and the issuing

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey/careid/openid"
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
@@ -34,6 +35,15 @@ func (s *Site) providerRoutes(shared *pages.Site, mux *http.ServeMux) error {
 	}
 	links.Routes(mux)
 	return nil
+}
+
+// authorizationRefused is the page for a person whom an application sent here with
+// a request that can't be answered to it, since who it is or where to go back to
+// is not known. What is wrong with it is for the application's developers.
+func (s *Site) authorizationRefused(w http.ResponseWriter, r *http.Request, e *openid.Error) {
+	no := s.rules.Refuse("authorize.refused", "code", e.Code, "why", e.Description).Because(e)
+	no.Status = e.Status()
+	s.Fail(w, r, no)
 }
 
 // linkFreshness is how long ago somebody may have signed in who opens the link

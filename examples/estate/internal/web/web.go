@@ -66,7 +66,8 @@ func New(c Config) (*Site, error) {
 	s := &Site{rooms: c.Rooms, rules: rules}
 	shared, err := pages.New(pages.Config{
 		Name: "Wardkey estate", Care: c.Rooms.Care, Cards: c.Rooms.Cards, Book: book, Base: c.Rooms.Addresses.Web, After: "/my",
-		Agents: []string{c.Rooms.Addresses.Agent, c.Rooms.Addresses.Ward}, Readers: s.readers, Now: c.Rooms.Clock.Now, Log: c.Log,
+		Agents: []string{c.Rooms.Addresses.Agent, c.Rooms.Addresses.Ward}, Readers: s.readers,
+		MailPassword: pages.PasswordOf(c.Rooms.Mail), Now: c.Rooms.Clock.Now, Log: c.Log,
 		Places: []pages.Place{
 			{Path: "/", Name: "Estate"},
 			{Path: "/my", Name: "My card"},
@@ -82,6 +83,7 @@ func New(c Config) (*Site, error) {
 	if s.Module, err = shared.Module(pageFiles, "pages/*.html"); err != nil {
 		return nil, err
 	}
+	s.rooms.Refused = s.authorizationRefused
 	s.handler, err = s.routes(shared)
 	return s, err
 }
@@ -120,7 +122,7 @@ func (s *Site) routes(shared *pages.Site) (http.Handler, error) {
 	mux.Handle("/crl/", s.rooms.CA.PublishHandler())
 	mux.Handle("/aia/", s.rooms.CA.PublishHandler())
 	s.Handle(mux, "GET /readyz", s.ready)
-	return shared.Handler(mux), nil
+	return s.besidePickup(shared.Handler(mux)), nil
 }
 
 // mailAccount is the address of the mail account that this browser is signed in
