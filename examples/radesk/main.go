@@ -2,7 +2,8 @@
 
 // Command radesk is a Registration Authority's desk in one program: it invites,
 // checks and approves people, issues, renews, repairs, unlocks and cancels their
-// cards, gives positions, follows lost cards and leavers, and shows its audit.
+// cards, gives positions, follows lost cards, leavers and who comes back, reports,
+// and shows its audit.
 //
 //	go run ./examples/radesk            # prints "first" once, and "ready" with its address
 //

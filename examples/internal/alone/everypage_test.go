@@ -29,6 +29,7 @@ var every = []struct {
 	{"/desk/positions", `form[action="/desk/positions"]`, []string{"pname", "Night sister", "prole", "sister"}},
 	{path: "/desk/losses"},
 	{path: "/desk/moves"},
+	{path: "/desk/report"},
 	{path: "/desk/audit"},
 	{path: "/apply/nothing"},
 	{"/my", `form[action="/my/contacts"]`, []string{"mobile", "07"}},

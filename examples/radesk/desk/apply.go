@@ -29,12 +29,20 @@ func (d *Desk) applyPage(_ http.ResponseWriter, r *http.Request) (pages.Answer, 
 	return pages.Answer{View: &applyPage{Base: pages.Base{Title: "Apply for a Care Identity"}, Token: r.PathValue("token")}, Body: map[string]string{}}, nil
 }
 
+// apply sends the application. Whether the person has a profile already it tells
+// nobody: that is for the desk to see, when the identity is checked.
 func (d *Desk) apply(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ GivenName, FamilyName string }
+	var in struct{ GivenName, FamilyName, NINumber, Born string }
 	if err := d.Read(w, r, &in); err != nil {
 		return pages.Answer{}, err
 	}
-	_, err := d.Care.Submit(r.Context(), r.PathValue("token"), careid.Submission{Given: in.GivenName, Family: in.FamilyName})
+	born, err := d.date(in.Born)
+	if err != nil {
+		return pages.Answer{}, d.Book.Refuse("identity.person").Because(err)
+	}
+	_, err = d.Care.Submit(r.Context(), r.PathValue("token"), careid.Submission{
+		Given: in.GivenName, Family: in.FamilyName, NINumber: in.NINumber, Born: born,
+	})
 	return pages.Answer{Next: "/?told=submitted"}, err
 }
 

@@ -2,7 +2,8 @@
 
 // Package desk is the Registration Authority's desk as pages: applications and
 // identity checks, people and their cards, positions and workgroups, losses,
-// moves between organisations, leavers, and what the audit has of them.
+// moves between organisations, who leaves and who comes back, a report, and what
+// the audit has of them.
 //
 //	d, err := desk.New(site)
 //	d.Routes(mux)
@@ -59,6 +60,7 @@ func (d *Desk) Routes(mux *http.ServeMux) {
 	d.positionRoutes(mux)
 	d.lossRoutes(mux)
 	d.moveRoutes(mux)
+	d.Handle(mux, "GET /desk/report", d.report)
 	d.Handle(mux, "GET /desk/audit", d.audit)
 }
 
@@ -84,16 +86,19 @@ func (d *Desk) frame(r *http.Request, title string) (frame, careid.Actor, error)
 			{Path: "/desk/positions", Name: "Positions"},
 			{Path: "/desk/losses", Name: "Lost cards"},
 			{Path: "/desk/moves", Name: "Moves"},
-			{Path: "/desk/audit", Name: "Audit"},
 		},
-	}
-	for i, tab := range f.Tabs {
-		f.Tabs[i].Here = tab.Path == r.URL.Path
 	}
 	for _, p := range careid.Permissions() {
 		if slices.Contains(p.Roles, actor.Role()) {
 			f.Offers[string(p.Action)] = true
 		}
+	}
+	if f.Offers[string(careid.ActionRunReports)] {
+		f.Tabs = append(f.Tabs, pages.Place{Path: "/desk/report", Name: "Report"})
+	}
+	f.Tabs = append(f.Tabs, pages.Place{Path: "/desk/audit", Name: "Audit"})
+	for i, tab := range f.Tabs {
+		f.Tabs[i].Here = tab.Path == r.URL.Path
 	}
 	return f, actor, nil
 }

@@ -3,7 +3,6 @@
 package desk_test
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -74,9 +73,7 @@ func TestApplication(t *testing.T) {
 	require.Equal(t, "/desk?told=invited", shown.Path)
 	require.Contains(t, shown.Body, "Waiting for the person to answer the invitation.")
 
-	invitation, err := s.Inbox.Last(t.Context(), s.Care, "noah.frost@nhs.net")
-	require.NoError(t, err)
-	apply := "/apply/" + invitation.Token()[strings.LastIndex(invitation.Token(), "/")+1:]
+	apply := invitation(t, s, "noah.frost@nhs.net")
 	require.Contains(t, s.Stranger().Submit(apply, apply, nil).Path, "?told=submitted")
 
 	check := found(t, agent.Get("/desk"), `action="(/desk/applications/[0-9a-f]+/check)"`)
@@ -84,7 +81,7 @@ func TestApplication(t *testing.T) {
 	require.Contains(t, shown.Body, "<code>identity.documents</code>")
 	require.Contains(t, shown.Body, `value="925665416"`)
 	require.Contains(t, shown.Body, `<details open="">`, "the form is open where it was")
-	shown = agent.Submit("/desk", check, fields("documents.0.number", "925665416", "documents.2.kind", "bank-statement"))
+	shown = agent.Submit("/desk", check, seen())
 	require.Equal(t, "/desk?told=done", shown.Path, shown.Body)
 	require.Contains(t, shown.Body, "Waiting for an RA manager to approve.")
 
@@ -199,10 +196,7 @@ func TestMovesAndLeavers(t *testing.T) {
 func TestTakeOver(t *testing.T) {
 	s := pagestest.Open(t, pagestest.Config{Mount: mount, People: []careidtest.Persona{{Given: "Ola", Family: "Ek"}}})
 	ola := s.People[0]
-	require.NoError(t, s.Store.Write(t.Context(), func(ctx context.Context, tx *careid.Tx) error {
-		return tx.People.AddGrant(ctx, careid.Grant{Profile: ola.Profile.ID, Role: careid.RAAgent, Organisation: "RX1", From: tx.Now, By: "test"})
-	}))
-	elsewhere := s.SignedIn(ola)
+	elsewhere := elsewhere(t, s, ola, careid.RAAgent)
 	require.Equal(t, "org.scope", elsewhere.Refused(http.MethodPost, "/desk/moves/"+s.Nurse.Profile.ID+"/take", strings.NewReader(`{}`)), "who is not released stays")
 	elsewhere.Submit("/desk/positions", "/desk/positions", fields("name", "Theatre nurse", "role", "S8000:G8000:R8001 Nurse Access Role"))
 	s.SignedIn(s.RAAgent).Submit(of(s.Nurse), of(s.Nurse)+"/release", fields("to", "RX1"))

@@ -15,6 +15,7 @@ func (d *Desk) moveRoutes(mux *http.ServeMux) {
 	d.Handle(mux, "POST /desk/moves/{id}/take", d.takeOver)
 	d.Handle(mux, "GET /desk/people/{id}/leaving", d.leaving)
 	d.Handle(mux, "POST /desk/people/{id}/leave", d.leave)
+	d.Handle(mux, "POST /desk/people/{id}/reopen", d.reopen)
 }
 
 // movesPage is who may be taken over from another organisation.
@@ -123,4 +124,13 @@ func (d *Desk) leave(w http.ResponseWriter, r *http.Request) (pages.Answer, erro
 		return pages.Answer{}, err
 	}
 	return pages.Answer{Next: d.back(r, "left")}, d.Care.LeaveCare(r.Context(), actor, careid.Leaver{Profile: r.PathValue("id"), Card: in.Card})
+}
+
+// reopen has somebody who left care, and comes back, go on under their user id.
+func (d *Desk) reopen(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	actor, err := d.Strongest(r)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{Next: d.back(r, "done")}, d.Care.ReopenProfile(r.Context(), actor, r.PathValue("id"))
 }

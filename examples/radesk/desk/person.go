@@ -39,6 +39,9 @@ type personPage struct {
 
 func (*personPage) Template() string { return "person.html" }
 
+// Closed says that the Care Identity has ended.
+func (p *personPage) Closed() bool { return p.Person.State == careid.ProfileClosed }
+
 // cardView is a card and where it is.
 type cardView struct {
 	careid.Card
@@ -68,6 +71,11 @@ func (d *Desk) person(_ http.ResponseWriter, r *http.Request) (pages.Answer, err
 		return pages.Answer{}, err
 	}
 	p.Title = p.Person.Name()
+	if p.Closed() { // nothing is given before it is opened again
+		for _, action := range []careid.Action{careid.ActionIssue, careid.ActionAssignPosition, careid.ActionRename, careid.ActionRole, careid.ActionMove} {
+			delete(p.Offers, string(action))
+		}
+	}
 	if err := d.addCards(ctx, actor, p); err != nil {
 		return pages.Answer{}, err
 	}
