@@ -33,7 +33,7 @@ type Application struct {
 	InvitedAt     time.Time // the invitation's life runs from here
 	Check         *Check    // nil until an identity check is recorded
 	Profile       string    // user id, once approved
-	Person        []byte    // what Submission's number and date come to; nil where they were not told
+	Person        []byte    // the store's alone: what Submission's number and date come to until a profile has it, or nil
 }
 
 // Invitation names the person to be invited, and nothing more: an applicant has nothing to prepare.
@@ -109,7 +109,8 @@ func (s *Service) Invite(ctx context.Context, a Actor, in Invitation) (*Applicat
 }
 
 // Submit is the applicant's answer to an invitation, once and within 28 days. It does not say whether the person has a
-// profile: RecordCheck and Approve do. Refusals: application.token, name.invalid, identity.person.
+// profile: RecordCheck and Approve do. Refusals: application.token, name.invalid, identity.person, identity.unavailable
+// (a number or date without Config.AuthenticatorKey).
 func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Application, error) {
 	var app Application
 	err := s.change(ctx, "applicant", "submit application", "", func(ctx context.Context, tx *Tx, rec *record) error {
@@ -145,6 +146,7 @@ func (s *Service) Submit(ctx context.Context, token string, sub Submission) (*Ap
 	if err != nil {
 		return nil, err
 	}
+	app.Person = nil
 	return &app, nil
 }
 
@@ -234,7 +236,7 @@ func (s *Service) Approve(ctx context.Context, a Actor, application string) (*Pr
 		if err != nil {
 			return err
 		}
-		if err := s.takeIdentity(ctx, tx, a, *app, profile.ID); err != nil {
+		if err := s.takeIdentity(ctx, tx, a, app, profile.ID); err != nil {
 			return err
 		}
 		app.Profile = profile.ID
@@ -269,6 +271,7 @@ func (s *Service) step(ctx context.Context, a Actor, name string, action Action,
 	if err != nil {
 		return nil, err
 	}
+	app.Person = nil
 	return &app, nil
 }
 
@@ -294,6 +297,9 @@ func (s *Service) Applications(ctx context.Context, a Actor) ([]Application, err
 		}
 		var err error
 		apps, err = tx.Applications.ApplicationsOf(ctx, a.organisation)
+		for i := range apps { // who can answer an invitation of their own would compare with others'
+			apps[i].Person = nil
+		}
 		return err
 	})
 	return apps, err

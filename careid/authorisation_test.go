@@ -72,7 +72,7 @@ func calls() map[string]authorised {
 		"RenameAuthenticator": {careid.ActionAuthenticator, true, func(ctx C, s S, a A, r records) error {
 			return s.RenameAuthenticator(ctx, a, r.authenticator, "New")
 		}},
-		"Report":        {careid.ActionRunReports, false, func(ctx C, s S, a A, _ records) error { return second(s.Report(ctx, a)) }},
+		"Report":        {careid.ActionRunReports, false, func(ctx C, s S, a A, _ records) error { return second(s.Report(ctx, a, "", 200)) }},
 		"ReopenProfile": {careid.ActionReopen, true, func(ctx C, s S, a A, r records) error { return s.ReopenProfile(ctx, a, r.profile) }},
 		"CancelCard":    {careid.ActionCancel, true, func(ctx C, s S, a A, r records) error { return s.CancelCard(ctx, a, r.card) }},
 		"Card":          {careid.ActionView, true, func(ctx C, s S, a A, r records) error { return second(s.Card(ctx, a, r.card)) }},

@@ -24,8 +24,8 @@
 // organisation lets them go ([Service.Release]) and the other takes them over ([Service.TakeOver]), which ends and begins
 // their positions in one act. Who leaves care hands the card in ([Service.LeaveCare]); [Service.LeaverChecklist] is what
 // there is to do; who comes back has their own user id again ([Service.ReopenProfile]). Nobody has two profiles: an
-// applicant who tells their National Insurance number and date of birth is found again, and one who tells neither is for
-// those who check to know. [Service.Report] is an organisation's people with what they hold. A lost card is a case of two
+// applicant who tells their National Insurance number and date of birth is found again by a mark under
+// [Config.AuthenticatorKey], and one who tells neither is for those who check to know. [Service.Report] is an organisation's people with what they hold. A lost card is a case of two
 // steps, opened by [Service.ReportLoss].
 //
 // # Actors

@@ -128,8 +128,9 @@ const keepEnded = 24 * time.Hour
 
 // Due does what the calendar and the wire ask for: it ends sessions whose time or lease is over, locks those that were
 // left idle, drops what is spent, asks every twenty seconds of Wall whether the certificates of live sessions were revoked
-// elsewhere (500 sessions a call), and goes on with revocations and acts given up. next is the earliest end of a session,
-// or zero; it stands beside an error too when the CA alone could not be asked or told something.
+// elsewhere, and goes on with revocations and acts given up. next is the earliest end of a session,
+// or zero; it stands beside an error too when the CA alone could not be asked or told something. For what is asked it waits
+// five seconds at most: the rest is asked behind it, until ctx ends.
 // Nothing depends on Due for being refused in time; it is what makes the ends known to Observe.
 //
 // Nothing is kept for longer than it is needed (UK GDPR, Article 5(1)(e)). Nonces, results, presences, handles and

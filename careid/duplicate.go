@@ -6,28 +6,32 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Whether an applicant has a profile already is asked as in Apply for Care ID: by their National Insurance number and
-// their date of birth. Neither is kept, but what both together come to.
+// their date of birth. Neither is kept, but what both together come to under Config.AuthenticatorKey.
 
 // oldest bounds a date of birth: nobody was ever known to be older than 122.
 const oldest = 130
 
-// personMark is the same for two applications of one person, nil where neither number nor date was told. It spares the
-// store the two; who knows the one finds the other by trying. Refusal: identity.person.
+// personMark is the same for two applications of one person, nil where neither number nor date was told. There are so few
+// numbers and dates that all can be tried: it takes the keys of Config to do that, one mark for each of them, the current
+// one's first. Refusals: identity.person, identity.unavailable.
 func (s *Service) personMark(sub Submission, t time.Time) ([]byte, error) {
 	if sub.NINumber == "" && sub.Born.IsZero() {
 		return nil, nil
 	}
 	number := strings.ToUpper(strings.ReplaceAll(sub.NINumber, " ", ""))
-	if !isNINumber(number) || !sub.Born.Before(t) || sub.Born.Before(t.AddDate(-oldest, 0, 0)) {
+	switch {
+	case !isNINumber(number) || !sub.Born.Before(t) || sub.Born.Before(t.AddDate(-oldest, 0, 0)):
 		return nil, s.no("identity.person")
+	case s.sealer == nil:
+		return nil, s.no("identity.unavailable")
 	}
-	sum := sha256.Sum256([]byte("wardkey/person " + number[:8] + " " + sub.Born.Format(time.DateOnly)))
-	return sum[:], nil
+	return s.sealer.marks(number[:8] + " " + sub.Born.Format(time.DateOnly)), nil
 }
 
 // isNINumber knows the form of a National Insurance number: a prefix that is given out, six digits, A to D. The last
@@ -50,30 +54,32 @@ func isNINumber(number string) bool {
 
 // unknownYet refuses an application of a person who has a profile.
 func (s *Service) unknownYet(ctx context.Context, tx *Tx, a Actor, app Application) error {
-	if app.Person == nil {
-		return nil
+	for mark := range slices.Chunk(app.Person, sha256.Size) {
+		held, err := tx.Applications.IdentityOf(ctx, mark)
+		switch {
+		case err == nil:
+			return s.duplicate(ctx, tx, a, held)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
 	}
-	held, err := tx.Applications.IdentityOf(ctx, app.Person)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.duplicate(ctx, tx, a, held)
+	return nil
 }
 
-// takeIdentity makes a new profile the only one of its person, in one statement: of two applications that are approved
-// at once one gets it.
-func (s *Service) takeIdentity(ctx context.Context, tx *Tx, a Actor, app Application, profile string) error {
-	if app.Person == nil {
-		return nil
+// takeIdentity makes a new profile the only one of its person, under each of their marks and in one statement each: of two
+// applications that are approved at once one gets it, though one of them knew an earlier key alone.
+func (s *Service) takeIdentity(ctx context.Context, tx *Tx, a Actor, app *Application, profile string) error {
+	for mark := range slices.Chunk(app.Person, sha256.Size) {
+		held, err := tx.Applications.KeepIdentity(ctx, mark, profile)
+		if err != nil {
+			return err
+		}
+		if held != profile {
+			return s.duplicate(ctx, tx, a, held)
+		}
 	}
-	held, err := tx.Applications.KeepIdentity(ctx, app.Person, profile)
-	if err != nil || held == profile {
-		return err
-	}
-	return s.duplicate(ctx, tx, a, held)
+	app.Person = nil
+	return nil
 }
 
 // duplicate says where a person's profile is: which one, to those in whose care it is, and else only which organisation

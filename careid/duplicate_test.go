@@ -3,6 +3,8 @@
 package careid_test
 
 import (
+	"context"
+	"crypto/sha256"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +105,100 @@ func TestDuplicatePerson(t *testing.T) {
 		}
 		_, err = h.Service.Submit(ctx, message.Token(), careid.Submission{NINumber: "zy 123456 d", Born: born})
 		require.NoError(t, err, "and the invitation is good still")
+	})
+}
+
+// What is kept of a number and a date tells neither: not to who has the database alone, and not to who lists applications.
+func TestPersonAtRest(t *testing.T) {
+	ctx := t.Context()
+	h := careidtest.New(t, careidtest.Config{})
+	agent, manager := actor(t, h, h.RAAgent, careid.RAAgent), actor(t, h, h.RAManager, careid.RAManager)
+	check := careid.Check{Method: careid.FaceToFace, Documents: careidtest.Documents()}
+	person := careid.Submission{NINumber: "AB123456C", Born: time.Date(1990, 2, 28, 0, 0, 0, 0, time.UTC)}
+	kept := func(app *careid.Application) (mark []byte) {
+		t.Helper()
+		require.NoError(t, h.Store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+			row, err := tx.Applications.Application(ctx, app.ID)
+			mark = row.Person
+			return err
+		}))
+		return mark
+	}
+	first := applied(t, h, agent, "first@nhs.net", person)
+	mark := kept(first)
+	require.Equal(t, mark, kept(applied(t, h, agent, "again@nhs.net", person)))
+
+	t.Run("it takes the key to try numbers", func(t *testing.T) {
+		for _, guess := range []string{"wardkey/person AB123456 1990-02-28", "AB123456 1990-02-28", "AB1234561990-02-28"} {
+			sum := sha256.Sum256([]byte(guess))
+			require.NotEqual(t, sum[:], mark)
+		}
+		elsewhere := careidtest.New(t, careidtest.Config{})
+		c := elsewhere.Config
+		c.AuthenticatorKey = []byte("another hospital's key, 32 bytes")
+		var err error
+		elsewhere.Service, err = careid.New(c)
+		require.NoError(t, err)
+		other := applied(t, elsewhere, actor(t, elsewhere, elsewhere.RAAgent, careid.RAAgent), "first@nhs.net", person)
+		require.NoError(t, elsewhere.Store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
+			row, err := tx.Applications.Application(ctx, other.ID)
+			require.NotEqual(t, mark, row.Person)
+			return err
+		}))
+	})
+	t.Run("threat063", func(t *testing.T) { // who invites somebody and answers for them compares with nobody
+		require.Empty(t, first.Person)
+		apps, err := h.Service.Applications(ctx, actor(t, h, h.Sponsor, careid.Sponsor))
+		require.NoError(t, err)
+		for _, app := range apps {
+			require.Empty(t, app.Person)
+		}
+		checked, err := h.Service.RecordCheck(ctx, agent, first.ID, check)
+		require.NoError(t, err)
+		require.Empty(t, checked.Person)
+		require.Equal(t, mark, kept(first))
+		_, err = h.Service.Approve(ctx, manager, first.ID)
+		require.NoError(t, err)
+		require.Empty(t, kept(first), "the profile has it")
+	})
+	t.Run("another key", func(t *testing.T) {
+		c := h.Config
+		c.AuthenticatorKey, c.EarlierAuthenticatorKeys = []byte("the key that comes after, 32 b.."), [][]byte{h.Config.AuthenticatorKey}
+		next, err := careid.New(c)
+		require.NoError(t, err)
+		before := h.Service
+		later := careid.Submission{NINumber: "AB654321C", Born: person.Born}
+		waits := applied(t, h, agent, "waits@nhs.net", later) // on a server that has the old key alone
+		h.Service = next
+		_, err = next.RecordCheck(ctx, agent, applied(t, h, agent, "second@nhs.net", person).ID, check)
+		refused(t, err, "identity.duplicate")
+		app := applied(t, h, agent, "later@nhs.net", later)
+		_, err = next.RecordCheck(ctx, agent, app.ID, check)
+		require.NoError(t, err)
+		_, err = next.Approve(ctx, manager, app.ID)
+		require.NoError(t, err)
+		_, err = before.RecordCheck(ctx, agent, waits.ID, check)
+		refused(t, err, "identity.duplicate")
+		c.EarlierAuthenticatorKeys = nil
+		h.Service, err = careid.New(c)
+		require.NoError(t, err)
+		_, err = h.Service.RecordCheck(ctx, agent, applied(t, h, agent, "last@nhs.net", later).ID, check)
+		refused(t, err, "identity.duplicate") // it was approved under both
+	})
+	t.Run("without a key", func(t *testing.T) {
+		c := h.Config
+		c.AuthenticatorKey = nil
+		var err error
+		h.Service, err = careid.New(c)
+		require.NoError(t, err)
+		_, err = h.Service.Invite(ctx, agent, careid.Invitation{Given: "Femi", Family: "Adeyemi", Email: "none@nhs.net"})
+		require.NoError(t, err)
+		message, err := h.Inbox.Last(ctx, h.Service, "none@nhs.net")
+		require.NoError(t, err)
+		_, err = h.Service.Submit(ctx, message.Token(), person)
+		refused(t, err, "identity.unavailable")
+		_, err = h.Service.Submit(ctx, message.Token(), careid.Submission{})
+		require.NoError(t, err)
 	})
 }
 

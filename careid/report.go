@@ -26,9 +26,11 @@ type ReportCard struct {
 }
 
 // Report lists the people in the care of the actor's organisation, closed profiles too, by user id, with what they hold:
-// whose card is due for renewal, locked or missing, who holds which role and position. It asks the store about each of
-// them in one snapshot, so it is for a desk and not for each page. Refusals: those of the role table.
-func (s *Service) Report(ctx context.Context, a Actor) ([]ReportLine, error) {
+// whose card is due for renewal, locked or missing, who holds which role and position. after is the user id of the last
+// line of the page before, or ""; limit is 1 to 200, for the store is asked about each of them. A page is one snapshot.
+// Refusals: those of the role table.
+func (s *Service) Report(ctx context.Context, a Actor, after string, limit int) ([]ReportLine, error) {
+	limit = min(max(limit, 1), 200)
 	var lines []ReportLine
 	err := s.read(ctx, func(ctx context.Context, tx *Tx) error {
 		lines = nil
@@ -43,7 +45,11 @@ func (s *Service) Report(ctx context.Context, a Actor) ([]ReportLine, error) {
 		if err != nil {
 			return err
 		}
-		for _, p := range people {
+		from, found := slices.BinarySearchFunc(people, after, func(p Profile, id string) int { return cmp.Compare(p.ID, id) })
+		if found {
+			from++
+		}
+		for _, p := range people[from:min(from+limit, len(people))] {
 			line, err := reportLine(ctx, tx, policy, a.organisation, p)
 			if err != nil {
 				return err

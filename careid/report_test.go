@@ -30,8 +30,19 @@ func TestReport(t *testing.T) {
 		require.NoError(t, err)
 		sponsor, err := h.Service.Actor(ctx, in.Token, careid.Sponsor, careidtest.Organisation)
 		require.NoError(t, err)
-		lines, err := h.Service.Report(ctx, sponsor)
+		lines, err := h.Service.Report(ctx, sponsor, "", 200)
 		require.NoError(t, err)
+		var paged []careid.ReportLine
+		for after := ""; ; after = paged[len(paged)-1].Profile.ID {
+			page, err := h.Service.Report(ctx, sponsor, after, 2)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(page), 2)
+			if len(page) == 0 {
+				break
+			}
+			paged = append(paged, page...)
+		}
+		require.Equal(t, lines, paged)
 		require.True(t, slices.IsSortedFunc(lines, func(a, b careid.ReportLine) int { return strings.Compare(a.Profile.ID, b.Profile.ID) }))
 		return func(id string) careid.ReportLine {
 			t.Helper()

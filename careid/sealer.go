@@ -5,6 +5,9 @@ package careid
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 )
@@ -15,6 +18,7 @@ import (
 type sealer struct {
 	current cipher.AEAD
 	earlier []cipher.AEAD // open what was sealed under them, and seal nothing
+	marking [][]byte      // keys of marks, the current one's first
 }
 
 // newSealer takes a key of 32 bytes, or none: then nothing can be sealed. Earlier ones go with a key only.
@@ -37,7 +41,28 @@ func newSealer(key []byte, earlier [][]byte) (*sealer, error) {
 		}
 		s.earlier = append(s.earlier, gcm)
 	}
+	for _, k := range append([][]byte{key}, earlier...) {
+		derived, err := hkdf.Key(sha256.New, k, nil, markInfo, sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		s.marking = append(s.marking, derived)
+	}
 	return s, nil
+}
+
+// markInfo keeps the keys of marks apart from those that encrypt. RFC 5869 §3.2.
+const markInfo = "wardkey/person/v1"
+
+// marks are what is kept of a text instead of it, to know it again: its HMAC-SHA-256 under each key, one after the other.
+func (s *sealer) marks(text string) []byte {
+	var all []byte
+	for _, key := range s.marking {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(text))
+		all = mac.Sum(all)
+	}
+	return all
 }
 
 func newGCM(key []byte) (cipher.AEAD, error) {

@@ -51,15 +51,16 @@ type Config struct {
 	CardMaster CardMaster
 
 	// AuthenticatorKey, 32 bytes, encrypts the secrets of authenticator apps and imported SO PINs in the store
-	// (AES-256-GCM). It is the caller's to keep beside the CardMaster and not in the database, and to clear after New.
-	// Without one no app can be registered. To change it, put the new one here and the one before among
+	// (AES-256-GCM), and applicants are known again by a mark under it (HMAC-SHA-256). It is the caller's to keep beside the CardMaster and not in the database, and to clear after New.
+	// Without one no app can be registered and no applicant be known again. To change it, put the new one here and the one before among
 	// EarlierAuthenticatorKeys, on all servers before any of them seals under it: first add the new one as an earlier one
 	// everywhere, then swap them.
 	AuthenticatorKey []byte
 	// EarlierAuthenticatorKeys open what was sealed under them, and seal nothing. A good code of an app has its secret
 	// sealed again under AuthenticatorKey. A key that is taken away leaves the apps that were not used since refused: they
 	// are registered again. An outside card whose SO PIN was imported under it is then unlocked by its issuer alone, until
-	// its SO PIN is imported again.
+	// its SO PIN is imported again. And who was approved under it alone is not known again as an applicant: keep it for as
+	// long as somebody may apply twice.
 	EarlierAuthenticatorKeys [][]byte
 
 	// Servers are this service's base URLs as agents know them (the claim aud), Origins those of its pages (the
@@ -215,6 +216,11 @@ func New(c Config) (*Service, error) {
 	choices, err := book.Strings("card.binding.choices", s.now())
 	if err != nil {
 		return nil, err
+	}
+	for organisation := range s.bindings {
+		if err := s.checkODS(organisation); err != nil { // of a slip nobody would see that it binds nobody
+			return nil, fmt.Errorf("careid: Bindings: %q is not an organisation's code", organisation)
+		}
 	}
 	for _, b := range slices.Concat([]Binding{p.Binding}, slices.Collect(maps.Values(s.bindings))) {
 		if !slices.Contains(choices, string(b)) {

@@ -65,6 +65,9 @@ func TestSession(t *testing.T) {
 			c.Bindings[organisation] = "open"
 			_, err = careid.New(c)
 			require.ErrorContains(t, err, `"open"`)
+			c.Bindings = map[string]careid.Binding{"rba": careid.BindingClose}
+			_, err = careid.New(c)
+			require.ErrorContains(t, err, `"rba"`, "a slip would leave everybody with the other binding")
 		}
 	})
 	t.Run("row039", func(t *testing.T) {

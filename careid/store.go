@@ -71,8 +71,8 @@ type Applications interface {
 	ApplicationByToken(ctx context.Context, token []byte) (Application, error)
 	UpdateApplication(ctx context.Context, a Application, from ApplicationState) (bool, error)
 	ApplicationsOf(ctx context.Context, organisation string) ([]Application, error) // "" is all; oldest first
-	// IdentityOf is whose profile an Application's Person stands for. KeepIdentity has it stand for one where it stands for
-	// none, and returns the one that it stands for.
+	// IdentityOf is whose profile one mark of an Application's Person stands for. KeepIdentity has it stand for one where it
+	// stands for none, and returns the one that it stands for.
 	IdentityOf(ctx context.Context, person []byte) (string, error)
 	KeepIdentity(ctx context.Context, person []byte, profile string) (string, error)
 }
