@@ -4,6 +4,7 @@ package desk
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -85,12 +86,26 @@ func reportOf(l careid.ReportLine, positions map[string]string) reportRow {
 	return row
 }
 
+// wholeReport is the report to its end. It comes in pages, each as things stand at
+// its moment.
+func (d *Desk) wholeReport(ctx context.Context, a careid.Actor) ([]careid.ReportLine, error) {
+	const most = 200 // that careid gives at once
+	var lines []careid.ReportLine
+	for after := ""; ; after = lines[len(lines)-1].Profile.ID {
+		page, err := d.Care.Report(ctx, a, after, most)
+		if err != nil || len(page) == 0 {
+			return lines, err
+		}
+		lines = append(lines, page...)
+	}
+}
+
 func (d *Desk) report(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	f, actor, err := d.frame(r, "Report")
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	lines, err := d.Care.Report(r.Context(), actor)
+	lines, err := d.wholeReport(r.Context(), actor)
 	if err != nil {
 		return pages.Answer{}, err
 	}

@@ -4,6 +4,7 @@ package desk_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,6 +91,25 @@ func TestReport(t *testing.T) {
 			require.Equal(t, stands[i], r.People[r.of(t, p)].Stands)
 			require.True(t, i == 0 || r.of(t, order[i-1]) < r.of(t, p), stands[i])
 		}
+	})
+	t.Run("nobody is left out of many", func(t *testing.T) {
+		require.NoError(t, s.Store.Write(t.Context(), func(ctx context.Context, tx *careid.Tx) error {
+			for i := range 410 {
+				p := careid.Profile{ID: fmt.Sprintf("%012d", i), Given: "One", Family: "More", Organisation: careidtest.Organisation, State: careid.ProfileOpen, OpenedAt: tx.Now}
+				if err := tx.People.AddProfile(ctx, p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		var many told
+		sponsor.JSON(http.MethodGet, "/desk/report", &many)
+		require.Len(t, many.People, len(r.People)+410)
+		ids := map[string]bool{}
+		for _, line := range many.People {
+			ids[line.UserID] = true
+		}
+		require.Len(t, ids, len(many.People))
 	})
 	t.Run("a position is there under its name", func(t *testing.T) {
 		made := agent.Submit("/desk/positions", "/desk/positions", fields("name", "Theatre <nurse>", "role", "S8000:G8000:R8001 Nurse Access Role"))
