@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -27,41 +28,30 @@ const (
 	secret = "wet-otter-lamp-9"
 )
 
-// lines takes what the command prints.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // start runs the command and returns its address and how to stop it, which also
 // happens when the test ends.
 func start(t *testing.T, args ...string) (address string, stop func()) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(context.Background())
-	var out, errs lines
+	out, printed := io.Pipe()
+	var errs bytes.Buffer // read when the command has ended
 	status := make(chan int, 1)
-	go func() { status <- command(ctx, append(args, "-listen", "127.0.0.1:0"), &out, &errs) }()
+	go func() {
+		status <- command(ctx, append(args, "-listen", "127.0.0.1:0"), printed, &errs)
+		_ = printed.Close() // of a pipe: never fails
+	}()
 	stop = sync.OnceFunc(func() {
 		interrupt()
 		require.Zero(t, <-status, errs.String())
 		require.Empty(t, errs.String())
 	})
 	t.Cleanup(stop)
-	require.Eventually(t, func() bool { return strings.HasSuffix(out.String(), "\n") || errs.String() != "" }, time.Minute, 20*time.Millisecond)
-	address, ready := strings.CutPrefix(strings.TrimSpace(out.String()), "ready ")
-	require.True(t, ready, errs.String())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+	}
+	address, ready := strings.CutPrefix(strings.TrimSpace(line), "ready ")
+	require.True(t, ready, line)
 	return address, stop
 }
 

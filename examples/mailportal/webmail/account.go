@@ -5,6 +5,7 @@ package webmail
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -62,11 +63,12 @@ func (p *Portal) ownAccount(v *visit) (*page, error) {
 
 // confirmed asks for the password of who is signed in once more, as a sign-in
 // does, and gives the browser the session that it opens: whoever finds a
-// workstation unattended can't take the account over.
+// workstation unattended can't take the account over. Who has no password of
+// their own yet is not asked for one, and changes nothing but that.
 func (p *Portal) confirmed(v *visit) (token string, err error) {
 	account, err := p.account(v)
-	if err != nil {
-		return "", err
+	if err != nil || slices.Contains(account.Steps, mailpolicy.ChangePassword) {
+		return v.token(), err
 	}
 	private := p.Accounts.CanOpenAttachments(v.r.Context(), v.token()) == nil
 	password := []byte(v.form.Get("current"))

@@ -257,8 +257,11 @@ func TestWhereSecretsShow(t *testing.T) {
 		v.post("/first/questions", url.Values{"question": questions, "answer": {"rex the dog", "hill top", "x"}}),
 	)
 	require.Equal(t, "/first", pages[6].path)
-	v.rule("mail.activation.used", pages[7])
-	v.rule("mail.password.form", pages[8])
+	t.Run("threat055", func(t *testing.T) {
+		v.rule("mail.password.wrong", pages[5]) // the old one, after another was sent
+		v.rule("mail.activation.used", pages[7])
+		v.rule("mail.password.form", pages[8]) // as the lasting one
+	})
 	v.rule("mail.questions.form", pages[10])
 	require.Contains(t, pages[10].body, `value="First school?"`, "what was typed is not lost")
 	v.post("/first/password", url.Values{"new": {secret}})
@@ -308,7 +311,14 @@ func TestStepsAreNotSkipped(t *testing.T) {
 	}
 	v.rule("mail.aup.pending", v.post("/compose/send", url.Values{"to": {ben}, "subject": {"hello"}}))
 	v.rule("mail.aup.pending", v.post("/site/shared", nil))
-	v.rule("mail.account.mobile", v.post("/account/mobile/hide", url.Values{"hidden": {"yes"}}))
+	t.Run("row141", func(t *testing.T) {
+		v.rule("mail.account.mobile", v.post("/account/mobile", url.Values{"mobile": {"07700 900999"}}))
+		v.rule("mail.account.mobile", v.post("/account/mobile/hide", url.Values{"hidden": {"yes"}}))
+		require.Contains(t, v.submit("/desk?address="+asha, "/desk/correct", url.Values{"address": {asha}, "mobile": {"07700 900999"}}).path, "told=desk")
+		require.Equal(t, "/signin?told=session", v.get("/first").path, "what was texted to the wrong number is dead")
+		require.Contains(t, v.submit("/desk?address="+asha, "/desk/resend", url.Values{"address": {asha}}).path, "told=desk")
+		require.Equal(t, "/first", v.signIn(asha, s.texted("to activate "+asha, 1)).path)
+	})
 	v.rule("mail.aup.version", v.post("/first/policy", url.Values{"version": {"0"}}))
 
 	v.finish()
@@ -318,10 +328,10 @@ func TestStepsAreNotSkipped(t *testing.T) {
 	})
 	t.Run("nor by whoever finds the session", func(t *testing.T) {
 		v.rule("mail.password.wrong", v.post("/account/password", url.Values{"new": {newSecret}}))
-		v.rule("mail.password.wrong", v.post("/account/mobile", url.Values{"mobile": {"07700 900999"}}))
+		v.rule("mail.password.wrong", v.post("/account/mobile", url.Values{"mobile": {"07700 900123"}}))
 		account, err := s.Account(t.Context(), asha)
 		require.NoError(t, err)
-		require.Equal(t, "+447700900123", account.Mobile)
+		require.Equal(t, "+447700900999", account.Mobile)
 	})
 }
 

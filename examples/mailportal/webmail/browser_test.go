@@ -163,6 +163,15 @@ func (h hand) compose() {
 	h.reads("#decision", gp+" is encrypted")
 	h.reads("#decision", "Frequently Asked Questions for care providers")
 	h.look("compose-encrypted")
+
+	// The text stays in the browser until the message is sent.
+	h.do(chromedp.Evaluate[chromedp.Void](`window.asked = []; const ask = window.fetch; window.fetch = (to, what) => { asked.push(String(what.body)); return ask(to, what); }; undefined`))
+	h.types("#body", health)
+	h.types("#subject", "[secure] Discharge home")
+	h.do(chromedp.Poll[chromedp.Void](`asked.some((body) => body.includes("home"))`))
+	told, err := chromedp.Run(h.tab, chromedp.Evaluate[string](`asked.join(" ")`))
+	require.NoError(h.t, err)
+	require.NotContains(h.t, told, "Jones")
 	h.types("#to", gp+", nobody@elsewhere.example")
 	h.press(`button[formaction="/compose/send"]`, "#refused")
 	h.look("compose-refused")

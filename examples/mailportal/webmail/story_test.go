@@ -42,7 +42,8 @@ func TestFirstLogin(t *testing.T) {
 		"/first/password": {"new": {secret}}, "/first/questions": {"question": questions, "answer": answers()}, "/first/policy": {"version": {"1"}},
 	}
 	for i, order := range [][]string{
-		{"/first/policy", "/first/questions", "/first/password"}, {"/first/questions", "/first/password", "/first/policy"},
+		{"/first/policy", "/first/questions", "/first/password"},
+		{"/first/questions", "/first/password", "/first/policy"},
 		{"/first/password", "/first/policy", "/first/questions"},
 	} {
 		address := fmt.Sprintf("holder.%c@nhs.net", 'a'+i)
@@ -183,6 +184,12 @@ func TestOwnAccount(t *testing.T) {
 		require.Contains(t, s.visitor().get("/signin").body, ticked)
 		shared := open(t, func(c *webmail.Config) { c.Device = mailpolicy.SharedDevice })
 		require.NotContains(t, shared.visitor().get("/signin").body, ticked)
+	})
+	t.Run("row176", func(t *testing.T) {
+		require.Contains(t, v.get("/account").body, "<dt>Outlook, recommended</dt><dd>password</dd>")
+	})
+	t.Run("row177", func(t *testing.T) {
+		require.Contains(t, v.get("/account").body, "<dt>Mobile</dt><dd>password</dd>")
 	})
 	t.Run("the calendar is told and kept", func(t *testing.T) {
 		require.Contains(t, v.get("/account").body, "<dt>Inactive</dt>")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // While somebody writes, the portal is asked what it would do with the message.
-// Without this script the Check button asks the same.
+// Without this script the Check button asks the same. The text of the message
+// plays no part in it, so it stays here until it is sent.
 
 const form = document.getElementById("draft");
 const place = document.getElementById("decision");
@@ -16,9 +17,11 @@ let timer, asking;
 async function ask() {
   asking?.abort();
   const mine = (asking = new AbortController());
+  const draft = new FormData(form);
+  draft.delete("body");
   try {
     const response = await fetch("/compose/decision", {
-      method: "POST", headers: { Accept: "text/html" }, body: new URLSearchParams(new FormData(form)), signal: mine.signal,
+      method: "POST", headers: { Accept: "text/html" }, body: new URLSearchParams(draft), signal: mine.signal,
     });
     if (!response.ok) throw new Error(response.status);
     const text = await response.text();
@@ -37,7 +40,8 @@ function say(text) {
   if (verdict.textContent !== text) verdict.textContent = text;
 }
 
-form.addEventListener("input", () => {
+form.addEventListener("input", (event) => {
+  if (event.target.name === "body") return;
   clearTimeout(timer);
   timer = setTimeout(ask, pause);
 });
