@@ -169,6 +169,7 @@ func snapshot(t *testing.T, h *careidtest.Hospital) string {
 	var all strings.Builder
 	for _, table := range []string{
 		"profile", "grant", "application", "card", "act", "certificate", "order", "link", "workgroup", "position", "assignment", "release", "loss", "acceptance", "authenticator",
+		"identity", "user_handle",
 	} {
 		rows, err := h.DB.Query("SELECT * FROM careid_" + table)
 		require.NoError(t, err)

@@ -113,6 +113,61 @@ func TestReopen(t *testing.T) {
 	require.NoError(t, err, "what is given anew")
 }
 
+// Whatever a leaver kept in a pocket opens nothing when the profile is open again.
+func TestReopenedToALeaver(t *testing.T) {
+	ctx := t.Context()
+	h := careidtest.New(t, careidtest.Config{Binding: careid.BindingKeep})
+	agent, id, card := actor(t, h, h.RAAgent, careid.RAAgent), h.Nurse.Profile.ID, h.Nurse.Card
+	position, err := h.Service.CreatePosition(ctx, agent, nursing("Staff nurse"))
+	require.NoError(t, err)
+	_, err = h.Service.AssignPosition(ctx, agent, careid.Assign{Profile: id, Position: position.ID, From: h.Clock.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	require.NoError(t, h.Service.Release(ctx, agent, id, "RXX"))
+	in := signIn(t, h, card)
+	const address = "asha.patel@nhs.net"
+	h.Mail.Set(address, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+	nurse := holder(t, h, in.Token)
+	_, err = h.Service.Link(ctx, nurse, careid.LinkRequest{Address: address, Workstation: careid.Workstation{Browser: "edge", CredentialManagement: careid.Yes}})
+	require.NoError(t, err)
+	cookie := "the browser's"
+	answered, err := h.Answer(ctx, card, careidtest.Claims{Bind: cookie})
+	require.NoError(t, err)
+	unlock, err := h.StartUnlock(ctx, h.Nurse)
+	require.NoError(t, err)
+	act, err := h.Service.OpenAct(ctx, agent, careid.ActRequest{Kind: careid.Repair, Card: card.Serial, Evidence: attested})
+	require.NoError(t, err)
+
+	require.NoError(t, h.Service.CloseProfile(ctx, agent, id))
+	require.NoError(t, h.Service.ReopenProfile(ctx, agent, id))
+
+	_, err = h.Service.Session(ctx, in.Token)
+	refused(t, err, "session.ended")
+	refused(t, h.Service.Lease(ctx, in.Presence), "presence.ended")
+	_, err = h.Service.Redeem(ctx, answered.Result, []byte(cookie))
+	require.Error(t, err)
+	_, err = h.Redeem(ctx, h.Nurse, unlock)
+	require.Error(t, err)
+	_, err = h.Service.OpenHandle(ctx, act.Handle, nil)
+	refused(t, err, "act.unknown")
+	_, err = h.SignIn(ctx, card)
+	require.Error(t, err)
+	links, err := h.Service.Links(ctx, agent, id)
+	require.NoError(t, err)
+	for _, l := range links {
+		require.NotEqual(t, careid.LinkActive, l.State)
+	}
+	h.Clock.Add(2 * time.Hour)
+	h.Wall.Add(2 * time.Hour)
+	agent = actor(t, h, h.RAAgent, careid.RAAgent)
+	held, err := h.Service.Assignments(ctx, agent, id)
+	require.NoError(t, err)
+	for _, one := range held {
+		require.False(t, one.In(h.Clock.Now()), "what was to begin later")
+	}
+	_, err = h.Service.TakeOver(ctx, managerAt(t, h, "RXX"), id, nil)
+	refused(t, err, "org.scope")
+}
+
 func TestUnlockDetails(t *testing.T) {
 	ctx := context.Background()
 	h := careidtest.New(t, careidtest.Config{})

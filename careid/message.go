@@ -42,8 +42,15 @@ func (s *Service) send(m message) {
 	}()
 }
 
-// Drain waits until no message is under way, or until ctx ends. Call it at shutdown, when no more requests come in.
+// Drain waits until no message is under way, and nothing that Due left being asked, or until ctx ends. Call it at
+// shutdown, when no more requests come in.
 func (s *Service) Drain(ctx context.Context) error {
+	select {
+	case s.look.turn <- struct{}{}:
+		<-s.look.turn
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for i := range cap(s.slots) {
 		select {
 		case s.slots <- struct{}{}:

@@ -25,8 +25,8 @@ const (
 
 // lookout is this process's rounds. Another process asks by itself; who finds an end first, ends.
 type lookout struct {
-	mu    sync.Mutex // held while a round is under way
-	began time.Time  // Wall, of the last round; zero before
+	turn  chan struct{} // holds one while a round is under way
+	began time.Time     // Wall, of the last round; zero before
 }
 
 var errAsking = errors.New("careid: whether the certificates of live sessions were revoked is being asked still")
@@ -58,19 +58,21 @@ func (s *Service) over(ctx context.Context, stored Certificate, issuer string) (
 // endRevoked begins a round through the live sessions when one is due, and ends those whose certificate is not good any
 // more. A certificate about which nobody can tell ends nothing.
 func (s *Service) endRevoked(ctx context.Context) error {
-	if !s.look.mu.TryLock() {
+	select {
+	case s.look.turn <- struct{}{}:
+	default:
 		return nil // one is under way
 	}
 	wall := s.wall()
 	if since := wall.Sub(s.look.began); !s.look.began.IsZero() && since >= 0 && since < lookEvery {
-		s.look.mu.Unlock()
+		<-s.look.turn
 		return nil
 	}
 	s.look.began = wall
 	done := make(chan error, 1)
 	go func() {
 		err := s.lookRound(ctx)
-		s.look.mu.Unlock()
+		<-s.look.turn
 		done <- err
 	}()
 	limit := time.NewTimer(lookFor)

@@ -71,13 +71,16 @@ func TestSilentAuthority(t *testing.T) {
 	}
 	due(t, h) // a round is under way still: nothing waits for it
 	require.Empty(t, told, "who can't be asked about stays")
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, h.Service.Drain(short), context.DeadlineExceeded)
 
 	// The ledger hangs: nobody is let in, and nobody is out once it is back.
 	c.CA = silentCA{h.CA}
 	h.Service, err = careid.New(c)
 	require.NoError(t, err)
 	due(t, h)
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	short, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	_, err = h.Service.Session(short, sponsor.Token)
 	require.ErrorIs(t, err, context.DeadlineExceeded)

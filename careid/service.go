@@ -208,6 +208,7 @@ func New(c Config) (*Service, error) {
 		now: c.Now, wall: c.Wall, log: c.Log, observe: c.Observe,
 		slots:   make(chan struct{}, c.Queue),
 		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		look:    lookout{turn: make(chan struct{}, 1)},
 	}
 	p, err := s.policy(s.now())
 	if err != nil {
