@@ -95,7 +95,7 @@ func (m *Module) typed(w http.ResponseWriter, r *http.Request) (form, error) {
 	fields, err := url.ParseQuery(string(data))
 	if err != nil {
 		clear(data)
-		return form{}, m.Refuse("request.invalid").Because(err)
+		return form{}, m.Refuse("request.invalid").Because(errForm) // err quotes it
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	return form{fields, data}, nil

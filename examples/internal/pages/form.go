@@ -33,7 +33,7 @@ func (s *Site) Read(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind == formType {
 		form, err := url.ParseQuery(string(data))
 		if err != nil {
-			return s.Refuse("request.invalid").Because(err)
+			return s.Refuse("request.invalid").Because(errForm) // err quotes it
 		}
 		clear(data)
 		object, err := nested(form)
@@ -61,7 +61,7 @@ func (s *Site) Read(w http.ResponseWriter, r *http.Request, into any) error {
 // bound keeps a long name of dots from becoming half a million objects.
 const maxDepth = 3
 
-var errForm = errors.New("web: the names of the form's fields don't fit together")
+var errForm = errors.New("pages: the form can't be read, or the names of its fields don't fit together")
 
 // nested makes a form's dotted names into objects and lists. A field that is
 // empty is empty text, which is how somebody takes a value away; inside objects

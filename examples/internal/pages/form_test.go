@@ -3,6 +3,8 @@
 package pages_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -73,4 +75,22 @@ func TestRead(t *testing.T) {
 			require.NotContains(t, err.Error(), "Bell", "what was sent may be a secret")
 		})
 	}
+}
+
+// What a client of its own making sends without escaping it is a password too.
+func TestNoSecretInTheLog(t *testing.T) {
+	var log bytes.Buffer
+	s := pagestest.Open(t, pagestest.Config{Mount: mount, Mail: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, accept := range []string{"text/html", "application/json"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/signin/app", strings.NewReader("address=a@nhs.net&password=100%zq"))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", accept)
+		got, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, got.Body.Close())
+		require.Equal(t, http.StatusBadRequest, got.StatusCode)
+	}
+	require.Contains(t, log.String(), "request.invalid")
+	require.NotContains(t, log.String(), "%zq")
 }

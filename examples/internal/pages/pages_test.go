@@ -125,6 +125,16 @@ func TestStepUp(t *testing.T) {
 		}
 		require.Equal(t, "session.stale", nurse.Refused(http.MethodPost, "/contacts", strings.NewReader(`{"mobile":"07700 900456"}`)), "a program is told")
 	})
+	t.Run("a password is in no page: its form is filled in again", func(t *testing.T) {
+		s := pagestest.Open(t, pagestest.Config{Mount: mount})
+		nurse := s.SignedIn(s.Nurse)
+		s.Clock.Add(time.Hour)
+		shown := nurse.Submit("/sample", "/contacts", url.Values{"of": {"two"}, "mobile": {"07700 900456"}, "password": {"herons"}})
+		require.Equal(t, http.StatusUnauthorized, shown.Status)
+		require.NotContains(t, shown.Body, "herons")
+		require.NotContains(t, shown.Body, `id="again"`)
+		require.Contains(t, shown.Body, `data-then="/sample"`)
+	})
 	t.Run("a page that was left asks for the card and leads back to itself", func(t *testing.T) {
 		s := pagestest.Open(t, pagestest.Config{Mount: mount, Rules: overlay})
 		nurse := s.SignedIn(s.Nurse)

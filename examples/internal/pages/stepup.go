@@ -19,8 +19,8 @@ const (
 
 // stepUp puts the page of the card between a person and what they asked for,
 // where all that is missing is that they show again who they are, or by more.
-// What was asked for goes on afterwards, a form with what was typed. It says
-// whether it did.
+// What was asked for goes on afterwards, a form with what was typed unless a
+// password was. It says whether it did.
 func (m *Module) stepUp(w http.ResponseWriter, r *http.Request, typed form, err error) bool {
 	rule := wardkey.RuleOf(err)
 	if !Browser(r) || rule != ruleLocked && rule != ruleStale && rule != ruleWeaker {
@@ -31,7 +31,10 @@ func (m *Module) stepUp(w http.ResponseWriter, r *http.Request, typed form, err 
 		return false
 	}
 	if r.Method != http.MethodGet {
-		page.Then, page.Again = back(r), &Again{Action: r.URL.RequestURI(), Fields: hidden(typed)}
+		page.Then = back(r)
+		if !typed.fields.Has("password") { // which is written into no page: that form is filled in once more
+			page.Again = &Again{Action: r.URL.RequestURI(), Fields: hidden(typed)}
+		}
 	}
 	m.Log.Info("a proof is asked for", "path", r.URL.Path, "rule", rule)
 	m.render(w, r, http.StatusUnauthorized, page)

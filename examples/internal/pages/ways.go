@@ -23,13 +23,13 @@ type Ways struct {
 	App  careid.Purpose // the password of a mail account and the code of an authenticator app
 }
 
-// WaysTo are all that this site has.
+// WaysTo are all that this site has, and that sign in by the rules in force.
 func (s *Site) WaysTo(p careid.Purpose) Ways {
 	var w Ways
 	if s.Keys != nil {
 		w.Keys = p
 	}
-	if s.MailPassword != nil {
+	if s.appAAL() > 0 {
 		w.App = p
 	}
 	return w
@@ -42,25 +42,41 @@ func (s *Site) WaysOn(session *careid.Session) Ways {
 		return Ways{}
 	}
 	w := s.WaysTo(careid.StepUp)
-	if session.AAL > appAAL {
+	if session.AAL > s.appAAL() {
 		w.App = ""
 	}
 	return w
 }
 
-// appAAL is what a password and a code come to. NIST SP 800-63B-4 §2.2.
-const appAAL = 2
+// appAAL is what a password and a code come to now, 0 where they sign nobody in here.
+func (s *Site) appAAL() careid.AAL {
+	if s.MailPassword == nil {
+		return 0
+	}
+	now := s.Now()
+	level, _, err := careid.Assurance(s.Book, []careid.Shown{{Kind: careid.KindMailAccount}, {Kind: careid.KindAuthenticatorApp}}, now)
+	least, leastErr := s.Book.Int("signin.aal", now)
+	if err != nil || leastErr != nil || level < careid.AAL(least) {
+		return 0
+	}
+	return level
+}
 
 // PasswordOf is Config.MailPassword for these accounts. One whose holder has
 // chosen no password yet has only an activation password, which opens nothing here
-// and is not spent.
+// and is not spent: it is refused as an account that there is not, and as slowly. A
+// password that has expired is no factor, which only who knows it is told. Guesses
+// count and lock the account as at its own portal.
 func PasswordOf(accounts *mailpolicy.Accounts) func(context.Context, string, []byte) error {
 	return func(ctx context.Context, address string, password []byte) error {
 		account, err := accounts.Account(ctx, address)
-		if err == nil && slices.Contains(account.Steps, mailpolicy.ChangePassword) {
-			return mailpolicy.Rules().Refuse("mail.password.wrong")
+		if err == nil && account.PasswordExpires.IsZero() {
+			address = "" // nobody's
 		}
-		_, err = accounts.SignIn(ctx, address, password)
+		session, err := accounts.SignIn(ctx, address, password)
+		if err == nil && slices.Contains(session.Account.Steps, mailpolicy.ChangePassword) {
+			err = accounts.CanSend(ctx, address) // says what is still to do
+		}
 		return err
 	}
 }
@@ -89,6 +105,10 @@ func (m *Module) app(w http.ResponseWriter, r *http.Request) (Answer, error) {
 	}
 	defer clear(in.Password)
 	defer clear(in.Code)
+	stepsUp := in.Purpose == careid.StepUp
+	if !stepsUp && in.Purpose != "" && in.Purpose != careid.SignIn {
+		return Answer{}, m.Refuse("request.invalid")
+	}
 	if err := m.MailPassword(r.Context(), in.Address, in.Password); err != nil {
 		return Answer{}, err
 	}
@@ -99,7 +119,7 @@ func (m *Module) app(w http.ResponseWriter, r *http.Request) (Answer, error) {
 		return Answer{}, err
 	}
 	var got *careid.SignedIn
-	if in.Purpose == careid.StepUp {
+	if stepsUp {
 		got, err = m.Care.StepUpWith(r.Context(), m.Cards.Token(r), uses...)
 	} else if got, err = m.Care.SignInWith(r.Context(), uses...); err == nil {
 		err = m.Leave(r) // the session that this browser had, somebody else's perhaps

@@ -15,6 +15,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/careidtest"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages/pagestest"
 )
 
@@ -77,6 +78,53 @@ func TestApp(t *testing.T) {
 		require.Contains(t, page.Body, `id="task"`)
 		require.NotContains(t, page.Body, `id="app"`)
 	})
+}
+
+// What the rules in force leave of this way.
+func TestAppByTheRules(t *testing.T) {
+	for name, rule := range map[string]string{
+		"everybody signs in at AAL3":          `{"id": "signin.aal", "value": 3, "unit": "count", "tighter": "higher",`,
+		"a password and a code are one thing": `{"id": "authenticator.combined.aal", "value": 1, "unit": "count", "tighter": "lower",`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := pagestest.Open(t, pagestest.Config{Mount: mount, Mail: true, Rules: `{"sources": {"Trust": {"document": "The ward's own", "date": "2026-01-01"}},
+				"refusals": [], "rules": [` + rule + ` "from": "2026-01-01", "zone": "Europe/London", "source": "Trust"}]}`})
+			require.NotContains(t, s.Stranger().Get("/signin").Body, `id="app"`, "what signs nobody in is not offered")
+		})
+	}
+}
+
+// A password that has expired is no factor. Who knows it is told so, and nobody else.
+func TestExpiredPassword(t *testing.T) {
+	s, app := byApp(t)
+	account, err := s.Mail.Accounts.Account(t.Context(), "asha.patel@nhs.net")
+	require.NoError(t, err)
+	for s.Clock.Now().Before(account.PasswordExpires) { // an account that is not used would be deleted by then
+		require.NoError(t, s.Mail.Used(t.Context(), account.Address))
+		s.Clock.Add(20 * 24 * time.Hour)
+	}
+	b := s.Stranger()
+	require.Equal(t, "mail.aup.pending", b.Refused(http.MethodPost, "/signin/app", shown(account.Address, secret, string(app.Code()), careid.SignIn)))
+	require.Empty(t, b.Token())
+	require.Equal(t, "mail.password.wrong", b.Refused(http.MethodPost, "/signin/app", shown(account.Address, "guess", string(app.Code()), careid.SignIn)))
+}
+
+// An account that nobody has activated is as good as none: trying it takes as long.
+func TestUnactivatedIsNoAccount(t *testing.T) {
+	s := pagestest.Open(t, pagestest.Config{Mount: mount, Mail: true})
+	s.Unactivated("tom.birch@nhs.net")
+	check := pages.PasswordOf(s.Mail.Accounts)
+	took := map[string]time.Duration{}
+	for range 7 { // the quickest of several: a busy machine only makes them slower
+		for _, address := range []string{"tom.birch@nhs.net", "nobody@nhs.net"} {
+			began := time.Now()
+			require.Equal(t, "mail.password.wrong", wardkey.RuleOf(check(t.Context(), address, []byte("guess"))))
+			if now := time.Since(began); took[address] == 0 || now < took[address] {
+				took[address] = now
+			}
+		}
+	}
+	require.Greater(t, 4*took["tom.birch@nhs.net"], took["nobody@nhs.net"], "a hash is computed for the one as for the other")
 }
 
 // The attacks on this way in.
@@ -152,6 +200,13 @@ func TestAppAttacked(t *testing.T) {
 		require.Equal(t, "mail.password.wrong", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("tom.birch@nhs.net", activation, "000000", careid.SignIn)))
 		_, err := s.Mail.SignIn(t.Context(), "tom.birch@nhs.net", []byte(activation))
 		require.NoError(t, err)
+	})
+	t.Run("a purpose that is none counts nothing", func(t *testing.T) {
+		s.Clock.Add(time.Hour)
+		for _, purpose := range []careid.Purpose{careid.Presence, "stepUp"} {
+			require.Equal(t, "request.invalid", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, "000000", purpose)))
+		}
+		require.Zero(t, tries())
 	})
 	t.Run("the way back leads nowhere else", func(t *testing.T) {
 		b := s.SignedIn(s.Nurse)

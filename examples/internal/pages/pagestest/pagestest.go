@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -40,6 +41,7 @@ type Config struct {
 	Agents []string
 	Models []webauthn.Model // of approved keys; some: the pages are at localhost, and take keys
 	Mail   bool             // there are mail accounts, and they sign in with an app
+	Log    *slog.Logger     // of the pages; nil is silent
 }
 
 // Site is a hospital with pages.
@@ -102,7 +104,7 @@ func (s *Site) handler(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := pages.Config{Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now}
+	shown := pages.Config{Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now, Log: c.Log}
 	if len(c.Models) > 0 {
 		shown.Keys, err = webauthn.New(webauthn.Config{
 			Service: s.Care, Sessions: cards, RPID: "localhost", Origins: []string{base}, Models: c.Models, Rules: book, Now: h.Clock.Now, Wall: h.Wall.Now,
