@@ -253,6 +253,7 @@ func (j *journey) registers() {
 	})
 	j.opensMail()
 	j.Open(j.rest.URL + "/my/authenticators")
+	j.Type("mp", ofMail)
 	j.Press(`form[action="/my/authenticators/mail"] button`)
 	j.Arrive("?told=account")
 	j.Type("name", "my phone")

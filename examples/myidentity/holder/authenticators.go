@@ -22,10 +22,14 @@ func (h *Holder) authenticatorRoutes(mux *http.ServeMux) {
 	h.Handle(mux, "POST /my/authenticators/{id}/confirm", h.confirm)
 	h.Handle(mux, "POST /my/authenticators/{id}/name", h.rename)
 	h.Handle(mux, "POST /my/authenticators/{id}/remove", h.remove)
-	if h.mailAccount != nil {
+	if h.takesMail() {
 		h.Handle(mux, "POST /my/authenticators/mail", h.addMail)
 	}
 }
+
+// takesMail says that a mail account can be registered: that there is one, and that its password is asked for, here and
+// at the sign-in.
+func (h *Holder) takesMail() bool { return h.mailAccount != nil && h.MailPassword != nil }
 
 // authenticatorsPage is what the person signs in with beside the card. New is the
 // app that was just registered, with what it scans: its secret is in this one
@@ -64,10 +68,10 @@ func (h *Holder) authenticatorsPage(r *http.Request) (*authenticatorsPage, error
 		return nil, err
 	}
 	p := &authenticatorsPage{
-		frame: newFrame(r, "Ways to sign in"), Kinds: kindNames(), Keys: h.Site.Keys != nil, Mail: h.mailAccount != nil,
+		frame: newFrame(r, "Ways to sign in"), Kinds: kindNames(), Keys: h.Site.Keys != nil, Mail: h.takesMail(),
 		Kind: careid.AuthenticatorKind(r.URL.Query().Get("kind")), KeyName: r.URL.Query().Get("name"),
 	}
-	if h.mailAccount != nil {
+	if p.Mail {
 		p.Address, err = h.mailAccount(r)
 		if err != nil && wardkey.RuleOf(err) == "" {
 			return nil, err
@@ -192,14 +196,23 @@ func kindNames() map[careid.AuthenticatorKind]string {
 	}
 }
 
-// addMail registers the mail account that this browser is signed in to, which shows whose it is.
-func (h *Holder) addMail(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+// addMail registers the mail account that this browser is signed in to, by its password: at a workstation that others
+// use, the browser may still be signed in to somebody else's.
+func (h *Holder) addMail(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	var in struct{ Password pages.Secret }
+	if err := h.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
+	}
+	defer clear(in.Password)
 	me, err := h.Holder(r)
 	if err != nil {
 		return pages.Answer{}, err
 	}
 	address, err := h.mailAccount(r)
 	if err != nil {
+		return pages.Answer{}, err
+	}
+	if err := h.MailPassword(r.Context(), address, in.Password); err != nil {
 		return pages.Answer{}, err
 	}
 	done, err := h.Care.RegisterAuthenticator(r.Context(), me, careid.NewAuthenticator{

@@ -179,7 +179,7 @@ func TestSwitchOff(t *testing.T) {
 	})
 }
 
-// A mail account is registered where the browser is signed in to it, and takes a name like all else.
+// A mail account is registered where the browser is signed in to it, by its password, and takes a name like all else.
 func TestMailAccount(t *testing.T) {
 	var address string // that the browser is signed in to
 	s := pagestest.Open(t, pagestest.Config{Mail: true, Mount: func(site *pages.Site, mux *http.ServeMux) error {
@@ -194,15 +194,33 @@ func TestMailAccount(t *testing.T) {
 		}
 		return err
 	}})
-	const page = "/my/authenticators"
+	const page, password = "/my/authenticators", "Two-herons-7-by-the-long-pond"
 	nurse := s.SignedIn(s.Nurse)
 	require.Contains(t, nurse.Get(page).Body, `First <a href="/mail">sign in to it</a>`)
-	require.Equal(t, "mail.session", nurse.Refused(http.MethodPost, page+"/mail", nil))
+	require.Equal(t, "mail.session", nurse.Refused(http.MethodPost, page+"/mail", strings.NewReader(`{"password":"`+password+`"}`)))
 	require.NotContains(t, nurse.Get(page).Body, "/assets/register.js", "no models are approved here")
 
-	s.MailAccount("asha.patel@nhs.net", "Two-herons-7-by-the-long-pond")
+	s.MailAccount("asha.patel@nhs.net", password)
 	address = "asha.patel@nhs.net"
-	shown := nurse.Submit(page, page+"/mail", nil)
+	t.Run("threat060", func(t *testing.T) { // one that somebody has left open at a kiosk does not become the next person's
+		agent := s.SignedIn(s.RAAgent)
+		require.Equal(t, "mail.password.wrong", agent.Refused(http.MethodPost, page+"/mail", strings.NewReader(`{"password":""}`)))
+		again := agent.Submit(page, page+"/mail", url.Values{"password": {"a-guess-of-hers"}})
+		require.Contains(t, again.Body, "<code>mail.password.wrong</code>")
+		require.NotContains(t, again.Body, "a-guess-of-hers")
+		owned, err := s.Care.CredentialsOf(t.Context(), s.RAAgent.Profile.ID)
+		require.NoError(t, err)
+		require.Empty(t, owned)
+	})
+	t.Run("a sign-in of some time ago comes first, and the password is in no page", func(t *testing.T) {
+		stale := s.SignedIn(s.Nurse)
+		s.Clock.Add(time.Hour)
+		again := stale.Submit(page, page+"/mail", url.Values{"password": {password}})
+		require.Contains(t, again.Body, "Show your card again")
+		require.NotContains(t, again.Body, password)
+	})
+	nurse = s.SignedIn(s.Nurse)
+	shown := nurse.Submit(page, page+"/mail", url.Values{"password": {password}})
 	require.Equal(t, page+"?told=account", shown.Path, shown.Body)
 	require.Contains(t, shown.Body, "Remove asha.patel@nhs.net")
 	require.NotContains(t, shown.Body, `id="addmail"`, "one is enough")
@@ -213,7 +231,7 @@ func TestMailAccount(t *testing.T) {
 		account, err := s.Care.Credential(t.Context(), []byte(address))
 		require.NoError(t, err)
 		b := s.SignedInWith(careid.Use{Authenticator: account.ID}, app.Use())
-		require.Contains(t, []string{"link.circular", "signin.weaker"}, b.Refused(http.MethodPost, page+"/mail", nil))
+		require.Contains(t, []string{"link.circular", "signin.weaker"}, b.Refused(http.MethodPost, page+"/mail", strings.NewReader(`{"password":"`+password+`"}`)))
 	})
 	t.Run("a name", func(t *testing.T) {
 		nurse := s.SignedIn(s.Nurse)
