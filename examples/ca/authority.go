@@ -115,7 +115,7 @@ func (a *authority) open(ctx context.Context, c config, base string) error {
 		return err
 	}
 	a.closers = append(a.closers, a.ledger.Close)
-	made := pki.Config{Signer: signer, Chain: signer.Chain(), Ledger: a.ledger, Profile: profile, Now: c.now, Log: c.log}
+	made := pki.Config{Signer: signer, SignerVerifies: true, Chain: signer.Chain(), Ledger: a.ledger, Profile: profile, Now: c.now, Log: c.log}
 	if c.demo {
 		if err := populate(ctx, made, said.Demo); err != nil {
 			return err

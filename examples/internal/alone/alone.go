@@ -15,7 +15,7 @@
 //
 // With -models, a list as careid/webauthn.ParseModels reads it, people also sign
 // in with security keys and Windows Hello. The pages are at http://localhost then,
-// since browsers bind a key to a name. The password of a mail account and the code
+// since browsers bind a key to a name, and at both of its addresses. The password of a mail account and the code
 // of an authenticator app sign in without more.
 //
 // A fresh hospital has nobody. The first start prints an address, good as long
@@ -119,30 +119,37 @@ func (p Program) serve(ctx context.Context, c Config, listen string, stdout io.W
 	if err := c.check(listen); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", listen)
+	listeners, err := c.listen(listen)
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
-	c.Base = c.base(l.Addr())
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close() // the server has closed it, unless there never was one
+		}
+	}()
+	c.Base = c.base(listeners[0].Addr())
 	h, err := Open(ctx, c)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	if p.Opened != nil {
 		if err := p.Opened(ctx, h); err != nil {
-			return errors.Join(err, l.Close(), h.Close(ctx))
+			return errors.Join(err, h.Close(ctx))
 		}
 	}
 	handler, first, err := p.handler(ctx, h)
 	if err != nil {
-		return errors.Join(err, l.Close(), h.Close(ctx))
+		return errors.Join(err, h.Close(ctx))
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- server.Serve(l) }()
+	}
 	h.keepDue()
 	if first != "" {
 		fmt.Fprintf(stdout, "first %s\n", first)
@@ -172,8 +179,12 @@ func (c Config) check(listen string) error {
 	if err != nil {
 		return fmt.Errorf("-listen %s is not an address such as 127.0.0.1:8480", listen)
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	ip := net.ParseIP(host)
+	if ip == nil || !ip.IsLoopback() {
 		return fmt.Errorf("-listen %s: this demonstration answers on this machine alone, so its address begins with 127.0.0.1", listen)
+	}
+	if err := c.named(ip); err != nil {
+		return err
 	}
 	agent, err := url.Parse(c.Agent)
 	if err != nil {

@@ -130,6 +130,7 @@ func TestConfiguration(t *testing.T) {
 		"a password for all":     {[]string{"-db", "postgres://ward:herons@127.0.0.1/ward"}, "the password has no place there"},
 		"a looser rule":          {[]string{"-idle", "9h"}, "would loosen"},
 		"half a minute":          {[]string{"-idle", "30s"}, "whole minutes"},
+		"keys at no name":        {[]string{"-listen", "127.0.0.2:0", "-models", models(t)}, "the pages are at localhost"},
 		"an address that is not": {[]string{"-listen", "127.0.0.1:99999"}, "-listen"},
 	} {
 		t.Run("threat065/"+name, func(t *testing.T) {

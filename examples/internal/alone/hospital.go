@@ -173,7 +173,7 @@ func (h *Hospital) openCA(ctx context.Context) error {
 		return err
 	}
 	h.CA, err = pki.New(pki.Config{
-		Signer: signer, Chain: signer.Chain(), Ledger: ledger, Profile: profile, Now: h.config.Now, Log: h.config.Log,
+		Signer: signer, SignerVerifies: true, Chain: signer.Chain(), Ledger: ledger, Profile: profile, Now: h.config.Now, Log: h.config.Log,
 		Remind: func(ctx context.Context, r pki.Reminder) error {
 			return remind.Holder(ctx, h.Care, h.Outbox, h.config.Base+"/my", r)
 		},
@@ -270,7 +270,8 @@ func (h *Hospital) keepDue() {
 		for ctx.Err() == nil {
 			_, pkiErr := h.CA.Due(ctx)
 			_, careErr := h.Care.Due(ctx)
-			if err := errors.Join(pkiErr, careErr); err != nil && ctx.Err() == nil {
+			_, mailErr := h.Mail.Due(ctx)
+			if err := errors.Join(pkiErr, careErr, mailErr); err != nil && ctx.Err() == nil {
 				h.config.Log.Error("what fell due could not be done; it is tried again", "cause", err)
 			}
 			select {
@@ -281,18 +282,27 @@ func (h *Hospital) keepDue() {
 	})
 }
 
-// Close lets messages leave and gives everything back, the last first.
+// toClose is how long each part may take to end. A logout token under way, the
+// slowest, takes five seconds at most.
+const toClose = 6 * time.Second
+
+// Close lets messages leave and gives everything back, the last first. One part
+// that takes all of its time takes none of the others'.
 func (h *Hospital) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
 	if h.stopDue != nil {
 		h.stopDue()
 	}
 	h.running.Wait()
 	var errs []error
 	for _, end := range slices.Backward(h.closers) {
-		errs = append(errs, end(ctx))
+		errs = append(errs, inTime(ctx, end))
 	}
 	h.closers = nil
 	return errors.Join(errs...)
+}
+
+func inTime(ctx context.Context, end func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toClose)
+	defer cancel()
+	return end(ctx)
 }

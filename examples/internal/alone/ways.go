@@ -3,10 +3,12 @@
 package alone
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 
 	"github.com/wardkey-sdk/wardkey/careid/webauthn"
 )
@@ -26,6 +28,39 @@ func (c *Config) readModels(name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("-models: %w", err)
+	}
+	return nil
+}
+
+// listen takes the address. Where the pages are at a name, it takes the other address that browsers find by it as well:
+// whoever else answered there would be this site to them, with its keys and its cookies. RFC 6761 §6.3.
+func (c Config) listen(address string) ([]net.Listener, error) {
+	first, err := net.Listen("tcp", address)
+	if err != nil || len(c.Models) == 0 {
+		return []net.Listener{first}, err
+	}
+	host, port, err := net.SplitHostPort(first.Addr().String())
+	if err != nil {
+		return nil, errors.Join(err, first.Close())
+	}
+	other := "::1"
+	if host == other {
+		other = "127.0.0.1"
+	}
+	second, err := net.Listen("tcp", net.JoinHostPort(other, port))
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT): // this machine has one of the two alone
+		return []net.Listener{first}, nil
+	case err != nil:
+		return nil, errors.Join(err, first.Close())
+	}
+	return []net.Listener{first, second}, nil
+}
+
+// named refuses an address that browsers would not find by the name of the pages.
+func (c Config) named(ip net.IP) error {
+	if len(c.Models) > 0 && !ip.Equal(net.IPv4(127, 0, 0, 1)) && !ip.Equal(net.IPv6loopback) {
+		return fmt.Errorf("-listen %s: with -models the pages are at %s, which is 127.0.0.1 and ::1", ip, keyName)
 	}
 	return nil
 }
