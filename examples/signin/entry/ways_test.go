@@ -120,6 +120,28 @@ func TestMeans(t *testing.T) {
 	}
 }
 
+// Each level that the provider says it can meet is met by something here, or the person is told that nothing does.
+func TestMeansForAll(t *testing.T) {
+	h := open(t, "")
+	got, err := http.Get(h.URL + "/issuer/.well-known/openid-configuration")
+	require.NoError(t, err)
+	defer func() { _ = got.Body.Close() }() // read by the decoder
+	var discovery struct {
+		ACR []string `json:"acr_values_supported"`
+	}
+	require.NoError(t, json.NewDecoder(got.Body).Decode(&discovery))
+	require.NotEmpty(t, discovery.ACR)
+	for _, wanted := range discovery.ACR {
+		p := h.person()
+		_, page := p.send(http.MethodGet, p.begins("acr_values", wanted), "", "")
+		if wanted == "AAL3_IOS" { // the app of an iPad is not among the demonstrations
+			require.NotContains(t, page, `id="ways"`)
+			continue
+		}
+		require.Contains(t, page, `id="ways"`, wanted)
+	}
+}
+
 // A session by a key is asked for more than it is, once more, or by somebody else.
 func TestKeyAgain(t *testing.T) {
 	h := open(t, "")
