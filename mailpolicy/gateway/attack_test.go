@@ -174,12 +174,16 @@ func TestWhatCannotBeEncrypted(t *testing.T) {
 // Neither copy, in clear or not, names whom To and Cc do not name, however the
 // sender's system wrote it down.
 func TestHiddenRecipients(t *testing.T) {
+	t.Run("threat047", hiddenRecipients)
+}
+
+func hiddenRecipients(t *testing.T) {
 	var certs gateway.Certificates
 	r := startRelay(t, func(c *gateway.Config) { c.Directory = &certs })
 	id, d, blind := r.issue(mailtest.Spec{Email: gp}), r.issue(mailtest.Spec{Email: dean}), r.issue(mailtest.Spec{Email: "blind@x.example"})
 	certs = gateway.Certificates{id.Certificate, d.Certificate, blind.Certificate}
 	to := []string{gp, dean, "blind@x.example", "a@nhs.net"}
-	hidden := "BCC : x@x.example,\r\n\tblind@x.example\r\nApparently-To: blind@x.example\r\nX-Envelope-To: blind@x.example\r\nResent-Bcc:\r\n blind@x.example\r\n"
+	hidden := "Received: from pc (pc.example [192.0.2.1])\r\n\tby mx.example with ESMTP id 7 for <blind@x.example>;\r\n\tSun, 22 Nov 2026 09:00:00 +0000\r\nReceived: from a by b\r\n FOR blind@x.example; Sun, 22 Nov 2026 09:00:00 +0000\r\nBCC : x@x.example,\r\n\tblind@x.example\r\nApparently-To: blind@x.example\r\nX-Envelope-To: blind@x.example\r\nResent-Bcc:\r\n blind@x.example\r\n"
 	for _, named := range []string{
 		"To: Team: " + gp + ", " + dean + ";\r\n", "To: " + gp + "\r\nCC: \"D, D\" <" + strings.ToUpper(dean) + ">\r\n", // one shared copy
 	} {
@@ -189,6 +193,7 @@ func TestHiddenRecipients(t *testing.T) {
 		require.Len(t, got, 3)
 		require.Equal(t, []string{"blind@x.example"}, got[1].To)
 		require.Equal(t, []string{gp, dean}, got[2].To)
+		require.Contains(t, string(got[0].Data), "by mx.example with ESMTP id 7;\r\n\tSun, 22 Nov", "the rest of the trace stays")
 		for i, key := range []mailtest.Identity{blind, id} {
 			clear, err := openssl(t, got[1+i].Data, key)
 			require.NoError(t, err)

@@ -103,10 +103,24 @@ func (g *Gateway) offer(client *smtp.Client, e envelope, o *outcome) (taken []st
 			continue
 		}
 		a, forGood := answerOf(err)
+		if !isAnswer(err) {
+			// What is read from here on could be the answer about somebody before.
+			o.undecided(e.To, a)
+			return nil
+		}
 		// RFC 5321 §4.5.3.1.10: 552 means that there are too many at once.
 		o.all([]string{to}, a, forGood && !saidCode(err, 552))
 	}
 	return taken
+}
+
+// undecided tries those again about whom there is no final answer yet.
+func (o *outcome) undecided(to []string, a answer) {
+	for _, one := range to {
+		if _, failed := o.failed[one]; !failed {
+			o.later[one] = a
+		}
+	}
 }
 
 // transmit sends the content. No final dot is sent before the last piece has
@@ -153,6 +167,12 @@ func answerOf(err error) (a answer, forGood bool) {
 		text:   fmt.Sprintf("%d %s", said.Code, said.Message),
 		why:    "the next mail server did not take it",
 	}, class == 5
+}
+
+// isAnswer reports that the next hop has said it.
+func isAnswer(err error) bool {
+	var said *smtp.SMTPError
+	return errors.As(err, &said)
 }
 
 func saidCode(err error, code int) bool {

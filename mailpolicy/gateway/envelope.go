@@ -20,6 +20,9 @@ type envelope struct {
 	EightBit bool `json:"eightBit,omitempty"`
 	// Outer are the fields of its header that a report may show.
 	Outer string `json:"outer,omitempty"`
+	// Parcel is the id of the parcel that this mail brings the link to: nobody has
+	// the link where it can't be brought.
+	Parcel string `json:"parcel,omitempty"`
 	// Arrived is by the calendar.
 	Arrived time.Time `json:"arrived"`
 }

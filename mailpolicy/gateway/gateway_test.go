@@ -97,7 +97,7 @@ func TestThreat046(t *testing.T) {
 		} {
 			require.Regexp(t, want, r.send("home@nhs.net", []string{"a@nhs.net", gp, to}, mailTo("[secure] x", gp)))
 		}
-		require.Regexp(t, `The same holds for two@x.example, three@x.example`,
+		require.Regexp(t, `Nor can it be encrypted for two@x.example, three@x.example`,
 			r.send("home@nhs.net", []string{"one@x.example", "two@x.example", "three@x.example"}, mailTo("[secure] x", gp)))
 		require.Empty(t, r.mails(), "all or nothing")
 	})

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net"
 	"net/mail"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -59,11 +60,19 @@ var namesHidden = map[string]bool{
 	"delivered-to": true,
 }
 
-// withoutBcc drops the fields that name hidden recipients.
+// forClause is where a system before has written in its Received line for whom
+// the message came: of many recipients often the first, hidden or not (RFC 5321
+// §4.4 has it as an option, and §7.6 warns of it).
+var forClause = regexp.MustCompile(`(?i)\s+for\s+(?:<[^<>]*>|[^\s;<>()]+@[^\s;<>()]+)`)
+
+// withoutBcc drops what names hidden recipients.
 func withoutBcc(header []byte) []byte {
 	var out []byte
 	for name, raw := range fields(header) {
-		if !namesHidden[name] {
+		switch {
+		case name == "received":
+			out = append(out, forClause.ReplaceAll(raw, nil)...)
+		case !namesHidden[name]:
 			out = append(out, raw...)
 		}
 	}

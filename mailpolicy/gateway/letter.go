@@ -12,6 +12,7 @@ import (
 	"mime/quotedprintable"
 	"net/textproto"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/encoding/htmlindex"
 
@@ -27,6 +28,9 @@ const (
 	// message's own; the rest is in the file.
 	maxShown = 256 << 10
 	maxHTML  = 4 << 20
+	// maxName is less than the 255 bytes that a file system takes, in letters of up
+	// to three.
+	maxName = 80
 )
 
 var errTooDeep = errors.New("gateway: the message is nested too deep, or has too many parts")
@@ -144,19 +148,20 @@ func baseName(name string) string {
 	name = headerText(name)
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || strings.ContainsRune(`"<>|:*?`, r) || isInvisible(r) {
+		if strings.ContainsRune(`"<>|:*?`, r) || isInvisible(r) {
 			return '_'
 		}
 		return r
 	}, name)
+	if all := []rune(name); len(all) > maxName {
+		name = string(all[len(all)-maxName:]) // its end says what kind of file it is
+	}
 	return strings.Trim(name, ". ")
 }
 
-// isInvisible: what turns the order of letters about, so that one kind of file
-// looks like another.
-func isInvisible(r rune) bool {
-	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff
-}
+// isInvisible: controls, ends of lines, and what turns the order of letters
+// about, so that one kind of file looks like another.
+func isInvisible(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // headerText decodes a header value for a person (RFC 2047).
 func headerText(value string) string {

@@ -9,6 +9,17 @@ import (
 	"unicode/utf8"
 )
 
+func TestBaseName(t *testing.T) {
+	for name, want := range map[string]string{
+		"a\u061cgpj.exe": "a_gpj.exe", "a\u00ad\U000e0041\u2028.pdf": "a___.pdf", "C:\\x\\a.pdf. ": "a.pdf",
+		strings.Repeat("x", 100_000) + ".exe": strings.Repeat("x", maxName-4) + ".exe",
+	} {
+		if got := baseName(name); got != want {
+			t.Errorf("%.40q: %.40q", name, got)
+		}
+	}
+}
+
 // Whatever a message looks like, reading it ends, within its bounds, and gives
 // nothing that a page or a header could take for more than text.
 func FuzzReadMessage(f *testing.F) {

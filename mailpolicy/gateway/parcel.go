@@ -118,7 +118,7 @@ func (in *intake) park(ctx context.Context, e envelope) (io.WriteCloser, error) 
 	if c.address, err = sealed.Seal(key, []byte(e.To[0])); err != nil {
 		return nil, err
 	}
-	notice, err := in.begin(ctx, envelope{From: e.From, To: e.To, Outer: e.Outer, Arrived: e.Arrived})
+	notice, err := in.begin(ctx, envelope{From: e.From, To: e.To, Outer: e.Outer, Parcel: l.id, Arrived: e.Arrived})
 	if err != nil {
 		return nil, err
 	}

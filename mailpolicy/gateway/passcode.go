@@ -75,6 +75,11 @@ func (g *Gateway) look(ctx context.Context, l link) (p Parcel, to string, asked 
 	return p, to, asked, err
 }
 
+// sentJustNow is false where the clock was put back since.
+func (p Parcel) sentJustNow(wall time.Time) bool {
+	return !wall.Before(p.PasscodeSent) && wall.Before(p.PasscodeSent.Add(passcodeEvery))
+}
+
 func (p Parcel) takesPasscode(now time.Time) bool {
 	return len(p.Passcode) > 0 && p.Tries < maxTries && now.Before(p.PasscodeExpires)
 }
@@ -132,7 +137,7 @@ func (g *Gateway) newPasscode(ctx context.Context, l link) (to, passcode string,
 		switch {
 		case p.Passcodes >= maxPasscodes:
 			return errNoMore
-		case p.Passcodes > 0 && tx.Wall().Before(p.PasscodeSent.Add(passcodeEvery)):
+		case p.Passcodes > 0 && p.sentJustNow(tx.Wall()):
 			return errTooSoon
 		}
 		p.Passcode, p.PasscodeExpires, p.PasscodeSent = mac, tx.Now().Add(passcodeFor), tx.Wall()

@@ -334,9 +334,10 @@ func TestPasscodeLimits(t *testing.T) {
 	r.turn(15 * time.Minute)
 	status, _ = p.try(link, first)
 	require.Equal(t, 403, status, "too old by the calendar")
+	r.wait(-24 * time.Hour)
 	for range 9 {
-		r.wait(time.Minute)
 		r.ask(p, link)
+		r.wait(time.Minute)
 	}
 	status, _ = p.try(link, first)
 	require.Equal(t, 403, status, "not the last one")
@@ -376,6 +377,16 @@ func TestPickupExpires(t *testing.T) {
 	require.Equal(t, "rfc822; "+aunt, said.recipients[0].Get("Final-Recipient"))
 	require.Equal(t, "5.4.7", said.recipients[0].Get("Status"))
 	require.Equal(t, 2, r.count(gateway.EventExpired))
+}
+
+// A link that could not be brought opens nothing any more: nobody has it.
+func TestLinkThatCannotBeBrought(t *testing.T) {
+	r := startPickup(t, nil)
+	r.refuse(map[string]int{aunt: 550}, false)
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{aunt}, mailTo("[secure] x", aunt)))
+	got := r.mails()
+	require.Len(t, got, 1)
+	require.Equal(t, "rfc822; "+aunt, readReport(t, got[0]).recipients[0].Get("Final-Recipient"))
 }
 
 // All that is not a link gets one answer.

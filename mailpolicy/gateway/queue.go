@@ -20,6 +20,9 @@ const (
 	// half an hour between tries at a stranger's server; NextHop is one's own.
 	firstRetry = time.Minute
 	lastRetry  = time.Hour
+	// MaxPause is the longest that a copy waits for its next try. What waits longer
+	// was put off by a clock that has been put back since, and is due.
+	MaxPause = lastRetry
 	// brokenAfter is far longer than a message may take to come in. One that was
 	// taken for broken too early is answered with 451.
 	brokenAfter = time.Hour

@@ -148,7 +148,7 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 	var hidden []batch
 	shown := addressees(header)
 	var refused []string
-	var first error
+	var first *wardkey.Refusal
 	for _, r := range d.Recipients {
 		if r.Verdict == mailpolicy.Pass {
 			pass.to = append(pass.to, r.Address)
@@ -159,13 +159,15 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 			hidden = append(hidden, batch{to: []string{r.Address}, parked: true})
 			continue
 		}
-		if err != nil && firstRefusal(err) == nil {
-			return nil, err
-		}
 		if err != nil {
-			refused = append(refused, r.Address)
+			no := firstRefusal(err)
+			if no == nil {
+				return nil, err
+			}
 			if first == nil {
-				first = err
+				first = no
+			} else {
+				refused = append(refused, r.Address)
 			}
 			continue
 		}
@@ -175,10 +177,8 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 			hidden = append(hidden, batch{to: []string{r.Address}, encrypted: []smime.Recipient{recipient}})
 		}
 	}
-	if len(refused) > 1 {
-		no := *firstRefusal(first)
-		no.Public += " The same holds for " + strings.Join(refused[1:], ", ") + "."
-		return nil, &no
+	if first != nil && len(refused) > 0 {
+		first.Public += " Nor can it be encrypted for " + strings.Join(refused, ", ") + "."
 	}
 	if first != nil {
 		return nil, first

@@ -137,7 +137,8 @@ func replyFor(err error) *smtp.SMTPError {
 	if len(no.Next) > 0 {
 		text += " " + no.Next[0]
 	}
-	text += fmt.Sprintf(" (%s)", no.Rule)
+	rule := fmt.Sprintf(" (%s)", no.Rule)
+	text = text[:min(len(text), maxReply-len(rule))] + rule
 	switch {
 	case no.Rule == "mail.size":
 		return reply(552, 3, 4, text)

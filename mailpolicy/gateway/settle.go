@@ -46,6 +46,11 @@ func (g *Gateway) settle(id string, o outcome) error {
 				return err
 			}
 		}
+		if len(given) > 0 && e.Parcel != "" {
+			if err := tx.DeleteCopy(ctx, e.Parcel); err != nil {
+				return err
+			}
+		}
 		if len(e.To) == 0 {
 			return tx.DeleteCopy(ctx, c.ID)
 		}

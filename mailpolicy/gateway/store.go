@@ -32,7 +32,7 @@ type StoreTx interface {
 	// DeleteCopy deletes a copy with its pieces and its parcel, where it is there.
 	DeleteCopy(ctx context.Context, id string) error
 	// DueCopies returns whole copies that are not parked and whose Try is at or
-	// before Wall, the earliest first.
+	// before Wall, or more than MaxPause after it, the earliest first.
 	DueCopies(ctx context.Context, limit int) ([]Copy, error)
 	// DeleteBroken deletes copies that are not whole and begun before an instant.
 	DeleteBroken(ctx context.Context, begunBefore time.Time) error

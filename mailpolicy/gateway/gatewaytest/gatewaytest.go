@@ -153,6 +153,8 @@ func whatIsDue(t *testing.T, s *site) {
 	require.Equal(t, []string{"earliest", "earlier", "now"}, due(9))
 	s.now = at(1)
 	require.Equal(t, []string{"earliest", "earlier", "now", "later"}, due(9))
+	s.now = at(-2).Add(-gateway.MaxPause)
+	require.Equal(t, []string{"earlier", "now", "later"}, due(9), "the clock was put back")
 }
 
 func whatIsBroken(t *testing.T, s *site) {

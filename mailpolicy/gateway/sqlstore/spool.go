@@ -42,7 +42,8 @@ func (t tx) DeleteCopy(ctx context.Context, id string) error {
 }
 
 func (t tx) DueCopies(ctx context.Context, limit int) ([]gateway.Copy, error) {
-	return rowsOf(ctx, t, scanCopy, selectCopy+" WHERE whole AND NOT parked AND try_at <= $1 ORDER BY try_at LIMIT $2", t.Wall().Unix(), limit)
+	return rowsOf(ctx, t, scanCopy, selectCopy+" WHERE whole AND NOT parked AND (try_at <= $1 OR try_at > $2) ORDER BY try_at LIMIT $3",
+		t.Wall().Unix(), t.Wall().Add(gateway.MaxPause).Unix(), limit)
 }
 
 // rowsOf reads all rows of a query.
