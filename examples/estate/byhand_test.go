@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/internal/browser"
 	"github.com/wardkey-sdk/wardkey/internal/need"
@@ -106,35 +107,49 @@ func TestMailByHand(t *testing.T) {
 		h := hand{t, h.ctx, e}
 		h.do(chromedp.Click("main summary"), chromedp.WaitVisible("details[open] .steps"))
 		require.Equal(t, []string{
-			"Go to this page: it stands in the place of https://portal.nhs.net.", "Select “Log in”.", "Enter your new address.", "Enter the password from the text to your mobile: see the inbox.",
+			"Go to the mail portal: it stands in the place of https://portal.nhs.net.", "Select “Log in”.", "Enter your new address.", "Enter the password from the text to your mobile: see the inbox.",
 		}, strings.Split(h.text("details[open] .steps"), "\n"), "the portal, the login, the address, the texted password")
-		h.do(chromedp.Click(`a[href="#signin"]`), chromedp.SendKeys("#maddress", address), chromedp.SendKeys("#mpassword", lines[len(lines)-1]),
-			chromedp.Click(`form[action="/mail/signin"] button`), chromedp.WaitVisible("#password"))
+		h.press(`a[href="` + e.addresses.MailPortal + `/signin"]`)
+		h.do(chromedp.WaitVisible("#address"), chromedp.SendKeys("#address", address), chromedp.SendKeys("#password", lines[len(lines)-1]),
+			chromedp.Click(`form[action="/signin"] button`), chromedp.WaitVisible("#new"))
 	})
-	picture(t, h.ctx, "30-first-sign-in")
-	h.do(chromedp.SendKeys("#body", "Too early."), chromedp.Click(`form[action="/mail/send"] button`), chromedp.WaitVisible(".refusal"))
-	require.Contains(t, h.text(".refusal"), "mail.aup.pending")
+	h.looked("30-first-sign-in")
+	h.open(e.addresses.MailPortal + "/compose")
+	h.shows("mail.aup.pending")
 
-	h.open(e.addresses.Web + "/mail")
-	h.do(chromedp.SendKeys("#password", password), chromedp.Click(`form[action="/mail/password"] button`),
-		chromedp.WaitNotPresent("#password"), chromedp.WaitVisible("#q0"))
+	h.open(e.addresses.MailPortal + "/first")
+	h.do(chromedp.WaitVisible("#new"), chromedp.SendKeys("#new", password), chromedp.Click(`form[action="/first/password"] button`),
+		chromedp.WaitNotPresent("#new"), chromedp.WaitVisible("#q1"))
 	for field, value := range map[string]string{
-		"q0": "First ward?", "a0": "Lister", "q1": "First bicycle?", "a1": "turquoise", "q2": "First street?", "a2": "Mill Lane",
+		"q1": "First ward?", "a1": "Lister", "q2": "First bicycle?", "a2": "turquoise", "q3": "First street?", "a3": "Mill Lane",
 	} {
 		h.do(chromedp.SendKeys("#"+field, value))
 	}
-	h.do(chromedp.Click(`form[action="/mail/questions"] button`), chromedp.WaitNotPresent("#q0"), chromedp.WaitVisible(`form[action="/mail/policy"]`),
-		chromedp.Click(`form[action="/mail/policy"] button`), chromedp.WaitNotPresent(`form[action="/mail/policy"]`), chromedp.WaitVisible("#body"))
-	h.do(chromedp.SendKeys("#subject", "results"), chromedp.SendKeys("#body", secret), chromedp.Click(`form[action="/mail/send"] button`))
-	arrive(t, h.ctx, "/mail?told=sent")
+	h.do(chromedp.Click(`form[action="/first/questions"] button`), chromedp.WaitNotPresent("#q1"))
+	h.press(`form[action="/first/policy"] button`)
+	arrive(t, h.ctx, "/account?told=ready")
+	h.open(e.addresses.MailPortal + "/compose")
+	h.do(chromedp.WaitVisible("#to"), chromedp.SendKeys("#to", rooms.OutsideAddress), chromedp.SendKeys("#subject", "(secure) results"))
+	h.shows("mail.secure.nearmiss")
+	h.looked("31-held-as-typed")
+	_, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`document.getElementById("subject").select() === undefined`))
+	require.NoError(t, err)
+	h.do(chromedp.SendKeys("#subject", "[secure] results"), chromedp.SendKeys("#body", secret))
+	h.shows("is encrypted")
+	h.looked("32-encrypted-as-typed")
+	h.press(`button[formaction="/compose/send"]`)
+	arrive(t, h.ctx, "/compose?told=sent")
 
-	all := e.rooms.Inbox.Messages(rooms.OutsideAddress)
-	require.Len(t, all, 1)
+	var all []inbox.Message
+	require.Eventually(t, func() bool {
+		all = e.rooms.Inbox.Messages(rooms.OutsideAddress)
+		return len(all) == 1
+	}, time.Minute, 50*time.Millisecond, "the message outside")
 	require.NotContains(t, string(all[0].Raw), secret)
 	h.open(e.addresses.Web + "/inbox")
 	h.do(chromedp.Click(`tbody a`), chromedp.WaitVisible("pre.raw"))
 	command := strings.Fields(h.text(".told pre.raw"))
-	picture(t, h.ctx, "31-encrypted")
+	picture(t, h.ctx, "33-encrypted")
 	require.Equal(t, "openssl", command[0])
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, command[4]), all[0].Raw, 0o600))

@@ -25,9 +25,9 @@ import (
 // config says where an estate lives and at which addresses it answers. The
 // zero addresses take free ports.
 type config struct {
-	dir                            string
-	web, agent, ward, portal, smtp string
-	log                            *slog.Logger // nil is silent
+	dir                                        string
+	web, agent, ward, portal, mailPortal, smtp string
+	log                                        *slog.Logger // nil is silent
 }
 
 // firstStart is there while the first people are being made. An estate that
@@ -124,7 +124,9 @@ func (e *estate) open(ctx context.Context, c config) error {
 			_ = l.Close()
 		}
 	}()
-	for name, address := range map[string]string{"web": c.web, "agent": c.agent, "ward": c.ward, "portal": c.portal, "smtp": c.smtp, "inbox": ""} {
+	for name, address := range map[string]string{
+		"web": c.web, "agent": c.agent, "ward": c.ward, "portal": c.portal, "mail": c.mailPortal, "smtp": c.smtp, "inbox": "",
+	} {
 		l, err := listen(name, address)
 		if err != nil {
 			return err
@@ -133,7 +135,7 @@ func (e *estate) open(ctx context.Context, c config) error {
 	}
 	base := func(name string) string { return "http://" + listeners[name].Addr().String() }
 	e.addresses = rooms.Addresses{
-		Web: base("web"), Agent: base("agent"), Ward: base("ward"), Portal: otherHost(base("portal")),
+		Web: base("web"), Agent: base("agent"), Ward: base("ward"), Portal: otherHost(base("portal")), MailPortal: otherHost(base("mail")),
 		SMTP: listeners["smtp"].Addr().String(), Inbox: listeners["inbox"].Addr().String(),
 	}
 	all, err := rooms.Open(ctx, rooms.Config{Dir: c.dir, Addresses: e.addresses, Log: c.log})
@@ -149,8 +151,12 @@ func (e *estate) open(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	mail, err := web.MailPortal(all, c.log)
+	if err != nil {
+		return err
+	}
 	for name, handler := range map[string]http.Handler{
-		"web": site, "portal": clinical, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
+		"web": site, "portal": clinical, "mail": mail, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
 	} {
 		e.serve(listeners[name], handler)
 		delete(listeners, name)
@@ -191,7 +197,7 @@ func listen(name, address string) (net.Listener, error) {
 }
 
 // flagOf is the flag that sets an address.
-var flagOf = map[string]string{"web": "addr", "agent": "agent", "ward": "ward", "portal": "portal", "smtp": "smtp"}
+var flagOf = map[string]string{"web": "addr", "agent": "agent", "ward": "ward", "portal": "portal", "mail": "mail", "smtp": "smtp"}
 
 func (e *estate) serve(l net.Listener, handler http.Handler) {
 	server := &http.Server{

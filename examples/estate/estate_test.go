@@ -162,7 +162,7 @@ func TestControl(t *testing.T) {
 		p.refused("session.none", "GET", "/my/session", nil)
 		p.refused("session.none", "POST", "/desk/invitations", map[string]string{"givenName": "A", "familyName": "B", "email": "a.b@nhs.net"})
 		p.refused("session.none", "POST", "/desk/acts", map[string]string{"kind": "issue"})
-		p.refused("mail.session", "POST", "/mail/policy", map[string]string{})
+		p.refused("session.none", "POST", "/my/authenticators/mail", map[string]string{})
 		p.refused("page.unknown", "GET", "/nowhere", nil)
 	})
 	t.Run("another site or name gets nothing", func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestCommand(t *testing.T) {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
-		status, told := tell("-dir", t.TempDir(), "-addr", l.Addr().String(), "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-smtp", "127.0.0.1:0")
+		status, told := tell("-dir", t.TempDir(), "-addr", l.Addr().String(), "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-mail", "127.0.0.1:0", "-smtp", "127.0.0.1:0")
 		require.Equal(t, 1, status)
 		require.Contains(t, told, l.Addr().String()+" is taken by another program")
 		require.Contains(t, told, "-addr")
@@ -282,7 +282,7 @@ func TestCommand(t *testing.T) {
 	})
 	t.Run("only this machine is served", func(t *testing.T) {
 		for _, address := range []string{"0.0.0.0:8460", ":8460", "192.0.2.1:1", "nonsense"} {
-			status, told := tell("-dir", t.TempDir(), "-addr", address, "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-smtp", "127.0.0.1:0")
+			status, told := tell("-dir", t.TempDir(), "-addr", address, "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-mail", "127.0.0.1:0", "-smtp", "127.0.0.1:0")
 			require.Equal(t, 1, status)
 			require.Contains(t, told, "-addr")
 		}
@@ -295,7 +295,7 @@ func TestCommand(t *testing.T) {
 		status := make(chan int, 1)
 		go func() {
 			status <- run(ctx, []string{
-				"-dir", t.TempDir(), "-addr", "127.0.0.1:0", "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-smtp", "127.0.0.1:0",
+				"-dir", t.TempDir(), "-addr", "127.0.0.1:0", "-agent", "127.0.0.1:0", "-ward", "127.0.0.1:0", "-portal", "127.0.0.1:0", "-mail", "127.0.0.1:0", "-smtp", "127.0.0.1:0",
 			}, &out, &errs)
 		}()
 		require.Eventually(t, func() bool { return strings.Contains(out.String(), "Stop it with Ctrl-C") }, 30*time.Second, 20*time.Millisecond)

@@ -4,8 +4,9 @@
 // at and for trying out: a certificate authority whose issuing key is in
 // SoftHSM, the care identity service and its OpenID Provider, two portals that
 // sign people in there, two workstations with virtual smartcards in their
-// readers, mail accounts with a gateway, and an inbox that receives every
-// message. It listens on this machine alone.
+// readers, mail accounts with a portal and a gateway, the page where people without
+// a certificate pick their messages up, and an inbox that receives every message.
+// It listens on this machine alone.
 //
 //	go run ./examples/estate            # prints the address to open
 //	go run ./examples/estate -tour      # plays the life of a card, and exits
@@ -56,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&c.agent, "agent", "127.0.0.1:8461", "`address` of the agent of the desk")
 	flags.StringVar(&c.ward, "ward", "127.0.0.1:8462", "`address` of the agent of the ward")
 	flags.StringVar(&c.portal, "portal", "127.0.0.1:8463", "`address` of the clinical portal")
+	flags.StringVar(&c.mailPortal, "mail", "127.0.0.1:8464", "`address` of the mail portal")
 	flags.StringVar(&c.smtp, "smtp", "127.0.0.1:8465", "`address` of the mail gateway")
 	playTour := flags.Bool("tour", false, "play the tour on a fresh estate, leave nothing behind, and exit")
 	verbose := flags.Bool("v", false, "tell what happens")
@@ -102,8 +104,8 @@ func serve(ctx context.Context, c config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "\n  Open  %s\n\n  clinical portal          %s\n  agents of desk and ward  %s  %s\n  mail gateway             %s\n\nA demonstration. Stop it with Ctrl-C; it is kept for the next start.\n",
-		e.addresses.Web, e.addresses.Portal, e.addresses.Agent, e.addresses.Ward, e.addresses.SMTP)
+	fmt.Fprintf(stdout, "\n  Open  %s\n\n  clinical portal          %s\n  mail portal              %s\n  agents of desk and ward  %s  %s\n  mail gateway             %s\n\nA demonstration. Stop it with Ctrl-C; it is kept for the next start.\n",
+		e.addresses.Web, e.addresses.Portal, e.addresses.MailPortal, e.addresses.Agent, e.addresses.Ward, e.addresses.SMTP)
 	<-ctx.Done()
 	fmt.Fprintln(stdout, "Closing the estate …")
 	return e.stop(ctx)

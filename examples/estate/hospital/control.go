@@ -15,8 +15,9 @@ import (
 // State is what the estate's front page shows.
 type State struct {
 	Now     time.Time `json:"now"`
-	SMTP    string    `json:"smtp"`   // host:port of the mail gateway
-	Portal  string    `json:"portal"` // base URL of the clinical portal
+	SMTP    string    `json:"smtp"`       // host:port of the mail gateway
+	Portal  string    `json:"portal"`     // base URL of the clinical portal
+	Mail    string    `json:"mailPortal"` // base URL of the mail portal
 	Agents  []Agent   `json:"agents"`
 	Readers []Reader  `json:"readers"`
 	Cards   []Card    `json:"cards"`

@@ -45,49 +45,6 @@ func (h *Hospital) TrustRecipient(ctx context.Context, address string, certifica
 	return h.control(ctx, http.MethodPost, "/mail/directory", in, nil)
 }
 
-// Gates are the three things to do at a first sign-in to mail.
-type Gates struct {
-	PasswordChanged bool `json:"passwordChanged"`
-	QuestionsSet    bool `json:"questionsSet"`
-	PolicyAccepted  bool `json:"policyAccepted"`
-}
-
-// MailSignIn signs in to the mail portal with a password.
-func (b *Browser) MailSignIn(ctx context.Context, address, password string) (Gates, error) {
-	var out struct {
-		Gates Gates `json:"gates"`
-	}
-	err := b.web(ctx, http.MethodPost, "/mail/signin", map[string]string{"address": address, "password": password}, &out)
-	return out.Gates, err
-}
-
-// ChangeMailPassword passes the first gate.
-func (b *Browser) ChangeMailPassword(ctx context.Context, password string) error {
-	return b.web(ctx, http.MethodPost, "/mail/password", map[string]string{"password": password}, nil)
-}
-
-// Answer is one security question with its answer.
-type Answer struct {
-	Question string `json:"question"`
-	Answer   string `json:"answer"`
-}
-
-// SetQuestions passes the second gate.
-func (b *Browser) SetQuestions(ctx context.Context, answers []Answer) error {
-	return b.web(ctx, http.MethodPost, "/mail/questions", map[string]any{"answers": answers}, nil)
-}
-
-// AcceptPolicy passes the third gate.
-func (b *Browser) AcceptPolicy(ctx context.Context) error {
-	return b.web(ctx, http.MethodPost, "/mail/policy", struct{}{}, nil)
-}
-
-// SendMail writes a message in the mail portal.
-func (b *Browser) SendMail(ctx context.Context, to, subject, body string) error {
-	in := map[string]string{"to": to, "subject": subject, "body": body}
-	return b.web(ctx, http.MethodPost, "/mail/send", in, nil)
-}
-
 // Submit hands a whole message, header and body with CRLF line ends, to the
 // gateway over SMTP (RFC 5321), as a mail client does. An error that the
 // gateway answered with is a *textproto.Error.

@@ -34,8 +34,7 @@ func workstations() (fit, unfit hospital.Workstation) {
 }
 
 // linking is step 13, at the link portal. The nurse is signed in with the card, by
-// the provider, and in the same browser to the mail account, which shows that the
-// account is the nurse's own.
+// the provider, and has shown in the same browser that the mail account is hers.
 func linking(ctx context.Context, s *story) error {
 	if err := s.inWard(ctx, s.nurse); err != nil {
 		return err
@@ -57,11 +56,18 @@ func linking(ctx context.Context, s *story) error {
 	if err := openPortal(ctx, &own, b); err != nil {
 		return err
 	}
+	steps := firstLogin()
+	if err := pass(ctx, &own, steps[:2]...); err != nil {
+		return err
+	}
+	if err := must("the mail account is shown to be the nurse's", b.OwnMail(ctx, own.address, mailPassword)); err != nil {
+		return err
+	}
 	fit, _ := workstations()
 	if err := refused(b.Link(ctx, own.address, fit), "a link before the policy is accepted", "mail.aup"); err != nil {
 		return err
 	}
-	if err := passGates(ctx, &own); err != nil {
+	if err := pass(ctx, &own, steps[2]); err != nil {
 		return err
 	}
 	return s.linkOnce(ctx, b, own.address)
@@ -121,7 +127,10 @@ func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address strin
 	if err := openPortal(ctx, &other, b); err != nil {
 		return err
 	}
-	if err := passGates(ctx, &other); err != nil {
+	if err := pass(ctx, &other, firstLogin()...); err != nil {
+		return err
+	}
+	if err := must("the second account is shown to be the nurse's", b.OwnMail(ctx, other.address, mailPassword)); err != nil {
 		return err
 	}
 	if err := refused(b.Link(ctx, other.address, fit), "a second link", "link.taken"); err != nil {
@@ -166,9 +175,9 @@ func openPortal(ctx context.Context, u *mailUser, b *hospital.Browser) error {
 	return holds(g == hospital.Gates{}, "three gates to pass", "%+v", g)
 }
 
-// passGates does all that a first sign-in asks for.
-func passGates(ctx context.Context, u *mailUser) error {
-	for _, g := range firstLogin() {
+// pass does what a first sign-in asks for.
+func pass(ctx context.Context, u *mailUser, gates ...gate) error {
+	for _, g := range gates {
 		if err := must("the first sign-in: "+g.name, g.pass(ctx, u)); err != nil {
 			return err
 		}

@@ -127,13 +127,21 @@ func (s *story) encrypted(ctx context.Context, box *hospital.Mailbox, r recipien
 	)
 }
 
-// corrected is step 19: what the sender may have meant to be encrypted is held,
-// in the SMTP dialogue, and goes nowhere until its tag is what the refusal asks for.
+// corrected is step 19: what the sender may have meant to be encrypted is held and
+// goes nowhere until its tag is what the refusal asks for; first from a mail
+// program, then in the mail portal.
 func corrected(ctx context.Context, s *story) error {
 	if err := holds(len(s.outside) > 0, "outside addresses from step 16", "none"); err != nil {
 		return err
 	}
-	to := s.outside[0]
+	if err := s.correctedInProgram(ctx, s.outside[0]); err != nil {
+		return err
+	}
+	return s.correctedInPortal(ctx, s.outside[1])
+}
+
+// correctedInProgram has the refusal in the SMTP dialogue.
+func (s *story) correctedInProgram(ctx context.Context, to recipient) error {
 	l := letter{from: s.sender.address, subject: "(secure) Change of medicines", mark: correctedMark, to: []string{to.address}}
 	boxes, err := s.post(ctx, l, to.address)
 	var answer *textproto.Error
@@ -158,4 +166,44 @@ func corrected(ctx context.Context, s *story) error {
 	}
 	_, _, err = s.encrypted(ctx, boxes[to.address], to, l)
 	return err
+}
+
+// correctedInPortal has the decision while the sender types, and the refusal when
+// they send all the same.
+func (s *story) correctedInPortal(ctx context.Context, to recipient) error {
+	const title, body = "Change of a visit", "It is on Tuesday. " + portalMark
+	portal := s.sender.portal
+	inbox, err := s.h.Mailbox(ctx, to.address)
+	if err != nil {
+		return must("the inbox opens", err)
+	}
+	for tag, verdict := range map[string]string{"(secure) ": "hold", "[secure] ": "encrypt"} {
+		typed, err := portal.Typing(ctx, to.address, tag+title)
+		if err != nil {
+			return must("the mail portal decides while somebody types", err)
+		}
+		if err := holds(typed.Verdict == verdict, tag+"as it is typed: "+verdict, "%+v", *typed); err != nil {
+			return err
+		}
+	}
+	no := portal.SendMail(ctx, to.address, "(secure) "+title, body)
+	if err := refused(no, "sending (secure)", "mail.secure.nearmiss"); err != nil {
+		return err
+	}
+	if err := holds(why(no).Fixer == "sender" && strings.Contains(strings.Join(why(no).Next, " "), "Write [secure]"),
+		"the refusal says who can mend it and how", "%q, %v", why(no).Fixer, why(no).Next); err != nil {
+		return err
+	}
+	if err := must("the corrected message is sent", portal.SendMail(ctx, to.address, "[secure] "+title, body)); err != nil {
+		return err
+	}
+	m, err := inbox.Next(ctx, nil)
+	if err != nil {
+		return must("the corrected message arrives, and nothing before it", err)
+	}
+	opened, err := s.decrypt(ctx, to, m.Raw)
+	return first(
+		must("openssl opens it", err),
+		holds(!bytes.Contains(m.Raw, []byte(portalMark)) && bytes.Contains(opened, []byte(body)), "it is encrypted, and says what was written", "%q", opened),
+	)
 }

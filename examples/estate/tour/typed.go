@@ -20,6 +20,7 @@ const (
 	pickupMark    = "pickup-letter-49445"
 	hiddenMark    = "hidden-letter-92307"
 	correctedMark = "corrected-letter-81640"
+	portalMark    = "portal-letter-62862"
 )
 
 // Typed lists every passcode and password that the tour types besides the
@@ -28,5 +29,5 @@ const (
 //
 // What the messages say that are to be encrypted must not be there either.
 func Typed() []string {
-	return []string{nursePasscode, leaverPasscode, freshPasscode, openedPasscode, deskPasscode, wrongPasscode, mailPassword, secureMark, pickupMark, hiddenMark, correctedMark}
+	return []string{nursePasscode, leaverPasscode, freshPasscode, openedPasscode, deskPasscode, wrongPasscode, mailPassword, secureMark, pickupMark, hiddenMark, correctedMark, portalMark}
 }

@@ -34,60 +34,42 @@ func (s *Sender) Send(ctx context.Context, channel, to, subject, body string) er
 	case Text:
 		return s.box.PutText(to, body)
 	case Email:
-		letter := Letter{
-			At: s.box.config.Now(), Name: "Care identity service (demonstration)", From: From,
-			To: to, Subject: subject, Body: body,
-		}
-		recipients, raw, err := letter.Compose()
+		recipient, raw, err := s.compose(to, subject, body)
 		if err != nil {
 			return err
 		}
-		if len(recipients) != 1 {
-			return errors.New("inbox: a message goes to one person")
-		}
-		return Submit(ctx, s.addr, From, recipients, raw)
+		return Submit(ctx, s.addr, From, []string{recipient}, raw)
 	}
 	return fmt.Errorf("inbox: %q is not a channel", channel)
 }
 
-// Letter is a plain message in the making.
-type Letter struct {
-	At            time.Time
-	Name, From    string // of the sender
-	To            string // addresses, with commas between them
-	Subject, Body string
-}
-
-// Compose writes the letter as a message (RFC 5322) and returns whom it goes
-// to. Text beyond ASCII is encoded, and so is whatever could pass for another
-// header line.
-func (l Letter) Compose() (to []string, raw []byte, err error) {
-	recipients, err := mail.ParseAddressList(l.To)
+// compose writes a message (RFC 5322) to one person and returns their address.
+// Text beyond ASCII is encoded, and so is whatever could pass for another header
+// line.
+func (s *Sender) compose(to, subject, body string) (recipient string, raw []byte, err error) {
+	parsed, err := mail.ParseAddress(to)
 	if err != nil {
-		return nil, nil, errors.New("inbox: the recipient is not an address")
-	}
-	for _, r := range recipients {
-		to = append(to, r.Address)
+		return "", nil, errors.New("inbox: the recipient is not an address")
 	}
 	var h mail.Header
-	h.SetDate(l.At)
-	h.SetAddressList("From", []*mail.Address{{Name: l.Name, Address: l.From}})
-	h.SetAddressList("To", recipients)
-	h.SetSubject(l.Subject)
+	h.SetDate(s.box.config.Now())
+	h.SetAddressList("From", []*mail.Address{{Name: "Care identity service (demonstration)", Address: From}})
+	h.SetAddressList("To", []*mail.Address{parsed})
+	h.SetSubject(subject)
 	h.SetMessageID(rand.Text() + "@estate.test")
 	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
 	var message bytes.Buffer
 	w, err := mail.CreateSingleInlineWriter(&message, h)
 	if err != nil {
-		return nil, nil, fmt.Errorf("inbox: composing: %w", err)
+		return "", nil, fmt.Errorf("inbox: composing: %w", err)
 	}
-	if _, err = w.Write([]byte(l.Body)); err == nil {
+	if _, err = w.Write([]byte(body)); err == nil {
 		err = w.Close()
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("inbox: composing: %w", err)
+		return "", nil, fmt.Errorf("inbox: composing: %w", err)
 	}
-	return to, message.Bytes(), nil
+	return parsed.Address, message.Bytes(), nil
 }
 
 // Submit hands one message to the SMTP server at addr, in clear: it is for a

@@ -41,11 +41,11 @@ import (
 )
 
 // Addresses are where the parts are reached, all on this machine. Agent is the
-// base URL of the desk's agent, Ward of the ward's, Portal of the clinical
-// portal; SMTP and Inbox are host:port.
+// base URL of the desk's agent, Ward of the ward's, Portal of the clinical portal,
+// MailPortal of the mail portal; SMTP and Inbox are host:port.
 type Addresses struct {
-	Web, Agent, Ward, Portal string
-	SMTP, Inbox              string
+	Web, Agent, Ward, Portal, MailPortal string
+	SMTP, Inbox                          string
 }
 
 // MailPolicyVersion is the acceptable use policy of the mail accounts.

@@ -124,7 +124,7 @@ func (s *Site) state(_ http.ResponseWriter, r *http.Request) (pages.Answer, erro
 	}
 	return pages.Answer{Next: "/", Body: object{
 		"now": s.rooms.Clock.Now().UTC(), "web": s.rooms.Addresses.Web, "agent": s.rooms.Addresses.Agent,
-		"issuer": s.rooms.Issuer(), "portal": s.rooms.Addresses.Portal,
+		"issuer": s.rooms.Issuer(), "portal": s.rooms.Addresses.Portal, "mailPortal": s.rooms.Addresses.MailPortal,
 		"agents": s.rooms.Desk.Stations(), "smtp": s.rooms.Addresses.SMTP,
 		"readers": readers, "cards": cards, "people": people, "mail": object{"sites": sites},
 		"ca": object{"notAfter": s.rooms.CA.Chain()[0].NotAfter, "issuingKey": "softhsm"},
@@ -142,6 +142,7 @@ type homePage struct {
 	Messages   []inbox.Message
 	Issuer     string
 	Portal     string // the clinical one
+	MailPortal string
 }
 
 func (*homePage) Template() string { return "home.html" }
@@ -158,7 +159,7 @@ func (s *Site) home(_ http.ResponseWriter, r *http.Request) (pages.Answer, error
 		return pages.Answer{}, err
 	}
 	p := &homePage{Base: pages.Base{Title: "The estate"}, Ahead: elapsed(s.rooms.Clock.Ahead())}
-	p.Issuer, p.Portal = s.rooms.Issuer(), s.rooms.Addresses.Portal
+	p.Issuer, p.Portal, p.MailPortal = s.rooms.Issuer(), s.rooms.Addresses.Portal, s.rooms.Addresses.MailPortal
 	p.Readers = s.live(r.Context(), s.readersOf(o))
 	for _, c := range o.cards {
 		if c.Reader == 0 {

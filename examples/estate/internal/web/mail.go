@@ -5,12 +5,12 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -27,16 +27,13 @@ func (s *Site) mailRoutes(mux *http.ServeMux) {
 	s.Handle(mux, "POST /mail/sites/{ods}/shared", s.openShared)
 	s.Handle(mux, "POST /mail/signin", s.mailSignIn)
 	s.Handle(mux, "POST /mail/signout", s.mailSignOut)
-	s.Handle(mux, "POST /mail/password", s.mailPassword)
-	s.Handle(mux, "POST /mail/questions", s.mailQuestions)
-	s.Handle(mux, "POST /mail/policy", s.mailPolicy)
-	s.Handle(mux, "POST /mail/send", s.mailSend)
 	s.Handle(mux, "POST /mail/directory", s.mailDirectory)
 }
 
 const mailCookie = "estate-mail"
 
-// mailToken is the mail portal's session of this browser, "" for none.
+// mailToken is the session of this browser that shows here whose mail account is
+// whose, "" for none. The mail portal is another host, with a session of its own.
 func mailToken(r *http.Request) string {
 	c, err := r.Cookie(mailCookie)
 	if err != nil {
@@ -45,31 +42,30 @@ func mailToken(r *http.Request) string {
 	return c.Value
 }
 
-// mailPage is the mail desk and the mail portal on one page.
+// mailPage is the mail desk. Whoever wants to link an account signs in to it here.
 type mailPage struct {
 	pages.Base
-	Sites     []siteView
-	More      string              // the code after which the next sites come, "" for none
-	Account   *mailpolicy.Account // signed in to the portal
-	Gates     gates
-	Known     []string
-	Questions []int
-	Portal    string // the address of the real one
+	Sites   []siteView
+	More    string              // the code after which the next sites come, "" for none
+	Account *mailpolicy.Account // signed in to here
+	Known   []string
+	Portal  string // the address of the mail portal
+	Real    string // and of the real one
 }
 
 func (*mailPage) Template() string { return "mail.html" }
 
 func (s *Site) mail(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	p := &mailPage{Base: pages.Base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Questions: []int{0, 1, 2}}
+	p := &mailPage{Base: pages.Base{Title: "Mail"}, Known: s.rooms.Gateway.Known(), Portal: s.rooms.Addresses.MailPortal}
 	var err error
-	if p.Portal, err = careid.ServiceURL(s.Book, careid.MailService, s.Now()); err != nil {
+	if p.Real, err = careid.ServiceURL(s.Book, careid.MailService, s.Now()); err != nil {
 		return pages.Answer{}, err
 	}
 	if p.Sites, p.More, err = s.sites(r.Context(), r.URL.Query().Get("after")); err != nil {
 		return pages.Answer{}, err
 	}
 	if account, err := s.rooms.Mail.Session(r.Context(), mailToken(r)); err == nil {
-		p.Account, p.Gates = &account, gatesOf(account)
+		p.Account = &account
 	}
 	return pages.Answer{View: p, Body: map[string]int{"sites": len(p.Sites)}}, nil
 }
@@ -136,31 +132,8 @@ func (s *Site) openShared(w http.ResponseWriter, r *http.Request) (pages.Answer,
 	return pages.Answer{Status: http.StatusCreated, Body: map[string]string{"address": shared.Address}, Next: "/mail"}, nil
 }
 
-// gates are the three things to do at a first sign-in.
-type gates struct {
-	PasswordChanged bool `json:"passwordChanged"`
-	QuestionsSet    bool `json:"questionsSet"`
-	PolicyAccepted  bool `json:"policyAccepted"`
-}
-
-// All says that nothing is left to do.
-func (g gates) All() bool { return g.PasswordChanged && g.QuestionsSet && g.PolicyAccepted }
-
-func gatesOf(a mailpolicy.Account) gates {
-	g := gates{true, true, true}
-	for _, step := range a.Steps {
-		switch step {
-		case mailpolicy.ChangePassword:
-			g.PasswordChanged = false
-		case mailpolicy.SetQuestions:
-			g.QuestionsSet = false
-		case mailpolicy.AcceptPolicy:
-			g.PolicyAccepted = false
-		}
-	}
-	return g
-}
-
+// mailSignIn takes the password that a holder has chosen. An activation password
+// is for the mail portal, and is not spent here.
 func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	var in struct {
 		Address  string
@@ -170,12 +143,16 @@ func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (pages.Answer,
 		return pages.Answer{}, err
 	}
 	defer clear(in.Password)
+	account, err := s.rooms.Mail.Account(r.Context(), in.Address)
+	if err == nil && slices.Contains(account.Steps, mailpolicy.ChangePassword) {
+		return pages.Answer{}, s.MailPassword(r.Context(), in.Address, in.Password)
+	}
 	session, err := s.rooms.Mail.SignIn(r.Context(), in.Address, in.Password)
 	if err != nil {
 		return pages.Answer{}, err
 	}
 	http.SetCookie(w, &http.Cookie{Name: mailCookie, Value: session.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	return pages.Answer{Body: map[string]any{"gates": gatesOf(session.Account)}, Next: "/mail"}, nil
+	return pages.Answer{Next: "/mail"}, nil
 }
 
 func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
@@ -185,54 +162,6 @@ func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (pages.Answer
 		err = nil // it was over already
 	}
 	return pages.Answer{Next: "/mail"}, err
-}
-
-func (s *Site) mailPassword(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Password pages.Secret }
-	if err := s.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	defer clear(in.Password)
-	return pages.Answer{Next: "/mail"}, s.rooms.Mail.ChangePassword(r.Context(), mailToken(r), in.Password)
-}
-
-func (s *Site) mailQuestions(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ Answers []mailpolicy.Question }
-	if err := s.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	return pages.Answer{Next: "/mail"}, s.rooms.Mail.SetQuestions(r.Context(), mailToken(r), in.Answers)
-}
-
-func (s *Site) mailPolicy(_ http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	return pages.Answer{Next: "/mail"}, s.rooms.Mail.AcceptPolicy(r.Context(), mailToken(r), rooms.MailPolicyVersion)
-}
-
-// mailSend hands what the person wrote to the gateway, as their mail program
-// would; what the gateway says no to comes back to them.
-func (s *Site) mailSend(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
-	var in struct{ To, Subject, Body string }
-	if err := s.Read(w, r, &in); err != nil {
-		return pages.Answer{}, err
-	}
-	account, err := s.rooms.Mail.Session(r.Context(), mailToken(r))
-	if err != nil {
-		return pages.Answer{}, err
-	}
-	if err := s.rooms.Mail.CanSend(r.Context(), account.Address); err != nil {
-		return pages.Answer{}, err
-	}
-	letter := inbox.Letter{At: s.rooms.Clock.Now(), Name: account.Name, From: account.Address, To: in.To, Subject: in.Subject, Body: in.Body}
-	to, raw, err := letter.Compose()
-	if err != nil {
-		return pages.Answer{}, s.Refuse("request.invalid").Because(err)
-	}
-	err = inbox.Submit(r.Context(), s.rooms.Addresses.SMTP, account.Address, to, raw)
-	var refused *inbox.Refused
-	if errors.As(err, &refused) {
-		return pages.Answer{}, s.rules.Refuse("mail.unsent", "why", refused.Text).Because(err)
-	}
-	return pages.Answer{Status: http.StatusAccepted, Body: map[string]int{"recipients": len(to)}, Next: "/mail?told=sent"}, err
 }
 
 // mailDirectory keeps a recipient's certificate for the gateway.

@@ -12,6 +12,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/linkportal/linking"
+	"github.com/wardkey-sdk/wardkey/examples/mailportal/webmail"
 	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
 	"github.com/wardkey-sdk/wardkey/examples/spineportal/portal"
 )
@@ -74,6 +75,19 @@ func Portal(r *rooms.Rooms, log *slog.Logger) (http.Handler, error) {
 	p, err := portal.New(portal.Config{
 		Base: r.Addresses.Portal, Agent: r.Addresses.Ward, Pages: relyingparty.Pages{Unlock: r.Addresses.Web + "/unlock", Renew: r.Addresses.Web + "/my"},
 		Login: relyingparty.Config{Issuer: r.Issuer(), ClientID: rooms.ClinicalPortal, Secret: secret, Wall: r.Wall}, Now: r.Clock.Now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.Handler(), nil
+}
+
+// MailPortal is the portal of the mail accounts, at an address of its own. What is
+// written there leaves by the estate's gateway, and what it texts is in the inbox.
+func MailPortal(r *rooms.Rooms, log *slog.Logger) (http.Handler, error) {
+	p, err := webmail.New(webmail.Config{
+		Base: r.Addresses.MailPortal, Accounts: r.Mail, PolicyVersion: rooms.MailPolicyVersion, SMTP: r.Addresses.SMTP, Desk: helpdesk,
+		Now: r.Clock.Now, Log: log,
 	})
 	if err != nil {
 		return nil, err
