@@ -64,10 +64,14 @@ type AccountsConfig struct {
 	Sender Sender
 	// PolicyVersion is the acceptable use policy to be accepted. Default "1".
 	PolicyVersion string
+	// Rules are an organisation's Overlay of Rules. Default Rules themselves.
+	Rules *wardkey.Rulebook
 	// Key, of 32 bytes, is what the help desk needs to ask for some characters of
 	// a security answer. It is the same on all servers, is kept beside the store
 	// and not in it, and must not be changed later. Without one the desk can't
-	// verify holders who have set questions.
+	// verify holders who have set questions, and the questions that an address
+	// without an account is asked are others on each server and after each start,
+	// which tells whoever compares.
 	Key []byte
 	// Blocklist is asked about each new password, beside a short list of the
 	// commonest. Nil for none.
@@ -86,6 +90,9 @@ type AccountsConfig struct {
 func (c AccountsConfig) withDefaults() AccountsConfig {
 	if c.PolicyVersion == "" {
 		c.PolicyVersion = "1"
+	}
+	if c.Rules == nil {
+		c.Rules = Rules()
 	}
 	if c.HashAtOnce <= 0 {
 		c.HashAtOnce = 2
@@ -140,7 +147,7 @@ func NewAccounts(c AccountsConfig) (*Accounts, error) {
 	return a, nil
 }
 
-func (a *Accounts) policy() (*Policy, error) { return PolicyAt(a.config.Now()) }
+func (a *Accounts) policy() (*Policy, error) { return PolicyOf(a.config.Rules, a.config.Now()) }
 
 // NewAccount is an application for one account.
 type NewAccount struct {

@@ -57,9 +57,11 @@ func (b BreakGlass) Missing() []string {
 // site is registered with: a number is compared with the landline, an address
 // with the manager's. That the message or the call really came from there is for
 // the desk to make sure of. Refusals: mail.role, mail.breakglass.missing,
-// mail.breakglass.proof (without saying what does not fit), mail.shared.owned
+// mail.breakglass.proof (without saying what does not fit; it is audited),
+// mail.shared.owned
 // (an owner can sign in, or can be unlocked or enabled), mail.site.unknown,
-// mail.shared.unknown, mail.account.unknown.
+// mail.shared.unknown, mail.account.unknown, mail.account.locked and
+// mail.account.disabled (of the new owner).
 func (a *Accounts) BreakGlass(ctx context.Context, by Actor, b BreakGlass) error {
 	if by.Role != AdministrationService || by.check() != nil {
 		return Rules().Refuse("mail.role")
@@ -75,38 +77,48 @@ func (a *Accounts) BreakGlass(ctx context.Context, by Actor, b BreakGlass) error
 	if err != nil {
 		return err
 	}
-	owner := addressKey(b.NewOwner)
-	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+	var fits bool
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		site, err := tx.Site(ctx, ods)
 		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.site.unknown")
 		}
-		if !b.fits(site) {
-			return Rules().Refuse("mail.breakglass.proof")
+		if fits = b.fits(site); !fits {
+			return tx.Audit(ctx, by.ID, "mail.breakglass.refused", ods, "")
 		}
-		boxes, err := tx.SiteShared(ctx, ods)
-		if err == nil && len(boxes) == 0 {
-			return Rules().Refuse("mail.shared.unknown")
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := p.colleague(ctx, tx, owner, ods); err != nil {
-			return err
-		}
-		for _, s := range boxes {
-			if err := p.takeOver(ctx, tx, s, owner); err != nil {
-				return err
-			}
-			if err := tx.Audit(ctx, by.ID, "mail.shared.breakglass", s.Address, string(b.Proof)+", owner "+owner); err != nil {
-				return err
-			}
-		}
-		return nil
+		return p.breakGlass(ctx, tx, by, b.Proof, ods, addressKey(b.NewOwner))
 	})
+	if err == nil && !fits {
+		return Rules().Refuse("mail.breakglass.proof")
+	}
+	return err
 }
 
-// takeOver gives a mailbox without an owner a new one.
+// breakGlass gives the mailboxes of a site a new owner.
+func (p *Policy) breakGlass(ctx context.Context, tx StoreTx, by Actor, proof Proof, ods, owner string) error {
+	boxes, err := tx.SiteShared(ctx, ods)
+	if err == nil && len(boxes) == 0 {
+		return Rules().Refuse("mail.shared.unknown")
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.mayOwn(ctx, tx, owner, ods); err != nil {
+		return err
+	}
+	for _, s := range boxes {
+		if err := p.takeOver(ctx, tx, s, owner); err != nil {
+			return err
+		}
+		if err := tx.Audit(ctx, by.ID, "mail.shared.breakglass", s.Address, string(proof)+", owner "+owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeOver gives a mailbox without an owner a new one. Those on its list are
+// gone, and if they come back they are owners no more.
 func (p *Policy) takeOver(ctx context.Context, tx StoreTx, s Shared, owner string) error {
 	owned, err := p.ableOwner(ctx, tx, s, "", func(state State) bool { return state.canSignIn() || state == Locked || state == Disabled })
 	if err != nil {
@@ -114,6 +126,11 @@ func (p *Policy) takeOver(ctx context.Context, tx StoreTx, s Shared, owner strin
 	}
 	if owned {
 		return Rules().Refuse("mail.shared.owned")
+	}
+	for _, gone := range s.Owners {
+		if err := tx.DeleteMember(ctx, s.Address, gone); err != nil {
+			return err
+		}
 	}
 	return tx.PutMember(ctx, MemberRecord{Shared: s.Address, Account: owner, Owner: true})
 }

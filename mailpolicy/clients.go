@@ -88,8 +88,7 @@ func (a *Accounts) DeclareComputer(ctx context.Context, token string, private bo
 
 // CanOpenAttachments refuses (mail.device.public) to open or download what is
 // attached to a message unless the session's computer was declared private.
-// Other refusals: mail.session, mail.aup.pending and the like where the account
-// can't read mail.
+// Other refusals: mail.session, mail.account.disabled, mail.account.deleted.
 func (a *Accounts) CanOpenAttachments(ctx context.Context, token string) error {
 	p, err := a.policy()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 // ResendActivation draws a new activation password and sends it to the number
 // given at registration, whatever the account's number is now; the one before
 // is dead, and so are its sessions. Refusals: mail.account.unknown,
-// mail.account.activated (the holder has a password of their own),
+// mail.account.activated (the holder has, or had, a password of their own:
+// HelpdeskReset sends another to the number that is theirs now),
 // mail.account.disabled, mail.role.
 func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address string) error {
 	if by.Role != AdministrationService {
@@ -29,22 +30,31 @@ func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address strin
 	}
 	var sent AccountRecord
 	err = a.administer(ctx, by, address, "mail.activation.resent", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
-		switch state := p.state(*r); {
-		case state == Disabled || state == Deleted:
+		if p.state(*r) == Disabled {
 			return p.refusal(*r)
-		case r.Activation == ActivationDone:
-			return Rules().Refuse("mail.account.activated")
+		}
+		if err := neverOwned(ctx, tx, *r); err != nil {
+			return err
 		}
 		r.PasswordHash, r.Activation = hash, ActivationSent
 		r.Wrong, r.Locked = 0, false
 		sent = *r
-		return tx.DeleteSessions(ctx, r.Address, nil)
+		return shutOut(ctx, tx, r.Address)
 	}, AdministrationService)
 	if err != nil {
 		return err
 	}
 	a.queueActivation(sent.Address, sent.RegisteredMobile, password)
 	return nil
+}
+
+// neverOwned refuses (mail.account.activated) where everOwned.
+func neverOwned(ctx context.Context, tx StoreTx, r AccountRecord) error {
+	owned, err := everOwned(ctx, tx, r)
+	if err == nil && owned {
+		return Rules().Refuse("mail.account.activated")
+	}
+	return err
 }
 
 // CorrectRegistration corrects the mobile number given at registration, before
@@ -61,12 +71,12 @@ func (a *Accounts) CorrectRegistration(ctx context.Context, by Actor, address, m
 		return err
 	}
 	return a.administer(ctx, by, address, "mail.registration.corrected", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
-		if r.Activation == ActivationDone {
-			return Rules().Refuse("mail.account.activated")
+		if err := neverOwned(ctx, tx, *r); err != nil {
+			return err
 		}
 		r.Mobile, r.RegisteredMobile = number, number
 		r.PasswordHash = "" // matches nothing
-		return tx.DeleteSessions(ctx, r.Address, nil)
+		return shutOut(ctx, tx, r.Address)
 	}, AdministrationService)
 }
 
@@ -89,7 +99,7 @@ func (a *Accounts) Disable(ctx context.Context, by Actor, address string) error 
 		if err := p.auditOwnerless(ctx, tx, *r, by.ID); err != nil {
 			return err
 		}
-		return tx.DeleteSessions(ctx, r.Address, nil)
+		return shutOut(ctx, tx, r.Address)
 	}, LocalAdministrator, AdministrationService)
 }
 

@@ -75,20 +75,63 @@ type Caller struct {
 // mail.desk.nokey, mail.role, mail.busy, and those of an account that is
 // disabled or deleted.
 func (a *Accounts) HelpdeskVerify(ctx context.Context, by Actor, c Caller) error {
-	_, err := a.verifyCaller(ctx, by, c)
-	return err
-}
-
-func (a *Accounts) verifyCaller(ctx context.Context, by Actor, c Caller) (AccountRecord, error) {
 	if by.Role != AdministrationService || by.check() != nil {
-		return AccountRecord{}, Rules().Refuse("mail.role")
+		return Rules().Refuse("mail.role")
 	}
 	p, err := a.policy()
 	if err != nil {
-		return AccountRecord{}, err
+		return err
 	}
-	var r AccountRecord
-	var answer AnswerRecord
+	address, right, err := a.tryCaller(ctx, p, c)
+	if err != nil {
+		return err
+	}
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		if !right {
+			return tx.Audit(ctx, by.ID, "mail.desk.unverified", address, "")
+		}
+		r, err := tx.Account(ctx, address)
+		if err != nil {
+			return refuseIf(err, ErrNotFound, "mail.desk.unverified")
+		}
+		r.DeskTurn++
+		if err := p.update(ctx, tx, r); err != nil {
+			return err
+		}
+		if err := tx.PutTries(ctx, TriesRecord{What: callsOf(address)}); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by.ID, "mail.desk.verified", address, "")
+	})
+	if err == nil && !right {
+		return Rules().Refuse("mail.desk.unverified")
+	}
+	return err
+}
+
+// tryCaller waits for its turn to hash, counts a try and checks it.
+func (a *Accounts) tryCaller(ctx context.Context, p *Policy, c Caller) (address string, right bool, err error) {
+	release, err := a.hasher.slot(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	defer release()
+	r, answer, err := a.countCaller(ctx, p, c)
+	if err != nil {
+		return "", false, err
+	}
+	number, formErr := parseMobile(c.Mobile)
+	right = formErr == nil && linkedNumber(r, number)
+	if answer.PlacesHash != "" {
+		same := isOf(a.placesSecret(r.Address, answer.Question, answer.Places, c.Characters), answer.PlacesHash)
+		right = right && same
+	}
+	return r.Address, right, nil
+}
+
+// countCaller counts a try in advance, and returns the account and what is asked
+// about it.
+func (a *Accounts) countCaller(ctx context.Context, p *Policy, c Caller) (r AccountRecord, answer AnswerRecord, err error) {
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		if r, err = tx.Account(ctx, addressKey(c.Address)); err != nil {
 			return refuseIf(err, ErrNotFound, "mail.desk.unverified")
@@ -104,47 +147,17 @@ func (a *Accounts) verifyCaller(ctx context.Context, by Actor, c Caller) (Accoun
 		}
 		return p.countTries(ctx, tx, callsOf(r.Address))
 	})
-	if err != nil {
-		return AccountRecord{}, err
-	}
-	number, formErr := parseMobile(c.Mobile)
-	right := formErr == nil && linkedNumber(r, number)
-	if answer.PlacesHash != "" {
-		same, err := a.hasher.matches(ctx, a.placesSecret(r.Address, answer.Question, answer.Places, c.Characters), answer.PlacesHash)
-		if err != nil {
-			return AccountRecord{}, err
-		}
-		right = right && same
-	}
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if !right {
-			return tx.Audit(ctx, by.ID, "mail.desk.unverified", r.Address, "")
-		}
-		if r, err = tx.Account(ctx, r.Address); err != nil {
-			return err
-		}
-		r.DeskTurn++
-		if err := p.update(ctx, tx, r); err != nil {
-			return err
-		}
-		if err := tx.PutTries(ctx, TriesRecord{What: callsOf(r.Address)}); err != nil {
-			return err
-		}
-		return tx.Audit(ctx, by.ID, "mail.desk.verified", r.Address, "")
-	})
-	if err == nil && !right {
-		err = Rules().Refuse("mail.desk.unverified")
-	}
-	return r, err
+	return r, answer, err
 }
 
-// linkedNumber reports whether a number is the account's, or one that the shared
-// mailbox has confirmed for it.
+// linkedNumber reports whether a number is the account's; where its holder has
+// deleted that, the one that the shared mailbox has confirmed stands for it.
 func linkedNumber(r AccountRecord, number string) bool {
-	same := func(known string) bool {
-		return known != "" && subtle.ConstantTimeCompare([]byte(known), []byte(number)) == 1
+	known := r.Mobile
+	if known == "" {
+		known = r.ConfirmedMobile
 	}
-	return same(r.Mobile) || same(r.ConfirmedMobile)
+	return known != "" && subtle.ConstantTimeCompare([]byte(known), []byte(number)) == 1
 }
 
 // HelpdeskReset verifies a caller as HelpdeskVerify does and texts them a
@@ -156,15 +169,13 @@ func linkedNumber(r AccountRecord, number string) bool {
 // mobile number), mail.account.unactivated (its holder was never in it:
 // ResendActivation goes to the number first given).
 func (a *Accounts) HelpdeskReset(ctx context.Context, by Actor, c Caller, to string) error {
-	number := ""
 	if to != "" {
 		var err error
-		if number, err = parseMobile(to); err != nil {
+		if to, err = parseMobile(to); err != nil {
 			return err
 		}
 	}
-	r, err := a.verifyCaller(ctx, by, c)
-	if err != nil {
+	if err := a.HelpdeskVerify(ctx, by, c); err != nil {
 		return err
 	}
 	p, err := a.policy()
@@ -177,37 +188,46 @@ func (a *Accounts) HelpdeskReset(ctx context.Context, by Actor, c Caller, to str
 	if err != nil {
 		return err
 	}
-	var sent string
-	err = a.administer(ctx, by, r.Address, "mail.password.reset", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
-		if r.Activation != ActivationDone && !r.QuestionsSet {
-			return Rules().Refuse("mail.account.unactivated")
+	var address, number string
+	err = a.administer(ctx, by, c.Address, "mail.password.reset", func(ctx context.Context, tx StoreTx, p *Policy, r *AccountRecord) error {
+		if address, number = r.Address, to; number == "" {
+			number = r.Mobile
 		}
-		if sent = number; sent == "" {
-			sent = r.Mobile
-		}
-		if sent == "" || sent != r.Mobile && sent != r.ConfirmedMobile {
-			return Rules().Refuse("mail.mobile.unconfirmed")
-		}
-		if r.Activation == ActivationDone {
-			if err := tx.KeepPassword(ctx, r.Address, r.PasswordHash, p.PasswordHistory); err != nil {
-				return err
-			}
-		}
-		r.PasswordHash, r.Activation, r.ConfirmedMobile = hash, ActivationSent, ""
-		r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
-		return tx.DeleteSessions(ctx, r.Address, nil)
+		return p.deskReset(ctx, tx, r, hash, number)
 	}, AdministrationService)
 	if err != nil {
 		return err
 	}
-	a.queueActivation(r.Address, sent, password)
+	a.queueActivation(address, number, password)
 	return nil
+}
+
+// deskReset puts a one-time password in force that goes to a number.
+func (p *Policy) deskReset(ctx context.Context, tx StoreTx, r *AccountRecord, hash, number string) error {
+	owned, err := everOwned(ctx, tx, *r)
+	switch {
+	case err != nil:
+		return err
+	case !owned && !r.QuestionsSet:
+		return Rules().Refuse("mail.account.unactivated")
+	case number == "" || number != r.Mobile && number != r.ConfirmedMobile:
+		return Rules().Refuse("mail.mobile.unconfirmed")
+	case r.Activation == ActivationDone:
+		if err := tx.KeepPassword(ctx, r.Address, r.PasswordHash, p.PasswordHistory); err != nil {
+			return err
+		}
+	}
+	r.PasswordHash, r.Activation, r.ConfirmedMobile = hash, ActivationSent, ""
+	r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
+	return shutOut(ctx, tx, r.Address)
 }
 
 // AuthoriseMobile lets the next HelpdeskReset go to another mobile number, on a
 // message that the site's shared mailbox has sent: from is who sent it, which
 // the caller has made sure of. A message from anybody's own address does not
-// count, and neither does another site's. Only the administration service may.
+// count, and neither does another site's, or that of a site that the holder is
+// leaving. Whatever password the holder has next, the number is forgotten then.
+// Only the administration service may.
 // Refusals: mail.role, mail.account.form (no UK mobile number),
 // mail.mobile.unconfirmed, mail.account.unknown, mail.account.deleted.
 func (a *Accounts) AuthoriseMobile(ctx context.Context, by Actor, address, mobile, from string) error {
@@ -216,6 +236,9 @@ func (a *Accounts) AuthoriseMobile(ctx context.Context, by Actor, address, mobil
 		return err
 	}
 	return a.administer(ctx, by, address, "mail.mobile.authorised", func(ctx context.Context, tx StoreTx, _ *Policy, r *AccountRecord) error {
+		if !r.Leaver.IsZero() {
+			return Rules().Refuse("mail.mobile.unconfirmed")
+		}
 		boxes, err := tx.SiteShared(ctx, r.Site)
 		if err != nil {
 			return err

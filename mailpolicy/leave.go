@@ -29,12 +29,12 @@ func (a *Accounts) Delete(ctx context.Context, by Actor, address string) error {
 			return err
 		}
 		r.Deleted = tx.Now()
-		return tx.DeleteSessions(ctx, r.Address, nil)
+		return shutOut(ctx, tx, r.Address)
 	}, LocalAdministrator, AdministrationService)
 }
 
-// Restore gives a deleted account back as it was, at its site; a leaver's time
-// begins anew. Refusals:
+// Restore gives a deleted account back as it was, at its site, without the
+// sessions that it had; a leaver's time begins anew. Refusals:
 // mail.account.unknown (also where it is too late), mail.account.live (it is not
 // deleted), mail.quota.accounts, mail.role.
 func (a *Accounts) Restore(ctx context.Context, by Actor, address string) error {
@@ -54,7 +54,7 @@ func (a *Accounts) Restore(ctx context.Context, by Actor, address string) error 
 		if r.Disabled {
 			r.DisabledAt = tx.Now()
 		}
-		return nil
+		return shutOut(ctx, tx, r.Address) // no sweep may have seen it deleted
 	}, LocalAdministrator, AdministrationService)
 }
 
@@ -100,8 +100,12 @@ func (p *Policy) ownsAt(ctx context.Context, tx StoreTx, r AccountRecord) (bool,
 	return owns && r.Leaver.IsZero() && p.state(r).Can(Send), err
 }
 
+// leaves marks a leaver, and takes away what they had from their site.
 func (p *Policy) leaves(ctx context.Context, tx StoreTx, r AccountRecord, actor, detail string) error {
-	r.Leaver = tx.Now()
+	r.Leaver, r.ConfirmedMobile = tx.Now(), ""
+	if err := leaveShared(ctx, tx, r); err != nil {
+		return err
+	}
 	if err := p.update(ctx, tx, r); err != nil {
 		return err
 	}
@@ -173,7 +177,7 @@ func (p *Policy) missingOf(t TransferTicket) []string {
 		missing = append(missing, "the ticket's reference")
 	}
 	for _, c := range p.TransferRecipients() {
-		if !slices.ContainsFunc(t.RaisedWith, func(to string) bool { return strings.EqualFold(strings.TrimSpace(to), c.Email) }) {
+		if !slices.ContainsFunc(t.RaisedWith, func(to string) bool { return addressKey(strings.TrimSpace(to)) == addressKey(c.Email) }) {
 			missing = append(missing, c.Email)
 		}
 	}
@@ -182,8 +186,8 @@ func (p *Policy) missingOf(t TransferTicket) []string {
 
 // Join takes a leaver over to another site, or back to the one they left, with
 // the same address, mailbox and password. They are out of the shared mailboxes
-// of the site before; where they were the last owner of one, it waits for
-// BreakGlass. Refusals: mail.role, mail.account.unknown, mail.account.deleted
+// of the site before, also where they come back to it; where they were the last
+// owner of one, it waits for them or for BreakGlass. Refusals: mail.role, mail.account.unknown, mail.account.deleted
 // (Restore comes first), mail.leaver.not (nobody has marked them),
 // mail.site.unknown, mail.site.ods, mail.quota.accounts.
 func (a *Accounts) Join(ctx context.Context, by Actor, address, ods string) error {
@@ -198,11 +202,6 @@ func (a *Accounts) Join(ctx context.Context, by Actor, address, ods string) erro
 		if err := p.room(ctx, tx, ods); err != nil {
 			return err
 		}
-		if ods != r.Site {
-			if err := p.leaveShared(ctx, tx, *r); err != nil {
-				return err
-			}
-		}
 		r.Site, r.Leaver = ods, time.Time{}
 		return nil
 	}, LocalAdministrator, AdministrationService)
@@ -211,7 +210,7 @@ func (a *Accounts) Join(ctx context.Context, by Actor, address, ods string) erro
 // leaveShared takes an account out of shared mailboxes. The last owner of one
 // stays on its list, so that it has an owner's name at least; the name opens
 // nothing at another site.
-func (p *Policy) leaveShared(ctx context.Context, tx StoreTx, r AccountRecord) error {
+func leaveShared(ctx context.Context, tx StoreTx, r AccountRecord) error {
 	of, err := tx.Memberships(ctx, r.Address)
 	if err != nil {
 		return err

@@ -264,7 +264,7 @@ func (a *Accounts) Due(ctx context.Context) (next time.Time, err error) {
 	for {
 		var more bool
 		err := a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-			p, err := PolicyAt(tx.Now())
+			p, err := PolicyOf(a.config.Rules, tx.Now())
 			if err != nil {
 				return err
 			}
@@ -319,9 +319,15 @@ func (p *Policy) age(ctx context.Context, tx StoreTx, r AccountRecord) error {
 // calendar is the actor of what nobody did.
 const calendar = "calendar"
 
-// deleted ends the sessions of an account that is deleted, and audits it.
+// shutOut ends the sessions of an account and a recovery that is under way, so
+// that neither goes on where the account comes back.
+func shutOut(ctx context.Context, tx StoreTx, address string) error {
+	return errors.Join(tx.DeleteSessions(ctx, address, nil), tx.DeleteRecovery(ctx, address))
+}
+
+// deleted shuts the holder of an account that is deleted out, and audits it.
 func (p *Policy) deleted(ctx context.Context, tx StoreTx, r AccountRecord, actor, detail string) error {
-	if err := tx.DeleteSessions(ctx, r.Address, nil); err != nil {
+	if err := shutOut(ctx, tx, r.Address); err != nil {
 		return err
 	}
 	if err := p.auditOwnerless(ctx, tx, r, actor); err != nil {

@@ -58,10 +58,15 @@ func (h *hasher) hash(ctx context.Context, secret []byte) (string, error) {
 		return "", err
 	}
 	defer release()
+	return hashOf(secret), nil
+}
+
+// hashOf makes a hash to store; the caller has a slot.
+func hashOf(secret []byte) string {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // never fails: crypto/rand
 	key := derive(secret, salt)
-	return phcPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key), nil
+	return phcPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key)
 }
 
 // matches compares a secret with a stored hash, in its turn.
@@ -137,7 +142,7 @@ func (p *Policy) checkPassword(password []byte, a AccountRecord) *wardkey.Refusa
 	lower := strings.ToLower(text)
 	local, _, _ := strings.Cut(a.Address, "@")
 	for _, name := range append(strings.FieldsFunc(local, notLetter), strings.FieldsFunc(strings.ToLower(a.Name), notLetter)...) {
-		if len(name) >= 3 && strings.Contains(lower, name) {
+		if utf8.RuneCountInString(name) >= 3 && strings.Contains(lower, name) {
 			return refuse("it has a part of your name in it")
 		}
 	}
@@ -192,15 +197,26 @@ func (a *Accounts) newPassword(ctx context.Context, p *Policy, r AccountRecord, 
 }
 
 // setPassword puts a password that its holder has chosen in force, and keeps the
-// one before, if that was theirs as well, so that it is not taken again.
+// one before, if that was theirs as well, so that it is not taken again. Another
+// number that was confirmed for a password is not needed any more.
 func (p *Policy) setPassword(ctx context.Context, tx StoreTx, r *AccountRecord, hash string) error {
 	if r.Activation == ActivationDone {
 		if err := tx.KeepPassword(ctx, r.Address, r.PasswordHash, p.PasswordHistory); err != nil {
 			return err
 		}
 	}
-	r.PasswordHash, r.PasswordSet, r.Activation = hash, tx.Now(), ActivationDone
+	r.PasswordHash, r.PasswordSet, r.Activation, r.ConfirmedMobile = hash, tx.Now(), ActivationDone, ""
 	return nil
+}
+
+// everOwned reports whether the holder of an account has had a password of their
+// own: it is in force, or was until the help desk sent another.
+func everOwned(ctx context.Context, tx StoreTx, r AccountRecord) (bool, error) {
+	if r.Activation == ActivationDone {
+		return true, nil
+	}
+	kept, err := tx.Passwords(ctx, r.Address)
+	return len(kept) > 0, err
 }
 
 func notLetter(r rune) bool { return !unicode.IsLetter(r) }

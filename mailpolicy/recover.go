@@ -57,6 +57,7 @@ func (a *Accounts) StartRecovery(ctx context.Context, address string) (*Recovery
 	started := &Recovery{Token: newToken()}
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		record := RecoveryRecord{Address: addressKey(address), TokenHash: tokenHash(started.Token), Expires: tx.Now().Add(p.RecoveryMax)}
+		started.Expires = record.Expires
 		for _, what := range []string{answersOf(record.Address), codesOf(record.Address)} {
 			if err := p.tryLeft(ctx, tx, what); err != nil {
 				return err
@@ -70,20 +71,19 @@ func (a *Accounts) StartRecovery(ctx context.Context, address string) (*Recovery
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if record.Asked = open.Asked; record.Asked == "" || !tx.Now().Before(open.Expires) {
+		again := open.Asked != "" && tx.Now().Before(open.Expires)
+		if record.Asked = open.Asked; !again {
 			record.Asked = joinInts(draw(len(questions), p.QuestionsAsked))
 		}
-		started.Questions, started.Expires = nil, record.Expires
-		for _, i := range splitInts(record.Asked) {
-			if i < len(questions) {
-				started.Questions = append(started.Questions, questions[i].Question)
-			}
+		started.Questions = nil
+		for _, q := range asked(questions, record.Asked) {
+			started.Questions = append(started.Questions, q.Question)
 		}
 		if err := tx.PutRecovery(ctx, record); err != nil {
 			return err
 		}
-		if questions[0].AnswerHash == "" {
-			return nil // a stranger must not fill the audit with addresses of nobody
+		if again || questions[0].AnswerHash == "" {
+			return nil // a stranger must not fill the audit, with nobody's address or by beginning again
 		}
 		return tx.Audit(ctx, record.Address, "mail.recovery.started", record.Address, "")
 	})
@@ -91,6 +91,17 @@ func (a *Accounts) StartRecovery(ctx context.Context, address string) (*Recovery
 		return nil, err
 	}
 	return started, nil
+}
+
+// asked are the questions at the positions that a recovery asks.
+func asked(questions []AnswerRecord, positions string) []AnswerRecord {
+	var chosen []AnswerRecord
+	for _, i := range splitInts(positions) {
+		if i < len(questions) {
+			chosen = append(chosen, questions[i])
+		}
+	}
+	return chosen
 }
 
 // questionsOf are the questions of an account that can recover itself, or
@@ -147,11 +158,59 @@ func (a *Accounts) AnswerRecovery(ctx context.Context, token string, answers []s
 	if err != nil {
 		return nil, err
 	}
-	var rec RecoveryRecord
-	var r AccountRecord
-	var hashes []string
+	r, code, hash, err := a.tryAnswers(ctx, p, token, answers, lastDigits)
+	if err != nil {
+		return nil, err
+	}
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if rec, err = p.recovery(ctx, tx, token); err != nil {
+		if hash != "" {
+			return a.sendCode(ctx, tx, p, token, r, hash)
+		}
+		if p.recovers(r) {
+			return tx.Audit(ctx, r.Address, "mail.recovery.failed", r.Address, "answers")
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case hash == "":
+		return nil, Rules().Refuse("mail.recovery.answers")
+	}
+	a.queueText(r.Mobile, "Your one-time code to open "+r.Address+" is below. If you did not ask for it, tell your help desk.", code, r.Address)
+	return p.outcomes(r), nil
+}
+
+// tryAnswers waits for its turn to hash, counts a try and checks it. It returns
+// the account that it was checked against, and a code with its hash where all was
+// right; hash is empty otherwise.
+func (a *Accounts) tryAnswers(ctx context.Context, p *Policy, token string, answers []string, lastDigits string) (r AccountRecord, code, hash string, err error) {
+	release, err := a.hasher.slot(ctx)
+	if err != nil {
+		return r, "", "", err
+	}
+	defer release()
+	r, questions, err := a.countAnswers(ctx, p, token)
+	if err != nil {
+		return r, "", "", err
+	}
+	right := allMatch(answers, questions)
+	digits := r.Mobile[max(0, len(r.Mobile)-4):]
+	right = subtle.ConstantTimeCompare([]byte(lastDigits), []byte(digits)) == 1 && len(digits) == 4 && right
+	code = newCode(p.CodeDigits)
+	hash = hashOf([]byte(code)) // also where it is not needed, to take as long
+	if !right {
+		return r, "", "", nil
+	}
+	return r, code, hash, nil
+}
+
+// countAnswers counts a try in advance, and returns the account, which may be
+// nobody's, and what it is asked.
+func (a *Accounts) countAnswers(ctx context.Context, p *Policy, token string) (r AccountRecord, questions []AnswerRecord, err error) {
+	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		rec, err := p.recovery(ctx, tx, token)
+		if err != nil {
 			return err
 		}
 		if rec.CodeHash != "" {
@@ -163,43 +222,11 @@ func (a *Accounts) AnswerRecovery(ctx context.Context, token string, answers []s
 		if r, err = tx.Account(ctx, rec.Address); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		hashes, err = a.askedHashes(ctx, tx, p, rec)
+		all, err := a.questionsOf(ctx, tx, p, rec.Address)
+		questions = asked(all, rec.Asked)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	right, err := a.allMatch(ctx, answers, hashes)
-	if err != nil {
-		return nil, err
-	}
-	if known := r.Mobile[max(0, len(r.Mobile)-4):]; subtle.ConstantTimeCompare([]byte(lastDigits), []byte(known)) != 1 || len(known) != 4 {
-		right = false
-	}
-	code := newCode(p.CodeDigits)
-	hash, err := a.hasher.hash(ctx, []byte(code)) // also where it is not needed, to take as long
-	if err != nil {
-		return nil, err
-	}
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if right {
-			return a.sendCode(ctx, tx, p, token, r, hash)
-		}
-		if p.recovers(r) {
-			if err := tx.Audit(ctx, rec.Address, "mail.recovery.failed", rec.Address, "answers"); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case !right:
-		return nil, Rules().Refuse("mail.recovery.answers")
-	}
-	a.queueText(r.Mobile, "Your one-time code to open "+r.Address+" is below. If you did not ask for it, tell your help desk.", code, r.Address)
-	return p.outcomes(r), nil
+	return r, questions, err
 }
 
 func (p *Policy) outcomes(r AccountRecord) []Outcome {
@@ -230,141 +257,19 @@ func (a *Accounts) sendCode(ctx context.Context, tx StoreTx, p *Policy, token st
 	return tx.Audit(ctx, rec.Address, "mail.recovery.answered", rec.Address, "")
 }
 
-// askedHashes are the hashes of the answers that a recovery asks for, empty
-// where there is nothing to be right about.
-func (a *Accounts) askedHashes(ctx context.Context, tx StoreTx, p *Policy, rec RecoveryRecord) ([]string, error) {
-	questions, err := a.questionsOf(ctx, tx, p, rec.Address)
-	if err != nil {
-		return nil, err
-	}
-	var hashes []string
-	for _, i := range splitInts(rec.Asked) {
-		hash := ""
-		if i < len(questions) {
-			hash = questions[i].AnswerHash
-		}
-		hashes = append(hashes, hash)
-	}
-	return hashes, nil
-}
-
-// allMatch compares each answer with its hash, in turn and none left out.
-func (a *Accounts) allMatch(ctx context.Context, answers, hashes []string) (bool, error) {
-	right := len(answers) == len(hashes) && len(hashes) > 0
-	for i, hash := range hashes {
+// allMatch compares each answer with its hash, in turn and none left out. A
+// question without a hash has no right answer.
+func allMatch(answers []string, questions []AnswerRecord) bool {
+	right := len(answers) == len(questions) && len(questions) > 0
+	for i, q := range questions {
 		answer := ""
 		if i < len(answers) {
 			answer = answers[i]
 		}
-		same, err := a.hasher.matches(ctx, []byte(answer), hash)
-		if err != nil {
-			return false, err
-		}
+		same := isOf([]byte(answer), q.AnswerHash)
 		right = right && same
 	}
-	return right, nil
-}
-
-// FinishRecovery ends a recovery with the code that was texted. UnlockOnly takes
-// no password; UnlockAndReset sets the one given, by the policy of passwords,
-// and ends the account's sessions. Refusals: mail.recovery.code,
-// mail.recovery.blocked (three codes in an hour for each address),
-// mail.recovery.ended, mail.recovery.outcome (it was not offered, or a password
-// came with UnlockOnly), mail.password.form, mail.busy.
-func (a *Accounts) FinishRecovery(ctx context.Context, token, code string, do Outcome, password []byte) error {
-	p, err := a.policy()
-	if err != nil {
-		return err
-	}
-	rec, r, err := a.answered(ctx, p, token)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(p.outcomes(r), do) || do == UnlockOnly && len(password) > 0 {
-		return Rules().Refuse("mail.recovery.outcome")
-	}
-	var newHash string
-	if do == UnlockAndReset {
-		if newHash, err = a.newPassword(ctx, p, r, password); err != nil {
-			return err
-		}
-	}
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		return p.countTries(ctx, tx, codesOf(rec.Address))
-	})
-	if err != nil {
-		return err
-	}
-	right, err := a.hasher.matches(ctx, []byte(code), rec.CodeHash)
-	if err != nil {
-		return err
-	}
-	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if !right {
-			return tx.Audit(ctx, rec.Address, "mail.recovery.failed", rec.Address, "code")
-		}
-		return p.recovered(ctx, tx, token, rec, r, do, newHash)
-	})
-	if err == nil && !right {
-		return Rules().Refuse("mail.recovery.code")
-	}
-	return err
-}
-
-// answered is a recovery whose questions were answered, and its account.
-func (a *Accounts) answered(ctx context.Context, p *Policy, token string) (rec RecoveryRecord, r AccountRecord, err error) {
-	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
-		if rec, err = p.recovery(ctx, tx, token); err != nil {
-			return err
-		}
-		if rec.CodeHash == "" {
-			return Rules().Refuse("mail.recovery.ended")
-		}
-		r, err = tx.Account(ctx, rec.Address)
-		if err == nil && !p.recovers(r) {
-			return Rules().Refuse("mail.recovery.ended")
-		}
-		return refuseIf(err, ErrNotFound, "mail.recovery.ended")
-	})
-	return rec, r, err
-}
-
-// recovered opens the account, once: the code goes with the recovery.
-func (p *Policy) recovered(ctx context.Context, tx StoreTx, token string, checked RecoveryRecord, before AccountRecord, do Outcome, hash string) error {
-	rec, err := p.recovery(ctx, tx, token)
-	if err != nil {
-		return err
-	}
-	r, err := tx.Account(ctx, rec.Address)
-	if err != nil {
-		return refuseIf(err, ErrNotFound, "mail.recovery.ended")
-	}
-	if rec.CodeHash != checked.CodeHash || !p.recovers(r) || r.PasswordHash != before.PasswordHash || r.Mobile != before.Mobile {
-		return Rules().Refuse("mail.recovery.ended")
-	}
-	r.Wrong, r.Locked, r.Recovered = 0, false, tx.Now()
-	if do == UnlockAndReset {
-		if err := p.setPassword(ctx, tx, &r, hash); err != nil {
-			return err
-		}
-	}
-	if err := p.update(ctx, tx, r); err != nil {
-		return err
-	}
-	if do == UnlockAndReset {
-		if err := tx.DeleteSessions(ctx, r.Address, nil); err != nil {
-			return err
-		}
-	}
-	for _, what := range []string{answersOf(r.Address), codesOf(r.Address)} {
-		if err := tx.PutTries(ctx, TriesRecord{What: what}); err != nil {
-			return err
-		}
-	}
-	if err := tx.DeleteRecovery(ctx, r.Address); err != nil {
-		return err
-	}
-	return tx.Audit(ctx, r.Address, "mail.account.recovered", r.Address, string(do))
+	return right
 }
 
 // recovery finds an open recovery by its token.

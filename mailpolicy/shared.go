@@ -37,7 +37,7 @@ func (s Site) sharedAddress() (string, error) {
 // OpenShared opens the site's shared mailbox, owned by one of its accounts.
 // Refusals: mail.role (an Actor without a name or a role), mail.site.unknown,
 // mail.quota.shared, mail.account.unknown (the owner has no account at this
-// site).
+// site), mail.account.locked and mail.account.disabled (the owner can't sign in).
 func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) (Shared, error) {
 	if err := by.check(); err != nil {
 		return Shared{}, err
@@ -59,7 +59,7 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 		if shared.Address, err = site.sharedAddress(); err != nil {
 			return err
 		}
-		if _, err := p.colleague(ctx, tx, owner, ods); err != nil {
+		if err := p.mayOwn(ctx, tx, owner, ods); err != nil {
 			return err
 		}
 		n, err := tx.CountShared(ctx, ods)
@@ -95,6 +95,16 @@ func (p *Policy) colleague(ctx context.Context, tx StoreTx, address, ods string)
 		return r, Rules().Refuse("mail.account.unknown")
 	}
 	return r, nil
+}
+
+// mayOwn refuses for the first owner of a mailbox who is no colleague or can't
+// sign in.
+func (p *Policy) mayOwn(ctx context.Context, tx StoreTx, address, ods string) error {
+	r, err := p.colleague(ctx, tx, address, ods)
+	if err == nil && !p.state(r).Can(SignIn) {
+		err = p.refusal(r)
+	}
+	return err
 }
 
 // Membership is what an account may do with a shared mailbox.

@@ -29,9 +29,10 @@ type PortalSession struct {
 //
 // Refusals: mail.password.wrong (also for an address that has no account, after
 // a hash as costly), mail.activation.used, mail.account.locked,
-// mail.account.disabled, mail.shared.password, mail.busy. Whoever tries an
-// address until it locks learns that it has an account; the holder is told what
-// to do instead. Where the account was unlocked or reset within ResetRecent, the
+// mail.account.disabled, mail.account.deleted, mail.shared.password, mail.busy.
+// Whoever tries an address until it locks learns that it has an account, and that
+// one is disabled or deleted is said before its password is asked for; the holder
+// is told what to do instead. Where the account was unlocked or reset within ResetRecent, the
 // refusals mail.password.wrong and mail.account.locked begin with a checklist of
 // four steps; a guesser can see by it that there was a reset.
 //

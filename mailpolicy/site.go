@@ -128,7 +128,7 @@ func (a *Accounts) SitesAt(ctx context.Context, postcode string) ([]Site, error)
 // parsePostcode returns a UK postcode in capitals with one space. Only its form
 // is checked: two to four letters and digits, then a digit and two letters.
 func parsePostcode(postcode string) (string, error) {
-	code := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(postcode), " ", ""))
+	code := strings.Map(upperASCII, strings.ReplaceAll(strings.TrimSpace(postcode), " ", ""))
 	n := len(code) - 3
 	ok := n >= 2 && n <= 4 && isUpper(code[0]) && isDigit(code[n]) && isUpper(code[n+1]) && isUpper(code[n+2])
 	for i := 1; ok && i < n; i++ {
@@ -138,6 +138,14 @@ func parsePostcode(postcode string) (string, error) {
 		return "", Rules().Refuse("mail.site.form", "why", "the postcode has not the form of one")
 	}
 	return code[:n] + " " + code[n:], nil
+}
+
+// upperASCII leaves other letters alone, some of which fold onto ASCII.
+func upperASCII(r rune) rune {
+	if 'a' <= r && r <= 'z' {
+		return r - 'a' + 'A'
+	}
+	return r
 }
 
 func isUpper(b byte) bool { return b >= 'A' && b <= 'Z' }
