@@ -205,10 +205,12 @@ func (v *visitor) plant(token string) {
 
 func (v *visitor) token() string { return v.cookies("/")["mailportal-session"] }
 
-// rule requires that a page tells a refusal.
+// rule requires that a page tells a refusal above everything else.
 func (v *visitor) rule(id string, got shown) shown {
 	v.s.t.Helper()
-	require.Contains(v.s.t, got.body, "<code>"+id+"</code>")
+	_, above, _ := strings.Cut(got.body, `id="refused"`)
+	above, _, _ = strings.Cut(above, "<h1")
+	require.Contains(v.s.t, above, "<code>"+id+"</code>")
 	require.GreaterOrEqual(v.s.t, got.status, 400)
 	return got
 }
