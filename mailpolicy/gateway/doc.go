@@ -29,7 +29,8 @@
 // Message-ID it came with. Twice is possible, where a connection breaks before
 // the next hop's last answer, or where a process is killed between that answer
 // and the next commit. It is tried again after 1 minute, 2, 4 and so on up to an
-// hour, by the machine's clock, until Config.GiveUp. Each recipient ends by
+// hour, by the machine's clock, until Config.GiveUp (a clock that jumps ahead by
+// as much gives up what it then tries in vain). Each recipient ends by
 // themselves: delivered, or given up by a 5xx answer or by time.
 //
 // # Reports
@@ -41,6 +42,18 @@
 // what was sent in clear. It goes out by the next hop like any other mail, to an
 // address that whoever may connect has named; Config.Senders keeps it from being
 // anyone's.
+//
+// # Replies that lost their tag
+//
+// The gateway remembers for Config.RememberFor which Message-IDs it encrypted, as
+// keyed hashes. A message without the tag that answers one of them, or seems to
+// (mailpolicy.Decision.Warning), goes as Decide has let it; its sender gets a
+// mail that names those to whom it went in clear, in the same transaction as the
+// message. A 250 reply has no words that a person sees, and a refusal would hold
+// what the rule lets go. Nobody is warned of a message from the empty sender, nor
+// of one that a program wrote (Auto-Submitted). Answers to mail that was encrypted
+// elsewhere are known by their subject alone. A gateway whose Key was changed has
+// forgotten all.
 //
 // # People without a certificate
 //
@@ -68,7 +81,8 @@
 // the same mailbox, through the next hop: whoever reads that mailbox, or all mail
 // on its way, reads the message. What this adds to sending it in clear is that
 // nothing stays in mailboxes and mail servers, that a link found later opens
-// nothing, and that it is seen when somebody tries.
+// nothing, and that it is seen when somebody tries. Where the mail with the link
+// can't be brought, its sender gets a report and the message is deleted.
 //
 // The page needs no script. A text is shown as text; HTML only in a sandbox that
 // runs nothing and fetches nothing; all else is handed out as a file.
@@ -83,7 +97,10 @@
 // sender gets a report. An envelope that was altered says nothing of sender and
 // recipients any more; the message stays, and the log names it. Whoever can write
 // to the Store can still delete from it, or put back an older envelope, which
-// makes a recipient get a message again.
+// makes a recipient get a message again; with a link as well, they need no
+// passcode. How large the Store grows is bounded by what the next hop takes and by
+// the disk: where there is no room, mail is answered with 451, and on a disk
+// without any, deliveries wait too.
 //
 // Any number of gateways may share one Store and one key. A copy is one
 // gateway's for a minute at a time; where one dies, another goes on after that.

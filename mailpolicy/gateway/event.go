@@ -13,6 +13,7 @@ const (
 	EventDeferred      EventName = "mail.deferred"      // to be tried again
 	EventBounced       EventName = "mail.bounced"       // given up; its sender is told
 	EventUndeliverable EventName = "mail.undeliverable" // given up, with no sender to tell
+	EventWarned        EventName = "mail.warned"        // taken; its sender gets a mail that it seems to have lost its tag
 	EventDamaged       EventName = "mail.damaged"       // what the store gave back is not what was sealed
 
 	EventPasscode     EventName = "mail.pickup.passcode" // one was sent

@@ -69,6 +69,10 @@ type Config struct {
 	// PickupFor is how long such a message is kept. Default 14 days: a holiday.
 	PickupFor time.Duration
 
+	// RememberFor is how long it is known which messages were encrypted, to warn who
+	// answers one without the tag. Default 365 days: longer than most threads last.
+	RememberFor time.Duration
+
 	// Profile is the list of secure domains that rules, by default the seed's.
 	// For mailpolicy.AccreditedProfile, List returns the accredited list, or nil
 	// where it can't be read.
@@ -146,6 +150,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PickupFor <= 0 {
 		c.PickupFor = 14 * 24 * time.Hour
+	}
+	if c.RememberFor <= 0 {
+		c.RememberFor = 365 * 24 * time.Hour
 	}
 	if c.Observe == nil {
 		c.Observe = func(context.Context, Event) {}

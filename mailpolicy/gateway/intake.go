@@ -22,7 +22,8 @@ type intake struct {
 	copies  []*incoming
 	waiting []piece
 	bytes   int
-	written bool // something of it may be in the store
+	mark    []byte // to be remembered: the message was encrypted for somebody
+	written bool   // something of it may be in the store
 }
 
 // incoming is one copy.
@@ -107,6 +108,11 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 				if err := tx.InsertParcel(ctx, Parcel{ID: row.ID, Address: c.address, Expires: tx.Now().Add(in.gateway.config.PickupFor)}); err != nil {
 					return err
 				}
+			}
+		}
+		if whole && in.mark != nil {
+			if err := tx.Remember(ctx, in.mark, tx.Now().Add(in.gateway.config.RememberFor)); err != nil {
+				return err
 			}
 		}
 		for _, p := range in.waiting {

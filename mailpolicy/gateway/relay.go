@@ -15,7 +15,10 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
-type relayed struct{ passed, encrypted, parked, copies int }
+type relayed struct {
+	passed, encrypted, parked, copies int
+	warned                            bool
+}
 
 // batch is one copy of the message: the recipients who get it, and, where it is
 // encrypted, for whom. A parked one is for a single recipient to fetch.
@@ -44,34 +47,50 @@ func (t *transaction) relay(ctx context.Context, r io.Reader) (relayed, error) {
 	if g.looped(header) {
 		return relayed{}, reply(554, 4, 6, "This message was here before: mail is going round in a circle.")
 	}
-	decision := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: t.recipient})
+	asking, cancel := context.WithTimeout(ctx, g.config.Timeout)
+	defer cancel()
+	decision := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: t.recipient, Encrypted: g.wasEncrypted(asking)})
 	if err := decision.Err(); err != nil {
 		return relayed{}, err
 	}
-	asking, cancel := context.WithTimeout(ctx, g.config.Timeout)
-	defer cancel()
 	batches, err := g.batches(asking, decision, header)
 	if err != nil {
 		return relayed{}, err
 	}
-	result := relayed{copies: len(batches)}
+	result := count(batches)
+	result.warned = decision.Warning != nil && t.from != "" && !automatic(header)
+	in := &intake{gateway: g}
+	if result.encrypted+result.parked > 0 {
+		if err := in.remember(header); err != nil {
+			return relayed{}, err
+		}
+	}
+	if result.warned {
+		if err := t.warn(ctx, in, decision, header); err != nil {
+			return relayed{}, err
+		}
+	}
+	return result, t.keep(ctx, in, batches, header, body)
+}
+
+func count(batches []batch) relayed {
+	n := relayed{copies: len(batches)}
 	for _, b := range batches {
 		switch {
 		case b.parked:
-			result.parked++
+			n.parked++
 		case b.encrypted == nil:
-			result.passed += len(b.to)
+			n.passed += len(b.to)
 		default:
-			result.encrypted += len(b.to)
+			n.encrypted += len(b.to)
 		}
 	}
-	return result, t.keep(ctx, batches, header, body)
+	return n
 }
 
 // keep puts every copy into the store as it is to go out: what can't be
 // encrypted is found now, while the sender's system still has the message.
-func (t *transaction) keep(ctx context.Context, batches []batch, header []byte, body io.Reader) error {
-	in := &intake{gateway: t.gateway}
+func (t *transaction) keep(ctx context.Context, in *intake, batches []batch, header []byte, body io.Reader) error {
 	err := t.fill(ctx, in, batches, header, body)
 	if err == nil {
 		err = in.commit(ctx)

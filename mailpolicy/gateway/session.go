@@ -96,6 +96,9 @@ func (s *session) Data(r io.Reader) error {
 	}
 	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "parked", result.parked, "copies", result.copies)
 	g.config.Observe(ctx, Event{Name: EventTaken, Recipients: len(t.recipient)})
+	if result.warned {
+		g.tell(EventWarned, 1)
+	}
 	return nil
 }
 

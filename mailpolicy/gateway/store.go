@@ -48,6 +48,12 @@ type StoreTx interface {
 	// OldestParcels returns the parcels that expire first.
 	OldestParcels(ctx context.Context, limit int) ([]Parcel, error)
 
+	// Remember keeps a mark until an instant of Now, exclusive, also where it is
+	// there already, and deletes those whose time has ended.
+	Remember(ctx context.Context, mark []byte, until time.Time) error
+	// Remembered reports a mark whose time has not ended.
+	Remembered(ctx context.Context, mark []byte) (bool, error)
+
 	// KeyCheck is what SetKeyCheck kept.
 	KeyCheck(ctx context.Context) ([]byte, error)
 	SetKeyCheck(ctx context.Context, check []byte) error

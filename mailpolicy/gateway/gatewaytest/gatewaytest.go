@@ -36,6 +36,7 @@ func TestStore(t *testing.T, open func(t *testing.T, wall func() time.Time) gate
 		"the key's check":     keyCheck,
 		"claimed once":        claimedOnce,
 		"parcels":             parcels,
+		"marks":               marks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{now: time.Unix(1_800_000_000, 500).UTC()}
@@ -270,6 +271,27 @@ func claimedOnce(t *testing.T, s *site) {
 	for id, times := range claimed {
 		require.Equal(t, 1, times, id)
 	}
+}
+
+func marks(t *testing.T, s *site) {
+	var now time.Time
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		now = tx.Now()
+		return errors.Join(tx.Remember(ctx, []byte("a"), now), tx.Remember(ctx, []byte("b"), now.Add(time.Hour)), tx.Remember(ctx, []byte("a"), now.Add(-time.Second)),
+			tx.Remember(ctx, []byte("twice"), now.Add(-time.Hour)), tx.Remember(ctx, []byte("twice"), now.Add(time.Hour)))
+	})
+	for mark, want := range map[string]bool{"a": false, "b": true, "twice": true, "none": false} {
+		s.read(t, func(ctx context.Context, tx gateway.StoreTx) error {
+			got, err := tx.Remembered(ctx, []byte(mark))
+			require.Equal(t, want, got, mark)
+			return err
+		})
+	}
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		empty, err := tx.Empty(ctx)
+		require.True(t, empty, "marks are no mail")
+		return err
+	})
 }
 
 func parcels(t *testing.T, s *site) {
