@@ -35,16 +35,12 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	refuse := func(why string) *wardkey.Refusal {
 		return mailpolicy.Rules().Refuse("mail.recipient.cert", "address", address, "why", why)
 	}
-	now := e.config.Now()
-	switch {
-	case !slices.ContainsFunc(cert.EmailAddresses, func(s string) bool { return sameAddress(s, address) }):
+	if !names(cert.EmailAddresses, address) {
 		return refuse("it is for another address")
-	case now.Before(cert.NotBefore):
-		return refuse("it is not valid yet")
-	case now.After(cert.NotAfter):
-		return refuse("it has expired")
-	case cert.IsCA:
-		return refuse("it belongs to an authority and not to a person")
+	}
+	t := trust{e.config.Roots, e.config.Intermediates, e.config.Revoked, e.config.Now()}
+	if why := t.unfit(cert); why != "" {
+		return refuse(why)
 	}
 	if why := keyFault(cert); why != "" {
 		return refuse(why)
@@ -52,18 +48,15 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	if e.config.RequireEmailProtection && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) {
 		return refuse("it is not for e-mail")
 	}
-	chains, err := strongChains(cert, e.config.Roots, e.config.Intermediates, now)
-	if err != nil {
-		why := "its issuer is not trusted"
-		if invalid, ok := err.(x509.CertificateInvalidError); ok && invalid.Reason == x509.IncompatibleUsage {
-			why = "it is not for e-mail"
-		}
+	if why, err := t.doubt(ctx, cert); why != "" {
 		return refuse(why).Because(err)
 	}
-	if err := notRevoked(ctx, chains, e.config.Revoked); err != nil {
-		return refuse("it is revoked, or it can't be found out whether it is").Because(err)
-	}
 	return nil
+}
+
+// names reports that address is one of a certificate's.
+func names(addresses []string, address string) bool {
+	return address != "" && slices.ContainsFunc(addresses, func(s string) bool { return sameAddress(s, address) })
 }
 
 // sameAddress compares in ASCII only: no letter folds onto another.
@@ -94,15 +87,17 @@ func keyFault(cert *x509.Certificate) string {
 	return ""
 }
 
+const tooWeak = "its key is too weak"
+
 func weak(cert *x509.Certificate) string {
 	switch key := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if key.N.BitLen() < minRSABits || key.E < 3 {
-			return "its key is too weak"
+			return tooWeak
 		}
 	case *ecdsa.PublicKey:
 		if key.Curve.Params().BitSize < 256 {
-			return "its key is too weak"
+			return tooWeak
 		}
 	default:
 		return "its key is of a kind that is not supported"
@@ -124,18 +119,53 @@ func curveOf(cert *x509.Certificate) ecdh.Curve {
 	return nil
 }
 
-// strongChains are the chains to a root in which every key is strong: one at
-// least, or an error.
-func strongChains(cert *x509.Certificate, roots, intermediates *x509.CertPool, now time.Time) ([][]*x509.Certificate, error) {
+// trust is what a certificate is judged by, whoever's it is.
+type trust struct {
+	roots, intermediates *x509.CertPool
+	revoked              func(context.Context, *x509.Certificate) error
+	now                  time.Time
+}
+
+// unfit says what keeps a certificate from being a person's now, or "".
+func (t trust) unfit(cert *x509.Certificate) string {
+	switch {
+	case t.now.Before(cert.NotBefore):
+		return "it is not valid yet"
+	case t.now.After(cert.NotAfter):
+		return "it has expired"
+	case cert.IsCA:
+		return "it belongs to an authority and not to a person"
+	}
+	return ""
+}
+
+// doubt says why nobody trusted vouches for a certificate now, or "".
+func (t trust) doubt(ctx context.Context, cert *x509.Certificate) (why string, cause error) {
+	chains, err := t.chains(cert)
+	if err != nil {
+		if invalid, ok := err.(x509.CertificateInvalidError); ok && invalid.Reason == x509.IncompatibleUsage {
+			return "it is not for e-mail", err
+		}
+		return "its issuer is not trusted", err
+	}
+	if err := t.notRevoked(ctx, chains); err != nil {
+		return "it is revoked, or it can't be found out whether it is", err
+	}
+	return "", nil
+}
+
+// chains are those to a root in which every key is strong: one at least, or an
+// error.
+func (t trust) chains(cert *x509.Certificate) ([][]*x509.Certificate, error) {
 	chains, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: intermediates, CurrentTime: now,
+		Roots: t.roots, Intermediates: t.intermediates, CurrentTime: t.now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	})
 	if err != nil {
 		return nil, err
 	}
 	chains = slices.DeleteFunc(chains, func(chain []*x509.Certificate) bool {
-		return slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return weak(c) == "its key is too weak" })
+		return slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return weak(c) == tooWeak })
 	})
 	if len(chains) == 0 {
 		return nil, x509.UnknownAuthorityError{Cert: cert}
@@ -145,13 +175,13 @@ func strongChains(cert *x509.Certificate, roots, intermediates *x509.CertPool, n
 
 // notRevoked asks about every certificate of a chain below its root, and wants
 // one chain in which none is revoked.
-func notRevoked(ctx context.Context, chains [][]*x509.Certificate, ask func(context.Context, *x509.Certificate) error) error {
+func (t trust) notRevoked(ctx context.Context, chains [][]*x509.Certificate) error {
 	var err error
 	for _, chain := range chains {
 		err = nil
 		for _, cert := range chain[:max(1, len(chain)-1)] {
-			if err == nil && ask != nil {
-				err = ask(ctx, cert)
+			if err == nil && t.revoked != nil {
+				err = t.revoked(ctx, cert)
 			}
 		}
 		if err == nil {

@@ -17,7 +17,12 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
 )
+
+// maxRecipients bounds the recipients of one message, each of which is compared
+// with every key here: ten times what Exchange Online lets a message have.
+const maxRecipients = 10_000
 
 // contentKey is a content key as one recipient gets it, and the key of ours
 // that opens it.
@@ -51,28 +56,42 @@ func (c *contentKey) cipher(how contentCipher) (cipher.Block, error) {
 	return how.block(key)
 }
 
-// findKey reads one RecipientInfo and returns its key if it is for us. RFC 5652
+// finder looks for a recipient whose key is here.
+type finder struct {
+	keys []Key
+	seen int // recipients
+}
+
+// next counts one more recipient.
+func (f *finder) next() bool {
+	f.seen++
+	return f.seen <= maxRecipients
+}
+
+// find reads one RecipientInfo and returns its key if it is for us. RFC 5652
 // §6.2.
-func (d *Decrypter) findKey(info []byte) (*contentKey, error) {
+func (f *finder) find(info []byte) (*contentKey, error) {
 	s := cryptobyte.String(info)
 	var all cryptobyte.String
 	switch info[0] {
 	case tagSequence:
 		if read(&s, &all, tagSequence) {
-			return d.findTransported(all)
+			return f.transported(all)
 		}
 	case tagContext1:
 		if read(&s, &all, tagContext1) {
-			return d.findAgreed(all)
+			return f.agreed(all)
 		}
 	case tagContext2, tagContext3, tagContext4: // keys of other kinds: nobody's here
-		return nil, nil
+		if f.next() {
+			return nil, nil
+		}
 	}
 	return nil, errBER
 }
 
-// findTransported reads KeyTransRecipientInfo. RFC 5652 §6.2.1.
-func (d *Decrypter) findTransported(s cryptobyte.String) (*contentKey, error) {
+// transported reads KeyTransRecipientInfo. RFC 5652 §6.2.1.
+func (f *finder) transported(s cryptobyte.String) (*contentKey, error) {
 	var version int
 	var who cryptobyte.String
 	var secret cryptobyte.String
@@ -80,10 +99,10 @@ func (d *Decrypter) findTransported(s cryptobyte.String) (*contentKey, error) {
 		return nil, errBER
 	}
 	how, ok := readAlgorithm(&s)
-	if !ok || !read(&s, &secret, tagOctets) || !s.Empty() {
+	if !ok || !read(&s, &secret, tagOctets) || !s.Empty() || !f.next() {
 		return nil, errBER
 	}
-	for _, k := range d.keys {
+	for _, k := range f.keys {
 		if _, ok := k.Private.(crypto.Decrypter); ok && named(k.Certificate, who, tagImplicit0) {
 			return &contentKey{key: k, how: how, secret: secret}, nil
 		}
@@ -91,8 +110,8 @@ func (d *Decrypter) findTransported(s cryptobyte.String) (*contentKey, error) {
 	return nil, nil
 }
 
-// findAgreed reads KeyAgreeRecipientInfo. RFC 5652 §6.2.2, RFC 5753 §3.1.1.
-func (d *Decrypter) findAgreed(s cryptobyte.String) (*contentKey, error) {
+// agreed reads KeyAgreeRecipientInfo. RFC 5652 §6.2.2, RFC 5753 §3.1.1.
+func (f *finder) agreed(s cryptobyte.String) (*contentKey, error) {
 	var version int
 	var originator, public, point, ukm, keys cryptobyte.String
 	if !s.ReadASN1Integer(&version) || !read(&s, &originator, tagContext0) {
@@ -100,7 +119,10 @@ func (d *Decrypter) findAgreed(s cryptobyte.String) (*contentKey, error) {
 	}
 	// A sender with a static key (the other choices) is not known to us.
 	if !read(&originator, &public, tagContext1) {
-		return nil, nil
+		if f.next() {
+			return nil, nil
+		}
+		return nil, errBER
 	}
 	if _, ok := readAlgorithm(&public); !ok || !read(&public, &point, tagBitString) || len(point) == 0 || point[0] != 0 {
 		return nil, errBER
@@ -115,10 +137,10 @@ func (d *Decrypter) findAgreed(s cryptobyte.String) (*contentKey, error) {
 	var mine *contentKey
 	for !keys.Empty() {
 		var one, who, secret cryptobyte.String
-		if !read(&keys, &one, tagSequence) || !one.ReadAnyASN1Element(&who, nil) || !read(&one, &secret, tagOctets) {
+		if !read(&keys, &one, tagSequence) || !one.ReadAnyASN1Element(&who, nil) || !read(&one, &secret, tagOctets) || !f.next() {
 			return nil, errBER
 		}
-		for _, k := range d.keys {
+		for _, k := range f.keys {
 			if _, ok := k.Private.(Agreer); ok && mine == nil && named(k.Certificate, who, tagContext0) {
 				mine = &contentKey{key: k, how: how, secret: secret, point: point[1:], ukm: ukm}
 			}
@@ -146,41 +168,53 @@ func (c *contentKey) transported(size int) ([]byte, error) {
 	return c.key.Private.(crypto.Decrypter).Decrypt(rand.Reader, c.secret, opts)
 }
 
-// readOAEP reads RSAES-OAEP-params, whose defaults are SHA-1 for both.
+// readOAEP reads RSAES-OAEP-params. RFC 4055 §4.1.
 func readOAEP(parameters cryptobyte.String) (*rsa.OAEPOptions, error) {
-	opts := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
-	var all cryptobyte.String
-	if !read(&parameters, &all, tagSequence) {
+	var all, label cryptobyte.String
+	var labelled bool
+	if !read(&parameters, &all, tagSequence) || !parameters.Empty() {
 		return nil, errBER
 	}
-	for !all.Empty() {
-		tag := all[0]
-		var one cryptobyte.String
-		if !read(&all, &one, tag) {
-			return nil, errBER
-		}
-		algorithm, ok := readAlgorithm(&one)
-		switch {
-		case !ok:
-			return nil, errBER
-		case tag == tagContext0:
-			opts.Hash = hashOf(algorithm.id)
-		case tag == tagContext1 && algorithm.id == oidMGF1:
-			mask := cryptobyte.String(algorithm.parameters)
-			with, ok := readAlgorithm(&mask)
-			if !ok {
-				return nil, errBER
-			}
-			opts.MGFHash = hashOf(with.id)
-		case tag == tagContext2 && algorithm.id == oidPSpecified && bytes.Equal(algorithm.parameters, []byte{tagOctets, 0}):
-		default: // a label, which nobody uses
+	hash, mask, ok := hashAndMask(&all)
+	if !ok || !all.ReadOptionalASN1(&label, &labelled, der.Tag(tagContext2)) || !all.Empty() {
+		return nil, errBER
+	}
+	if labelled { // nobody uses one
+		source, ok := readAlgorithm(&label)
+		if !ok || source.id != oidPSpecified || !bytes.Equal(source.parameters, []byte{tagOctets, 0}) {
 			return nil, errBER
 		}
 	}
-	if opts.Hash == 0 || opts.MGFHash == 0 {
-		return nil, errBER
+	return &rsa.OAEPOptions{Hash: hash, MGFHash: mask}, nil
+}
+
+// hashAndMask reads what RSAES-OAEP-params and RSASSA-PSS-params begin with: the
+// hash and that of the mask, each SHA-1 where it is absent. RFC 4055 §3.1, §4.1.
+func hashAndMask(s *cryptobyte.String) (hash, mask crypto.Hash, ok bool) {
+	hash, mask = crypto.SHA1, crypto.SHA1
+	var field cryptobyte.String
+	var given bool
+	if !s.ReadOptionalASN1(&field, &given, der.Tag(tagContext0)) {
+		return 0, 0, false
 	}
-	return opts, nil
+	if given {
+		named, ok := readAlgorithm(&field)
+		if hash = hashOf(named.id); !ok || !field.Empty() {
+			return 0, 0, false
+		}
+	}
+	if !s.ReadOptionalASN1(&field, &given, der.Tag(tagContext1)) {
+		return 0, 0, false
+	}
+	if given {
+		function, ok := readAlgorithm(&field)
+		over := cryptobyte.String(function.parameters)
+		named, okay := readAlgorithm(&over)
+		if mask = hashOf(named.id); !ok || !okay || function.id != oidMGF1 || !field.Empty() || !over.Empty() {
+			return 0, 0, false
+		}
+	}
+	return hash, mask, hash != 0 && mask != 0
 }
 
 func hashOf(id string) crypto.Hash {

@@ -13,9 +13,12 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-// ErrUnreadable is the one error for a message that can't be opened: it is not
+// ErrUnreadable is the cause of the one Refusal (mail.unreadable) for a message
+// that can't be opened: it is not
 // in order, or was altered, or is for nobody here, or its signature does not
 // hold. Which of these it was is not told, because whoever may send many
 // altered copies of a message and learn the reason each time can learn what is
@@ -47,10 +50,16 @@ type DecryptConfig struct {
 	// Intermediates may stand between, with those that come with a signature;
 	// nil for none.
 	Intermediates *x509.CertPool
-	// Revoked, where set, is asked last about each signer's certificate and each authority's
-	// between it and the root. A nil error says that it is not revoked; any other
-	// keeps it from being trusted. Without it nobody is asked.
+	// Revoked, where set, is asked about each signer's certificate that ends a
+	// chain in the roots, and about each authority's between. A nil error says
+	// that it is not revoked; any other keeps it from being trusted. Without it
+	// nobody is asked.
 	Revoked func(ctx context.Context, cert *x509.Certificate) error
+	// AddressesOf, where set, is asked whose mail a certificate signs that names
+	// no address itself, as a smartcard's: a directory knows. It is asked last,
+	// about certificates that are trusted otherwise. Without it such a signer is
+	// not trusted: whoever has any card could sign as anybody.
+	AddressesOf func(cert *x509.Certificate) []string
 	// AcceptUnauthenticated opens EnvelopedData that holds no trusted signature.
 	// Nothing shows then that the message was not altered on the way, piece by
 	// piece, to send what is in it to somebody else (the Efail attacks): the
@@ -138,8 +147,8 @@ func (k Key) usable() (Key, error) {
 // nothing shows that it was not altered, which Unseal can't ask of a bare
 // message and Open does. authenticated says which of the two it is.
 //
-// Unseal and Read return ErrUnreadable for everything that is wrong with the
-// message, and the errors of r as they are.
+// Unseal and Read return the Refusal of ErrUnreadable for everything that is
+// wrong with the message, and the errors of r as they are.
 func (d *Decrypter) Unseal(r io.Reader) (content io.Reader, authenticated bool, err error) {
 	src := &source{r: r}
 	opened, err := d.open(src)
@@ -184,5 +193,5 @@ func (s *source) fault(err error) error {
 	case errors.Is(err, ErrTooLong):
 		return err
 	}
-	return ErrUnreadable
+	return mailpolicy.Rules().Refuse("mail.unreadable").Because(ErrUnreadable)
 }

@@ -73,7 +73,7 @@ func oid(dotted string) []byte {
 func readOID(element []byte) (string, error) {
 	s := cryptobyte.String(element)
 	var id asn1.ObjectIdentifier
-	if !s.ReadASN1ObjectIdentifier(&id) {
+	if !s.ReadASN1ObjectIdentifier(&id) || !s.Empty() {
 		return "", errBER
 	}
 	return id.String(), nil

@@ -6,9 +6,10 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 // Config configures an Encrypter.
@@ -91,11 +92,11 @@ const MaxHeaderBytes = 256 << 10
 // Encrypt reads a whole message (header, empty line, body, lines ending in
 // CRLF) and writes it encrypted for all the recipients. Every certificate is
 // checked before the first byte is written; the Refusal of the first that fails
-// is returned (see Check), as are the Refusals behind ErrHeader and ErrTooLong,
-// and mail.form for a body that can't be signed because a line of it does not
-// end in CRLF. ErrNoRecipient, ErrSigner and the errors of the reader, the
-// writer and the signing key are none. What was written before an error is no
-// message and must be thrown away.
+// is returned (see Check), as are the Refusals behind ErrHeader, ErrSigner and
+// ErrTooLong, and mail.form for a body that can't be signed because a line of it
+// does not end in CRLF. ErrNoRecipient and the errors of the reader, the writer
+// and the signing key are none. What was written before an error is no message
+// and must be thrown away.
 func (e *Encrypter) Encrypt(ctx context.Context, w io.Writer, message io.Reader, to []Recipient) error {
 	header, rest, err := ReadHeader(message)
 	if err != nil {
@@ -180,15 +181,18 @@ func (e *Encrypter) checkSigner(header []byte) error {
 	if s == nil {
 		return nil
 	}
-	if now := e.config.Now(); now.Before(s.Certificate.NotBefore) || now.After(s.Certificate.NotAfter) {
-		return fmt.Errorf("%w: it is not in date", ErrSigner)
+	refuse := func(why string) error {
+		return mailpolicy.Rules().Refuse("mail.signer", "why", why).Because(ErrSigner)
+	}
+	if why := (trust{now: e.config.Now()}).unfit(s.Certificate); why != "" {
+		return refuse(why)
 	}
 	fields, err := splitFields(header)
 	if err != nil {
 		return err
 	}
 	if !fits(s.Certificate, fromOf(fields)) {
-		return fmt.Errorf("%w: it is for another address than From", ErrSigner)
+		return refuse("it is for another address than From")
 	}
 	return nil
 }

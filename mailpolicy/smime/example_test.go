@@ -178,7 +178,7 @@ func ExampleDecrypter_Open() {
 	// MIME-Version: 1.0
 	// Content-Type: text/plain; charset=us-ascii; hp="cipher"
 	// unaltered: true signed: false
-	// true smime: the message can't be opened
+	// true mail.unreadable: The message can't be opened.
 }
 
 // A file and no mail: bare CMS, as openssl cms -outform DER writes it too.

@@ -22,12 +22,20 @@ const OuterSubject = "[secure] [...]"
 // subject and its MIME fields.
 var outerFields = map[string]bool{"from": true, "to": true, "cc": true, "date": true, "message-id": true}
 
-// droppedFields are in neither header: those that name hidden recipients, those
-// of the way the message came, and those that would claim what this package
-// says itself.
+// droppedFields are in neither header: those that name hidden recipients, and
+// those that would claim what this package says itself.
 var droppedFields = map[string]bool{
 	"bcc": true, "resent-bcc": true, "apparently-to": true, "envelope-to": true, "x-envelope-to": true, "x-original-to": true, "x-rcpt-to": true,
-	"return-path": true, "received": true, "delivered-to": true, "hp-outer": true,
+	"hp-outer": true,
+}
+
+// wayFields are written by the systems on the way, about it and about the
+// message as they saw it; so they are in neither header that is written, and
+// nothing inside is read as one. RFC 5321 §4.4, RFC 9228, RFC 8601, RFC 7208
+// §9.1, RFC 6376, RFC 8617.
+var wayFields = map[string]bool{
+	"return-path": true, "received": true, "delivered-to": true, "authentication-results": true, "received-spf": true, "dkim-signature": true,
+	"arc-authentication-results": true, "arc-message-signature": true, "arc-seal": true,
 }
 
 // outerMIME is the MIME part of the outer header, but for the smime-type (RFC
@@ -131,7 +139,7 @@ func protect(header []byte, authenticated bool) (outer, inner []byte, err error)
 		claims.Write(raw)
 	}
 	for _, f := range fields {
-		if droppedFields[f.name] {
+		if droppedFields[f.name] || wayFields[f.name] {
 			continue
 		}
 		if outerFields[f.name] {

@@ -21,7 +21,9 @@ const maxLayers = 3
 type Message struct {
 	// Header is the header block that counts, with its empty line: the protected
 	// one where the message has one (RFC 9788), otherwise the outer one with the
-	// MIME fields of what was inside.
+	// MIME fields of what was inside. The protected one is without the fields that
+	// systems on the way write (Received, Authentication-Results and others):
+	// inside they would be the sender's own word.
 	Header []byte
 	// Body is what follows it, byte for byte as it was sent. Its MIME structure
 	// was walked: see Open.
@@ -30,8 +32,9 @@ type Message struct {
 	Outer []byte
 	// Encrypted says that all of Body was encrypted.
 	Encrypted bool
-	// Authenticated says that it was not altered since it was encrypted (AES-GCM)
-	// or since somebody trusted signed it. Anyone can have encrypted it.
+	// Authenticated says that Body, and Header if it is Protected, were not altered
+	// since they were encrypted (AES-GCM) or since somebody trusted signed them.
+	// Anyone can have encrypted them.
 	Authenticated bool
 	// Protected says that Header was inside. If it was encrypted too, nobody on
 	// the way read what the outer one does not show.
@@ -69,14 +72,15 @@ func (m *Message) Signed() bool {
 // that two readers can't see differently, transfer encodings and charsets that
 // are known. Open itself decodes none of that: a part stays as long as it came,
 // and what some programs repeat of the header for others (hp-legacy-display)
-// stays in Body.
+// stays in Body. So a message inside a part in base64, where RFC 2045 §6.4 has
+// none, was not walked: who decodes it bounds it.
 //
 // A message in EnvelopedData without a trusted signature inside it is not
 // opened, unless DecryptConfig.AcceptUnauthenticated says so.
 //
-// Open returns ErrUnreadable for everything that is wrong with a message, one
-// that is neither encrypted nor signed included, and the errors of the reader
-// as they are. A signature that does not hold makes the message unreadable; one
+// Open returns the Refusal of ErrUnreadable for everything that is wrong with a
+// message, one that is neither encrypted nor signed included, and the errors of
+// the reader as they are. A signature that does not hold makes the message unreadable; one
 // whose signer is not trusted does not: see Message.Signed.
 //
 // RFC 8551 §3, RFC 9788 §4.
@@ -357,7 +361,7 @@ func (o *opening) payload(outer, e entity) (*Message, error) {
 		}
 	}
 	for _, f := range e.fields {
-		if m.Protected && f.name != "hp-outer" || structural(f.name) {
+		if m.Protected && f.name != "hp-outer" && !wayFields[f.name] || structural(f.name) {
 			header.Write(f.raw)
 		}
 	}
@@ -365,7 +369,7 @@ func (o *opening) payload(outer, e entity) (*Message, error) {
 	m.Header = header.Bytes()
 	if m.Protected {
 		inside, outside := fromOf(e.fields), fromOf(outer.fields)
-		m.FromMismatch = inside == "" || !strings.EqualFold(inside, outside)
+		m.FromMismatch = inside == "" || inside != outside && !sameAddress(inside, outside)
 	}
 	return m, nil
 }
@@ -384,7 +388,7 @@ func (o *opening) judge(ctx context.Context, m *Message) error {
 	from := fromOf(fields)
 	for _, s := range o.signers {
 		m.Signatures = append(m.Signatures, Signature{
-			Certificate: s.cert, SignedAt: s.at, Distrust: o.decrypter.distrust(ctx, s.cert, s.sent, from),
+			Certificate: s.cert, SignedAt: s.at, Distrust: o.decrypter.distrust(ctx, s, from),
 		})
 	}
 	m.Authenticated = m.Encrypted && !o.altered || m.Signed()

@@ -41,6 +41,7 @@ type walker struct {
 	stack []string       // boundaries of the open multiparts; "" for a message in a part
 	open  map[string]int // where each is in the stack
 	parts int
+	bare  bool // the last line ended in LF alone
 }
 
 // enter judges an entity's own fields, and opens it if it holds others.
@@ -56,7 +57,7 @@ func (w *walker) enter(e entity) error {
 			return errBER
 		}
 		return w.push(boundary)
-	case e.kind == "message/rfc822" && !encodes(how):
+	case (e.kind == "message/rfc822" || e.kind == "message/global") && !encodes(how):
 		if err := w.push(""); err != nil {
 			return err
 		}
@@ -82,11 +83,13 @@ func (w *walker) push(boundary string) error {
 	return nil
 }
 
-// line takes one line of a body, and goes where its boundary says.
+// line takes one line of a body, and goes where its boundary says. A boundary
+// between lines that end in LF alone is one for some programs and not for others.
 func (w *walker) line() error {
-	line, rest, _ := bytes.Cut(w.rest, []byte{'\n'})
-	w.rest = rest
-	if len(line) > 1+4+maxBoundary+maxPadding || !bytes.HasPrefix(line, []byte("--")) {
+	line, rest, ended := bytes.Cut(w.rest, []byte{'\n'})
+	bare := w.bare
+	w.rest, w.bare = rest, ended && !bytes.HasSuffix(line, []byte{'\r'})
+	if !bytes.HasPrefix(line, []byte("--")) {
 		return nil
 	}
 	name := bytes.TrimRight(line[2:], " \t\r")
@@ -96,8 +99,10 @@ func (w *walker) line() error {
 		end, ends = w.open[string(before)]
 	}
 	switch {
-	case begins && ends:
-		return errBER // the end of one reader's multipart begins another's part
+	case begins && ends: // the end of one reader's multipart begins another's part
+		return errBER
+	case (begins || ends) && (bare || w.bare):
+		return errBER
 	case begins:
 		w.pop(at + 1)
 		return w.part()
@@ -106,10 +111,6 @@ func (w *walker) line() error {
 	}
 	return nil
 }
-
-// maxPadding is white space behind a boundary (RFC 2046 §5.1.1) as far as the
-// walk follows it; a line of RFC 5322 has no room for more.
-const maxPadding = 998
 
 func (w *walker) pop(to int) {
 	for _, boundary := range w.stack[to:] {
@@ -127,7 +128,12 @@ func (w *walker) part() error {
 	if err != nil {
 		return err
 	}
-	w.rest = e.bytes
+	for _, f := range e.fields {
+		if strings.HasPrefix(f.name, "--") {
+			return errBER // a boundary with a colon, for some
+		}
+	}
+	w.rest, w.bare = e.bytes, false
 	return w.enter(e)
 }
 
@@ -185,7 +191,7 @@ func cutDelimiter(body []byte, boundary string) (before, after []byte, last, ok 
 			continue // before the line is looked for: there may be a million in one
 		}
 		line, rest, _ := bytes.Cut(body[pos:], []byte("\r\n"))
-		if tail := string(bytes.TrimRight(line[:min(len(line), maxPadding)], " \t")); tail == "" || tail == "--" {
+		if tail := string(bytes.TrimRight(line, " \t")); tail == "" || tail == "--" {
 			return body[:max(start-2, 0)], rest, tail == "--", true
 		}
 	}

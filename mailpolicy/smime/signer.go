@@ -32,8 +32,11 @@ type Signer struct {
 	Chain []*x509.Certificate
 }
 
-// ErrSigner says that a signer's certificate does not fit a message: it has
-// addresses and From is none of them, or it is not in date.
+// ErrSigner says that a signer's certificate does not fit a message. It is the
+// cause of a Refusal: of mail.signer by Encrypt, where the certificate has
+// addresses and From is none of them, or where it is no person's or not in date;
+// of mail.signature in Signature.Distrust, where nothing says that From is the
+// signer's.
 var ErrSigner = errors.New("smime: the signer's certificate does not fit the message")
 
 // check is for what is wrong with any message.
@@ -60,9 +63,10 @@ func maySign(cert *x509.Certificate) bool {
 }
 
 // fits wants From to be in the certificate, where that has addresses at all.
-// RFC 8550 §3.
+// A certificate without any signs whatever its holder writes; the reader needs a
+// directory then (DecryptConfig.AddressesOf). RFC 8550 §3.
 func fits(cert *x509.Certificate, from string) bool {
-	return len(cert.EmailAddresses) == 0 || slices.ContainsFunc(cert.EmailAddresses, func(s string) bool { return sameAddress(s, from) })
+	return len(cert.EmailAddresses) == 0 || names(cert.EmailAddresses, from)
 }
 
 // fromOf returns the one address of From, or "" where there is not exactly one.

@@ -148,6 +148,7 @@ func (d *Decrypter) envelopeHead(b *berReader) (mine *contentKey, how contentCip
 	if b.enter(tagSet) != nil {
 		return fail()
 	}
+	f := finder{keys: d.keys}
 	for {
 		tag, err := b.next()
 		if err != nil {
@@ -160,7 +161,7 @@ func (d *Decrypter) envelopeHead(b *berReader) (mine *contentKey, how contentCip
 		if err != nil {
 			return fail()
 		}
-		found, err := d.findKey(info)
+		found, err := f.find(info)
 		if err != nil {
 			return fail()
 		}

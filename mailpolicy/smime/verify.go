@@ -11,12 +11,13 @@ import (
 	"crypto/rsa"
 	"crypto/subtle"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
 const (
@@ -35,11 +36,11 @@ type Signature struct {
 	// SignedAt is when the signer says it was; zero where it isn't said.
 	// Nothing proves it.
 	SignedAt time.Time
-	// Distrust says why the signer is not trusted, and is nil for a signer whose
-	// certificate is in date at Now, for signing and for mail, of a strong key,
-	// with a chain to the configured roots, not revoked where
-	// DecryptConfig.Revoked is set, and for the address in From if it has any.
-	// RFC 8550 §3 and §4.
+	// Distrust says by a Refusal (mail.signature) why the signer is not trusted,
+	// and is nil for a signer whose certificate is in date at Now, for signing and
+	// for mail, of a strong key, with a chain to the configured roots, not revoked
+	// where DecryptConfig.Revoked is set, and for the address in From: by its own
+	// names, or where it has none by DecryptConfig.AddressesOf. RFC 8550 §3 and §4.
 	Distrust error
 }
 
@@ -65,8 +66,8 @@ func (b *berReader) readSignedData(limit int) (*signedData, error) {
 	if b.enter(tagSequence) != nil || b.version() != nil {
 		return nil, errBER
 	}
-	if _, err := b.element(); err != nil { // digestAlgorithms: each signer names its own
-		return nil, err
+	if algorithms, err := b.element(); err != nil || algorithms[0] != tagSet { // each signer names its own
+		return nil, errBER
 	}
 	d := &signedData{}
 	var err error
@@ -185,7 +186,7 @@ func readSigner(s cryptobyte.String) (signerInfo, error) {
 		return signerInfo{}, errBER
 	}
 	how, ok := readAlgorithm(&s)
-	if !ok || !read(&s, &signature, tagOctets) {
+	if !ok || !read(&s, &signature, tagOctets) || !s.SkipOptionalASN1(tagContext1) || !s.Empty() { // unsignedAttrs
 		return signerInfo{}, errBER
 	}
 	info := signerInfo{who: who, hash: hashOf(digest.id), attributes: tlv(tagSet, attributes), how: how, signature: signature}
@@ -199,12 +200,18 @@ func readSigner(s cryptobyte.String) (signerInfo, error) {
 // when From is known.
 func (d *signedData) verify(content []byte) ([]signer, error) {
 	var all []signer
+	digests := map[crypto.Hash][]byte{}
 	for _, info := range d.signers {
 		at := slices.IndexFunc(d.certificates, func(c *x509.Certificate) bool { return named(c, info.who, tagImplicit0) })
 		if at < 0 {
 			return nil, errBER
 		}
-		signedAt, err := info.holds(content)
+		if digests[info.hash] == nil {
+			h := info.hash.New()
+			h.Write(content)
+			digests[info.hash] = h.Sum(nil)
+		}
+		signedAt, err := info.holds(digests[info.hash])
 		if err != nil {
 			return nil, err
 		}
@@ -217,8 +224,9 @@ func (d *signedData) verify(content []byte) ([]signer, error) {
 	return all, nil
 }
 
-// holds compares the signed attributes with the content. RFC 5652 §5.6 and §11.
-func (i signerInfo) holds(content []byte) (signedAt time.Time, err error) {
+// holds compares the signed attributes with the content, of which it gets the
+// digest. Each attribute has one value. RFC 5652 §5.6 and §11.
+func (i signerInfo) holds(contentDigest []byte) (signedAt time.Time, err error) {
 	s := cryptobyte.String(i.attributes)
 	var all cryptobyte.String
 	if !read(&s, &all, tagSet) {
@@ -228,7 +236,7 @@ func (i signerInfo) holds(content []byte) (signedAt time.Time, err error) {
 	for !all.Empty() {
 		var one, values, value cryptobyte.String
 		var id string
-		if !read(&all, &one, tagSequence) || !one.ReadAnyASN1Element(&value, nil) || !read(&one, &values, tagSet) {
+		if !read(&all, &one, tagSequence) || !one.ReadAnyASN1Element(&value, nil) || !read(&one, &values, tagSet) || !one.Empty() {
 			return time.Time{}, errBER
 		}
 		if id, err = readOID(value); err != nil || seen[id] { // each at most once
@@ -241,14 +249,12 @@ func (i signerInfo) holds(content []byte) (signedAt time.Time, err error) {
 				return time.Time{}, errBER
 			}
 		case oidMessageDigest:
-			h := i.hash.New()
-			h.Write(content)
 			digest, err := body(values, tagOctets)
-			if err != nil || subtle.ConstantTimeCompare(digest, h.Sum(nil)) != 1 {
+			if err != nil || subtle.ConstantTimeCompare(digest, contentDigest) != 1 {
 				return time.Time{}, errBER
 			}
 		case oidSigningTime:
-			if !values.ReadASN1UTCTime(&signedAt) && !values.ReadASN1GeneralizedTime(&signedAt) {
+			if !values.ReadASN1UTCTime(&signedAt) && !values.ReadASN1GeneralizedTime(&signedAt) || !values.Empty() {
 				return time.Time{}, errBER
 			}
 		}
@@ -270,12 +276,13 @@ func (i signerInfo) signedBy(public crypto.PublicKey) error {
 		switch {
 		case key.N.BitLen() > maxRSABits:
 		case i.how.id == oidPSS:
-			good = rsa.VerifyPSS(key, i.hash, digest, i.signature, nil) == nil
-		case i.how.id == oidRSA || signatureHash(i.how.id) == i.hash:
+			salt, ok := i.pssSalt()
+			good = ok && rsa.VerifyPSS(key, i.hash, digest, i.signature, &rsa.PSSOptions{SaltLength: salt}) == nil
+		case i.how.id == oidRSA || rsaHash(i.how.id) == i.hash:
 			good = rsa.VerifyPKCS1v15(key, i.hash, digest, i.signature) == nil
 		}
 	case *ecdsa.PublicKey:
-		good = signatureHash(i.how.id) == i.hash && ecdsa.VerifyASN1(key, digest, i.signature)
+		good = ecdsaHash(i.how.id) == i.hash && ecdsa.VerifyASN1(key, digest, i.signature)
 	case ed25519.PublicKey: // RFC 8419 §3
 		good = i.how.id == oidEd25519 && ed25519.Verify(key, i.attributes, i.signature)
 	}
@@ -289,44 +296,85 @@ func (i signerInfo) signedBy(public crypto.PublicKey) error {
 // crypto/tls has the same bound.
 const maxRSABits = 8192
 
-// signatureHash is the hash that a signature algorithm names with it. RFC 5754
-// §3.
-func signatureHash(id string) crypto.Hash {
+// pssSalt reads RSASSA-PSS-params and returns the octets of the salt. The digest's
+// hash must be the one for both, as RFC 4056 §3 wants. RFC 4055 §3.1.
+func (i signerInfo) pssSalt() (int, bool) {
+	parameters := cryptobyte.String(i.how.parameters)
+	var all cryptobyte.String
+	if !read(&parameters, &all, tagSequence) || !parameters.Empty() {
+		return 0, false
+	}
+	hash, mask, ok := hashAndMask(&all)
+	salt, trailer := 0, 0
+	return salt, ok && hash == i.hash && mask == i.hash &&
+		all.ReadOptionalASN1Integer(&salt, der.Tag(tagContext2), 20) && salt >= 0 && salt <= maxRSABits/8 &&
+		all.ReadOptionalASN1Integer(&trailer, der.Tag(tagContext3), 1) && trailer == 1 && all.Empty()
+}
+
+// rsaHash is the hash that an RSA signature algorithm names with it, and
+// ecdsaHash that of an ECDSA one. RFC 5754 §3.
+func rsaHash(id string) crypto.Hash {
 	switch id {
-	case oidRSASHA256, oidECDSASHA256:
+	case oidRSASHA256:
 		return crypto.SHA256
-	case oidRSASHA384, oidECDSASHA384:
+	case oidRSASHA384:
 		return crypto.SHA384
-	case oidRSASHA512, oidECDSASHA512:
+	case oidRSASHA512:
+		return crypto.SHA512
+	}
+	return 0
+}
+
+func ecdsaHash(id string) crypto.Hash {
+	switch id {
+	case oidECDSASHA256:
+		return crypto.SHA256
+	case oidECDSASHA384:
+		return crypto.SHA384
+	case oidECDSASHA512:
 		return crypto.SHA512
 	}
 	return 0
 }
 
 // distrust judges a signer.
-func (d *Decrypter) distrust(ctx context.Context, cert *x509.Certificate, sent []*x509.Certificate, from string) error {
-	switch {
-	case d.config.Roots == nil:
-		return errors.New("smime: no roots are configured, so no signer is trusted")
-	case !fits(cert, from):
-		return fmt.Errorf("%w: it is for another address than From", ErrSigner)
-	case cert.IsCA:
-		return errors.New("smime: the signer's certificate belongs to an authority and not to a person")
-	case !maySign(cert):
-		return errors.New("smime: the signer's certificate is not for signing")
+func (d *Decrypter) distrust(ctx context.Context, s signer, from string) error {
+	refuse := func(why string, cause error) error {
+		return mailpolicy.Rules().Refuse("mail.signature", "why", why).Because(cause)
 	}
+	if d.config.Roots == nil {
+		return refuse("no roots are configured here", nil)
+	}
+	t := trust{d.config.Roots, d.helpers(s), d.config.Revoked, d.config.Now()}
+	if why := t.unfit(s.cert); why != "" {
+		return refuse(why, nil)
+	}
+	if !maySign(s.cert) {
+		return refuse("it is not for signing", nil)
+	}
+	if why, cause := t.doubt(ctx, s.cert); why != "" {
+		return refuse(why, cause)
+	}
+	addresses := s.cert.EmailAddresses
+	if len(addresses) == 0 && d.config.AddressesOf != nil {
+		addresses = d.config.AddressesOf(s.cert)
+	}
+	if !names(addresses, from) {
+		return refuse("nothing says that the address in From is its holder's", ErrSigner)
+	}
+	return nil
+}
+
+// helpers are the authorities that may stand between a signer and a root.
+func (d *Decrypter) helpers(s signer) *x509.CertPool {
 	helpers := x509.NewCertPool()
 	if d.config.Intermediates != nil {
 		helpers = d.config.Intermediates.Clone()
 	}
-	for _, c := range sent {
-		if !bytes.Equal(c.Raw, cert.Raw) {
+	for _, c := range s.sent {
+		if !bytes.Equal(c.Raw, s.cert.Raw) {
 			helpers.AddCert(c)
 		}
 	}
-	chains, err := strongChains(cert, d.config.Roots, helpers, d.config.Now())
-	if err != nil {
-		return err
-	}
-	return notRevoked(ctx, chains, d.config.Revoked)
+	return helpers
 }
