@@ -3,12 +3,8 @@
 package sqlstore_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +14,8 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
-	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
-	"github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
 )
 
 var manager = mailpolicy.Actor{ID: "manager of The Elms", Role: mailpolicy.SiteApplicant}
@@ -110,82 +104,4 @@ func enter(t *testing.T, a *mailpolicy.Accounts, phone *mailtest.Phone, n int) s
 	require.NoError(t, a.SetQuestions(ctx, s.Token, []mailpolicy.Question{{Question: "1?", Answer: "Elm Row"}, {Question: "2?", Answer: "Northgate"}, {Question: "3?", Answer: "Biscuit"}}))
 	require.NoError(t, a.AcceptPolicy(ctx, s.Token, "1"))
 	return s.Token
-}
-
-// TestMain is also the program that TestKilled kills.
-func TestMain(m *testing.M) {
-	if path := os.Getenv("MAILSTORE_TEST_WRITER"); path != "" {
-		fmt.Fprintln(os.Stderr, openForEver(path))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// openForEver opens accounts, a site after another, and prints each address
-// after Open has returned.
-func openForEver(path string) error {
-	ctx := context.Background()
-	db, err := sqlkit.OpenSQLite(path)
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db})
-	if err != nil {
-		return err
-	}
-	accounts, err := mailpolicy.NewAccounts(mailpolicy.AccountsConfig{Store: store, Sender: new(mailtest.Phone)})
-	if err != nil {
-		return err
-	}
-	for n := 0; ; n++ {
-		one := application(n)
-		one.Site = fmt.Sprintf("S%04d", n/10)
-		if n%10 == 0 {
-			if _, err := accounts.OpenSite(ctx, manager, mailpolicy.Site{ODS: one.Site}); err != nil {
-				return err
-			}
-		}
-		if _, err := accounts.Open(ctx, manager, one); err != nil {
-			return err
-		}
-		fmt.Println(one.Address)
-	}
-}
-
-// A server that is killed has told of no account that is not there, and no
-// account is there without its row of the audit.
-func TestKilled(t *testing.T) {
-	for _, after := range []int{1, 7, 12} {
-		path := filepath.Join(t.TempDir(), "mail.db")
-		writer := exec.Command(os.Args[0])
-		writer.Env = append(os.Environ(), "MAILSTORE_TEST_WRITER="+path)
-		writer.Stderr = os.Stderr
-		out, err := writer.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, writer.Start())
-		t.Cleanup(func() { _ = writer.Process.Kill() })
-		var told []string
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if told = append(told, lines.Text()); len(told) == after {
-				require.NoError(t, writer.Process.Kill())
-			}
-		}
-		_ = writer.Wait() // killed
-		require.GreaterOrEqual(t, len(told), after)
-
-		db, err := sqlkit.OpenSQLite(path)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
-		accounts := service(t, open(t, db), new(mailtest.Phone))
-		for _, address := range told {
-			_, err := accounts.Account(t.Context(), address)
-			require.NoError(t, err, address)
-		}
-		var there, audited int
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM mail_account").Scan(&there))
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM mail_audit WHERE action = 'mail.account.opened'").Scan(&audited))
-		require.Equal(t, there, audited)
-		_, err = accounts.VerifyAudit(t.Context())
-		require.NoError(t, err)
-	}
 }
