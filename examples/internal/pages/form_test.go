@@ -91,6 +91,13 @@ func TestNoSecretInTheLog(t *testing.T) {
 		require.NoError(t, got.Body.Close())
 		require.Equal(t, http.StatusBadRequest, got.StatusCode)
 	}
+	for _, body := range []string{
+		`{"address":"a@nhs.net","password":"100%zq","purpose":5}`, `{"password":"100%zq"`, `{"password":"100%zq","code":"100%zq","more":1}`,
+		`{"address":"a@nhs.net","password":"100%zq","code":"100%zq"}`,
+	} {
+		require.NotEmpty(t, s.Stranger().Refused(http.MethodPost, "/signin/app", strings.NewReader(body)))
+	}
 	require.Contains(t, log.String(), "request.invalid")
+	require.Contains(t, log.String(), "mail.password.wrong")
 	require.NotContains(t, log.String(), "%zq")
 }

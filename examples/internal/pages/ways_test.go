@@ -142,6 +142,14 @@ func TestAppAttacked(t *testing.T) {
 		require.Equal(t, "mail.password.wrong", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("nobody@nhs.net", secret, now(), careid.SignIn)))
 		require.Zero(t, tries())
 	})
+	t.Run("a sign-in that got half of it right leaves nothing behind", func(t *testing.T) {
+		s.Clock.Add(time.Hour)
+		b := s.Stranger()
+		require.Equal(t, "totp.code", b.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, "000000", careid.SignIn)))
+		require.Equal(t, "mail.password.wrong", b.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", "", now(), careid.SignIn)))
+		require.Empty(t, b.Token())
+		require.Empty(t, b.Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, now(), careid.SignIn)))
+	})
 	t.Run("another person's account", func(t *testing.T) {
 		s.MailAccount("noor.rahman@nhs.net", secret)
 		require.Equal(t, "authenticator.none", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("noor.rahman@nhs.net", secret, now(), careid.SignIn)), "not registered")

@@ -108,6 +108,7 @@ func TestAuthenticators(t *testing.T) {
 		path := found(t, shown, `<path d="([^"]+)" fill="#000"`)
 		require.True(t, strings.HasPrefix(path, "M4 4h7v1h-7z"), "the corner's mark, inside the quiet zone")
 		require.NotContains(t, nurse.Get(page).Body, secret, "it is shown once")
+		require.Equal(t, "no-store", shown.Header.Get("Cache-Control"), "and no browser keeps it")
 	})
 	confirm := found(t, shown, `action="(/my/authenticators/[0-9a-f]+/confirm)"`)
 	app, err := s.Scan(&careid.Registered{URI: fmt.Appendf(nil, "otpauth://totp/x?secret=%s", secret)})

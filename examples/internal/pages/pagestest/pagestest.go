@@ -179,6 +179,7 @@ type Page struct {
 	Status int
 	Path   string // with its query, where the browser has ended
 	Body   string
+	Header http.Header
 }
 
 // Get opens a page.
@@ -272,7 +273,7 @@ func (b *Browser) send(r *http.Request) Page {
 	if err != nil {
 		b.s.t.Fatal(err)
 	}
-	return Page{resp.StatusCode, resp.Request.URL.RequestURI(), string(body)}
+	return Page{resp.StatusCode, resp.Request.URL.RequestURI(), string(body), resp.Header}
 }
 
 // filled are the fields of a page's form for an address: what it has by itself,
