@@ -196,6 +196,31 @@ func TestKeyAgain(t *testing.T) {
 	})
 }
 
+// A session by an account and an app is AAL2, and is asked for more where an application wants more.
+func TestAppAskedForMore(t *testing.T) {
+	h := open(t, "")
+	account, err := h.Register(t.Context(), h.Nurse, careid.KindMailAccount, "asha.patel@nhs.net")
+	require.NoError(t, err)
+	app, err := h.RegisterApp(t.Context(), h.Nurse)
+	require.NoError(t, err)
+	h.Clock.Add(time.Minute) // the code that confirmed it is spent
+	in, err := h.Care.SignInWith(t.Context(), careid.Use{Authenticator: account}, app.Use())
+	require.NoError(t, err)
+	p := h.person()
+	p.keeps(in.Token)
+	require.Contains(t, p.begins("acr_values", "AAL2_NHSMAIL"), "/callback?code=")
+	for _, wanted := range []string{"AAL3_ANY", "AAL3_FIDO2", "AAL3_SMARTCARD"} {
+		t.Run(wanted, func(t *testing.T) {
+			page := p.begins("acr_values", wanted)
+			_, text := p.send(http.MethodGet, page, "", "")
+			require.Contains(t, text, "Show again who you are")
+			require.NotContains(t, text, `id="app"`)
+			at, _ := p.send(http.MethodGet, page+"&in=1", "", "")
+			require.NotEqual(t, "ward.example", at.Host, "the request still waits")
+		})
+	}
+}
+
 // What a workstation that others use is good for: nothing of the person who left it.
 func TestLeftAtAKiosk(t *testing.T) {
 	h := open(t, "")
