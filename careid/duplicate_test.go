@@ -19,6 +19,7 @@ import (
 // applied is an application of somebody, submitted.
 func applied(t *testing.T, h *careidtest.Hospital, by careid.Actor, email string, sub careid.Submission) *careid.Application {
 	t.Helper()
+	require.NoError(t, h.Service.Drain(t.Context())) // what an earlier one at this address was told comes before
 	_, err := h.Service.Invite(t.Context(), by, careid.Invitation{Given: "Femi", Family: "Adeyemi", Email: email})
 	require.NoError(t, err)
 	message, err := h.Inbox.Last(t.Context(), h.Service, email)
