@@ -84,8 +84,10 @@
 // nothing, and that it is seen when somebody tries. Where the mail with the link
 // can't be brought, its sender gets a report and the message is deleted.
 //
-// The page needs no script. A text is shown as text; HTML only in a sandbox that
-// runs nothing and fetches nothing; all else is handed out as a file.
+// The page needs no script. A text is shown as text; HTML only with the elements
+// that give it form, without their attributes, links and pictures, and in a
+// sandbox; all else is handed out as a file. What keeps somebody from a message is
+// a Refusal (mail.pickup.*), whose sentence the page shows.
 //
 // # At rest
 //

@@ -3,7 +3,12 @@
 package gateway_test
 
 import (
+	"bufio"
+	"context"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,4 +74,79 @@ func TestReplyNamesItsRule(t *testing.T) {
 	reply = r.send("home@nhs.net", many, mailTo("[secure] x", gp))
 	require.Regexp(t, `^550 5.7.1 .*\(mail.recipient.nocert\)$`, reply)
 	require.LessOrEqual(t, len(reply), 510)
+}
+
+// hop is a next mail server that answers as a test wants it.
+type hop struct {
+	addr string
+
+	mu    sync.Mutex
+	lines []string
+}
+
+// newHop answers each command, and the dot after a content, by what answer
+// says: "" is silence, "hang up" the end.
+func newHop(t *testing.T, answer func(line string) string) *hop {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	h := &hop{addr: l.Addr().String()}
+	var serving sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, l.Close())
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+				h.talk(conn, answer)
+			})
+		}
+	})
+	return h
+}
+
+func (h *hop) talk(conn net.Conn, answer func(string) string) {
+	defer func() { _ = conn.Close() }()
+	in, content := bufio.NewScanner(conn), false
+	_, _ = io.WriteString(conn, "220 hop.example\r\n")
+	for in.Scan() {
+		line := strings.TrimSpace(in.Text())
+		h.mu.Lock()
+		h.lines = append(h.lines, line)
+		h.mu.Unlock()
+		if content && line != "." {
+			continue
+		}
+		content = line == "DATA"
+		reply := answer(line)
+		switch {
+		case reply == "hang up":
+			return
+		case content:
+			reply = "354 go on"
+		}
+		if reply != "" {
+			_, _ = io.WriteString(conn, reply+"\r\n")
+		}
+	}
+}
+
+// saw counts the lines that begin so.
+func (h *hop) saw(start string) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, line := range h.lines {
+		if strings.HasPrefix(line, start) {
+			n++
+		}
+	}
+	return n
 }

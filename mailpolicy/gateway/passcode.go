@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/internal/sealed"
 )
@@ -33,23 +35,27 @@ const (
 	maxSending = 16
 )
 
-// What keeps somebody from a parcel. Each has its sentence on the page.
-var (
-	errNoParcel  = errors.New("gateway: no such parcel")
-	errTooSoon   = errors.New("gateway: a passcode was sent just now")
-	errNoMore    = errors.New("gateway: no more passcodes are sent for this parcel")
-	errSpent     = errors.New("gateway: the passcode was used, is too old or was tried too often")
-	errWrong     = errors.New("gateway: the passcode is wrong")
-	errBusy      = errors.New("gateway: too many passcodes are on their way")
-	errNotReader = errors.New("gateway: this browser has not given a passcode, or too long ago")
+// What keeps somebody from a parcel.
+const (
+	noParcel    = "mail.pickup.none"
+	tooSoon     = "mail.pickup.soon"
+	noMore      = "mail.pickup.passcodes"
+	wrong       = "mail.pickup.wrong"
+	spent       = "mail.pickup.spent"
+	notReader   = "mail.pickup.closed"
+	manySending = "mail.busy"
 )
+
+func refuse(rule string, facts ...string) *wardkey.Refusal {
+	return mailpolicy.Rules().Refuse(rule, facts...)
+}
 
 // find returns a parcel that the link opens and whose time has not ended, with
 // its recipient.
 func (g *Gateway) find(ctx context.Context, tx StoreTx, l link) (p Parcel, to string, err error) {
 	p, err = tx.Parcel(ctx, l.id)
 	if errors.Is(err, mailpolicy.ErrNotFound) {
-		return p, "", errNoParcel
+		return p, "", refuse(noParcel)
 	}
 	if err != nil {
 		return p, "", err
@@ -60,7 +66,7 @@ func (g *Gateway) find(ctx context.Context, tx StoreTx, l link) (p Parcel, to st
 	}
 	address, err := sealed.Open(key, p.Address)
 	if err != nil || !tx.Now().Before(p.Expires) {
-		return p, "", errNoParcel
+		return p, "", refuse(noParcel)
 	}
 	return p, string(address), nil
 }
@@ -91,7 +97,7 @@ func (g *Gateway) sendPasscode(ctx context.Context, l link) error {
 	select {
 	case g.passcodes <- struct{}{}:
 	default:
-		return errBusy
+		return refuse(manySending)
 	}
 	to, passcode, err := g.newPasscode(ctx, l)
 	if err == nil {
@@ -111,7 +117,7 @@ func (g *Gateway) outside(fn func()) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return errBusy
+		return refuse(manySending)
 	}
 	g.sending.Go(fn)
 	return nil
@@ -136,9 +142,9 @@ func (g *Gateway) newPasscode(ctx context.Context, l link) (to, passcode string,
 		}
 		switch {
 		case p.Passcodes >= maxPasscodes:
-			return errNoMore
+			return refuse(noMore)
 		case p.Passcodes > 0 && p.sentJustNow(tx.Wall()):
-			return errTooSoon
+			return refuse(tooSoon).RetryAfter(p.PasscodeSent.Add(passcodeEvery))
 		}
 		p.Passcode, p.PasscodeExpires, p.PasscodeSent = mac, tx.Now().Add(passcodeFor), tx.Wall()
 		p.Passcodes++
@@ -172,10 +178,10 @@ func causeOf(err error) string {
 // redeem gives whoever types the passcode a cookie that opens the parcel. The
 // try is counted, durably, before the passcode is looked at; a passcode opens
 // once, however many ask at the same time.
-func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie string, left int, err error) {
+func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie string, err error) {
 	mac, err := l.passcodeMAC(digits(passcode))
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	var counted Parcel
 	err = g.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
@@ -184,17 +190,20 @@ func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie s
 			return err
 		}
 		if !counted.takesPasscode(tx.Now()) {
-			return errSpent
+			return refuse(spent)
 		}
 		counted.Tries++
 		return tx.UpdateParcel(ctx, counted)
 	})
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if subtle.ConstantTimeCompare(mac, counted.Passcode) != 1 {
 		g.tell(EventWrong, 1)
-		return "", maxTries - counted.Tries, errWrong
+		if left := maxTries - counted.Tries; left > 0 {
+			return "", refuse(wrong, "left", strconv.Itoa(left))
+		}
+		return "", refuse(spent)
 	}
 	cookie = rand.Text()
 	err = g.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
@@ -203,17 +212,17 @@ func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie s
 			return err
 		}
 		if subtle.ConstantTimeCompare(mac, p.Passcode) != 1 {
-			return errSpent // by another who was faster
+			return refuse(spent) // by another who was faster
 		}
 		p.Passcode, p.Read = nil, true
 		p.Reader, p.ReaderExpires = cookieHash(cookie), tx.Now().Add(readerFor)
 		return tx.UpdateParcel(ctx, p)
 	})
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	g.tell(EventFetched, 1)
-	return cookie, 0, nil
+	return cookie, nil
 }
 
 // digits leaves out what people type between them.
@@ -244,7 +253,7 @@ func (g *Gateway) open(ctx context.Context, l link, cookie string) (*sealed.Read
 		return nil, err
 	}
 	if len(p.Reader) == 0 || subtle.ConstantTimeCompare(cookieHash(cookie), p.Reader) != 1 || !now.Before(p.ReaderExpires) {
-		return nil, errNotReader
+		return nil, refuse(notReader)
 	}
 	key, err := l.key(forParcel)
 	if err != nil {

@@ -5,8 +5,6 @@ package gateway
 import (
 	"bytes"
 	"embed"
-	"errors"
-	"fmt"
 	"html/template"
 	"io"
 	"mime"
@@ -14,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/wardkey-sdk/wardkey"
 )
 
 //go:embed pages
@@ -58,8 +58,9 @@ func (g *Gateway) PickupHandler() http.Handler {
 const (
 	// pagePolicy allows the page's own style sheet and forms, and nothing else.
 	pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-	// sandbox shows a message's own HTML: no script, no form, nothing fetched.
-	sandbox = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+	// sandbox is for what comes out of a message: no script, no form, nothing
+	// fetched.
+	sandbox = "sandbox; default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 // with finds the link and sets what every answer says.
@@ -73,7 +74,7 @@ func (d *desk) with(serve func(http.ResponseWriter, *http.Request, link)) http.H
 		h.Set("X-Robots-Tag", "noindex")
 		l, ok := parseLink(r.PathValue("link"))
 		if !ok {
-			d.fail(w, errNoParcel)
+			d.fail(w, refuse(noParcel))
 			return
 		}
 		defer clear(l.secret)
@@ -124,45 +125,32 @@ func (d *desk) render(w http.ResponseWriter, status int, name string, p page) {
 	_, _ = out.WriteTo(w) // whether it is read or not
 }
 
-// sentences are what the page says to each error, with the status.
-var sentences = []struct {
-	err    error
-	status int
-	text   string
-}{
-	{errNoParcel, http.StatusNotFound, "There is no message at this address, or its time has ended. Check that the link is whole; if it is, ask the sender to write again."},
-	{errTooSoon, http.StatusTooManyRequests, "A passcode was sent less than a minute ago. Look in your mailbox, also among the unwanted mail, before you ask for another."},
-	{errNoMore, http.StatusTooManyRequests, "No more passcodes are sent for this message. Ask the sender to write again."},
-	{errSpent, http.StatusForbidden, "This passcode has been used, is too old or was mistyped too often. Ask for a new one."},
-	{errBusy, http.StatusServiceUnavailable, "The service is busy. Wait a minute and try again."},
-	{errNotReader, http.StatusForbidden, "The message has been closed again. Ask for a new passcode to open it."},
-}
-
 // fail shows an error that leaves nothing to do on the page.
 func (d *desk) fail(w http.ResponseWriter, err error) {
-	status, text := sentence(err)
-	if status == http.StatusInternalServerError {
-		d.gateway.config.Log.Error("mail: the pick-up page", "cause", err)
-	}
+	status, text := d.tell(w, err)
 	d.render(w, status, "told.html", page{Title: "No message here", Told: text})
 }
 
-func sentence(err error) (int, string) {
-	for _, s := range sentences {
-		if errors.Is(err, s.err) {
-			return s.status, s.text
-		}
+// tell is what the page says to an error. Only what is no Refusal is our fault.
+func (d *desk) tell(w http.ResponseWriter, err error) (status int, text string) {
+	no := firstRefusal(err)
+	if no == nil {
+		d.gateway.config.Log.Error("mail: the pick-up page", "cause", err)
+		return http.StatusInternalServerError, "Something went wrong here. Wait a minute and try again."
 	}
-	return http.StatusInternalServerError, "Something went wrong here. Wait a minute and try again."
+	if !no.RetryAt.IsZero() {
+		w.Header().Set("Retry-After", no.RetryAt.Format(http.TimeFormat))
+	}
+	return no.Status, no.Public + " " + strings.Join(no.Next, " ")
 }
 
 func (d *desk) base(r *http.Request) string { return d.path + "/" + r.PathValue("link") }
 
 // start asks for nothing and does nothing: mail programs look at links too.
-func (d *desk) start(w http.ResponseWriter, r *http.Request, l link) { d.ask(w, r, l, nil, "") }
+func (d *desk) start(w http.ResponseWriter, r *http.Request, l link) { d.ask(w, r, l, nil) }
 
 // ask shows the form, with what went wrong before.
-func (d *desk) ask(w http.ResponseWriter, r *http.Request, l link, before error, wrong string) {
+func (d *desk) ask(w http.ResponseWriter, r *http.Request, l link, before error) {
 	p, to, asked, err := d.gateway.look(r.Context(), l)
 	if err != nil {
 		d.fail(w, err)
@@ -170,13 +158,11 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, l link, before error,
 	}
 	v := page{
 		Base: d.base(r), Title: "A message for you", To: masked(to), Until: p.Expires.Format("2 January 2006, 15:04 MST"),
-		Asked: asked, Wrong: wrong,
+		Asked: asked,
 	}
 	status := http.StatusOK
-	if before != nil && wrong == "" {
-		status, v.Wrong = sentence(before)
-	} else if before != nil {
-		status = http.StatusForbidden
+	if before != nil {
+		status, v.Wrong = d.tell(w, before)
 	}
 	d.render(w, status, "ask.html", v)
 }
@@ -184,10 +170,10 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, l link, before error,
 func (d *desk) passcode(w http.ResponseWriter, r *http.Request, l link) {
 	err := d.gateway.sendPasscode(r.Context(), l)
 	switch {
-	case errors.Is(err, errNoParcel):
+	case wardkey.RuleOf(err) == noParcel:
 		d.fail(w, err)
 	case err != nil:
-		d.ask(w, r, l, err, "")
+		d.ask(w, r, l, err)
 	default:
 		http.Redirect(w, r, d.base(r), http.StatusSeeOther)
 	}
@@ -196,16 +182,12 @@ func (d *desk) passcode(w http.ResponseWriter, r *http.Request, l link) {
 func (d *desk) open(w http.ResponseWriter, r *http.Request, l link) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	typed := r.PostFormValue("passcode")
-	cookie, left, err := d.gateway.redeem(r.Context(), l, typed)
+	cookie, err := d.gateway.redeem(r.Context(), l, typed)
 	switch {
-	case errors.Is(err, errWrong) && left > 0:
-		d.ask(w, r, l, err, fmt.Sprintf("This is not the passcode that was sent last. You can try %d more times.", left))
-	case errors.Is(err, errWrong):
-		d.ask(w, r, l, errSpent, "")
-	case errors.Is(err, errNoParcel):
+	case wardkey.RuleOf(err) == noParcel:
 		d.fail(w, err)
 	case err != nil:
-		d.ask(w, r, l, err, "")
+		d.ask(w, r, l, err)
 	default:
 		http.SetCookie(w, &http.Cookie{
 			Name: pickupCookie, Value: cookie, Path: d.base(r), HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteStrictMode,
@@ -237,11 +219,11 @@ func (d *desk) content(w http.ResponseWriter, r *http.Request, l link) (*source,
 	if err == nil {
 		content.r, err = d.gateway.open(r.Context(), l, cookie.Value)
 	} else {
-		err = errNotReader
+		err = refuse(notReader)
 	}
 	switch {
-	case errors.Is(err, errNotReader):
-		d.ask(w, r, l, err, "")
+	case wardkey.RuleOf(err) == notReader:
+		d.ask(w, r, l, err)
 	case err != nil:
 		d.fail(w, err)
 	}
@@ -304,7 +286,7 @@ func (d *desk) hand(w http.ResponseWriter, name string, content io.Reader) {
 func (d *desk) part(w http.ResponseWriter, r *http.Request, l link) {
 	n, err := strconv.Atoi(r.PathValue("n"))
 	if err != nil {
-		d.fail(w, errNoParcel)
+		d.fail(w, refuse(noParcel))
 		return
 	}
 	content, ok := d.content(w, r, l)
@@ -321,7 +303,7 @@ func (d *desk) part(w http.ResponseWriter, r *http.Request, l link) {
 			text, _ := p.text(maxHTML)
 			w.Header().Set("Content-Security-Policy", sandbox)
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = io.WriteString(w, text) // whether it is read or not
+			_, _ = io.WriteString(w, formOf(text)) // whether it is read or not
 			return false
 		}
 		name := p.FileName
@@ -336,6 +318,6 @@ func (d *desk) part(w http.ResponseWriter, r *http.Request, l link) {
 	case err != nil:
 		d.fail(w, err)
 	default:
-		d.fail(w, errNoParcel)
+		d.fail(w, refuse(noParcel))
 	}
 }
