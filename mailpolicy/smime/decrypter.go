@@ -64,7 +64,9 @@ type DecryptConfig struct {
 	// Nothing shows then that the message was not altered on the way, piece by
 	// piece, to send what is in it to somebody else (the Efail attacks): the
 	// caller must show it as plain text alone, fetch nothing that it names and
-	// answer nothing by itself.
+	// answer nothing by itself, not even whether it could be opened: whoever may
+	// try often learns by that what this message holds, or another one under the
+	// same content key, were it in AES-GCM (RFC 9709 §1).
 	AcceptUnauthenticated bool
 	// MaxBytes bounds each layer of a message that must be held in memory.
 	// Default 48 MiB: a message of 35 MB, as base64 makes it longer.
@@ -104,11 +106,16 @@ func NewDecrypter(c DecryptConfig) (*Decrypter, error) {
 	return d, nil
 }
 
+// usable is the key as what it is used as.
 func (k Key) usable() (Key, error) {
 	if k.Certificate == nil {
 		return Key{}, errors.New("no certificate")
 	}
-	if private, ok := k.Private.(*ecdsa.PrivateKey); ok && private != nil {
+	switch k.Private {
+	case (*rsa.PrivateKey)(nil), (*ecdsa.PrivateKey)(nil), (*ecdh.PrivateKey)(nil):
+		return Key{}, errors.New("no private key")
+	}
+	if private, ok := k.Private.(*ecdsa.PrivateKey); ok {
 		agreer, err := private.ECDH()
 		if err != nil {
 			return Key{}, err

@@ -44,15 +44,18 @@
 // SHA-2, detached or not. Not CompressedData (RFC 3274): nothing here makes more
 // octets of fewer.
 //
-// Everything that is wrong with a message is one error, ErrUnreadable, and comes
-// before any of the content does. A CBC message that nobody trusted has signed
+// Everything that is wrong with a message is one Refusal (mail.unreadable, whose
+// cause is ErrUnreadable), and comes before any of the content does. A CBC message that nobody trusted has signed
 // is among them, unless the caller asks for it by AcceptUnauthenticated: it can
 // be altered so that a mail program sends what is in it elsewhere. So what is
 // written with neither GCM nor a Signer, for old programs, is not opened here
 // unasked.
 //
-// A signature proves that whoever has the key signed these octets, the header
-// included; not when, and not to whom they were sent, but by the To inside.
+// A signature proves that whoever has the key signed the body, and the header
+// where it is Protected; not when, and not to whom they were sent, but by the To
+// inside. Whose key it is says the certificate, by the address in it; where it has
+// none, as those on smartcards, DecryptConfig.AddressesOf does, or the signer is
+// not trusted.
 //
 // The keys of people are in their mail programs or tokens: any crypto.Decrypter
 // opens for RSA, any Agreer for EC.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
@@ -213,4 +215,56 @@ func ExampleDecrypter_Unseal() {
 	}
 	fmt.Printf("%v %s", authenticated, scan)
 	// Output: true a scan
+}
+
+// What a program shows of a message: here one that a colleague signed with
+// their own card, in somebody else's name.
+func ExampleMessage() {
+	ca, reader, _ := example()
+	colleague, err := ca.Issue(mailtest.Spec{KeyUsage: x509.KeyUsageDigitalSignature}) // a card's has no address
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := smime.New(smime.Config{Roots: ca.Roots(), GCM: true, Signer: &smime.Signer{Certificate: colleague.Certificate, Key: colleague.Key}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var sent bytes.Buffer
+	to := []smime.Recipient{{Address: "gp@practice.example", Certificate: reader.Certificate}}
+	if err := e.Encrypt(context.Background(), &sent, strings.NewReader(exampleMessage), to); err != nil {
+		log.Fatal(err)
+	}
+	directory := map[[32]byte][]string{sha256.Sum256(colleague.Certificate.Raw): {"colleague@nhs.net"}}
+	d, err := smime.NewDecrypter(smime.DecryptConfig{
+		Keys: []smime.Key{{Certificate: reader.Certificate, Private: reader.Key}}, Roots: ca.Roots(),
+		AddressesOf: func(cert *x509.Certificate) []string { return directory[sha256.Sum256(cert.Raw)] },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := d.Open(context.Background(), &sent)
+	var refusal *wardkey.Refusal
+	if errors.As(err, &refusal) {
+		fmt.Println(refusal.Public, refusal.Next) // mail.unreadable or mail.size
+		return
+	}
+	if err != nil {
+		log.Fatal(err) // the reader's own
+	}
+	header := m.Header
+	if m.FromMismatch && !m.Signed() {
+		header = m.Outer // its From is all that anybody has checked
+	}
+	from, _, _ := strings.Cut(string(header), "\r\n")
+	fmt.Println(from, "unaltered:", m.Authenticated, "signed:", m.Signed())
+	for _, s := range m.Signatures {
+		if errors.As(s.Distrust, &refusal) {
+			fmt.Println(refusal.Public)
+			fmt.Println(refusal.Next[0])
+		}
+	}
+	// Output:
+	// From: ward@nhs.net unaltered: true signed: false
+	// The signature does not show who wrote the message: the signer's certificate can't be trusted, because nothing says that the address in From is its holder's.
+	// Do not act on what the message says before you have asked its sender in another way.
 }

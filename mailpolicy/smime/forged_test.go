@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
@@ -206,7 +207,5 @@ func TestMillionsOfRecipients(t *testing.T) {
 // of it whatever was wrong.
 func requireUnreadable(t testing.TB, err error, what ...any) {
 	t.Helper()
-	require.ErrorIs(t, err, smime.ErrUnreadable, what...)
-	require.Equal(t, "mail.unreadable", wardkey.RuleOf(err), what...)
-	require.Equal(t, "mail.unreadable: The message can't be opened.", err.Error(), what...)
+	require.Equal(t, mailpolicy.Rules().Refuse("mail.unreadable").Because(smime.ErrUnreadable), err, what...)
 }

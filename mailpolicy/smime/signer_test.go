@@ -136,7 +136,9 @@ func TestSignerIsRefused(t *testing.T) {
 	e := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer()})
 	var b bytes.Buffer
 	for _, from := range []string{"boss@nhs.net", "home@nhs.net, boss@nhs.net", "not an address", "home@nhs.net\r\nFrom: boss@nhs.net"} {
-		require.ErrorIs(t, e.Encrypt(t.Context(), &b, strings.NewReader("From: "+from+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
+		err := e.Encrypt(t.Context(), &b, strings.NewReader("From: "+from+"\r\n\r\nx\r\n"), to)
+		require.ErrorIs(t, err, smime.ErrSigner)
+		require.Equal(t, "mail.signer", wardkey.RuleOf(err))
 	}
 	late := newEncrypter(t, smime.Config{Roots: p.roots, Signer: p.signer(), Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }})
 	require.ErrorIs(t, late.Encrypt(t.Context(), &b, strings.NewReader("From: "+home+"\r\n\r\nx\r\n"), to), smime.ErrSigner)
