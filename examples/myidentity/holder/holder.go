@@ -33,7 +33,8 @@ type Config struct {
 	Site *pages.Site
 
 	// MailAccount is the address of the mail account that the browser of a request is signed in to: whose account a card is
-	// linked to is for the caller to know. Nil: there is no mail here, and no panel for it.
+	// linked to is for the caller to know. Nil: there is no mail here, and no panel for it. To sign in by, it is registered
+	// where the site has a MailPassword.
 	MailAccount func(*http.Request) (string, error)
 }
 
