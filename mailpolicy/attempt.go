@@ -92,7 +92,7 @@ func findAttempt(tokens []token) string {
 		case closeSquare, closeOther:
 			if open > 0 {
 				open--
-			} else if endsInWord(tokens[:i]) {
+			} else if endsInWord(tokens[:i]) || t == closeSquare && endsInWord(trimNoise(tokens[:i])) {
 				return whyOpen
 			}
 			if outsideBrackets(tokens, i) {
@@ -124,6 +124,8 @@ func attemptAt(tokens []token) string {
 		return ""
 	case named == "" && closed && square && mistyped(letters):
 		return whyInside
+	case named == "" && closed && square && listsWord(tokens[1:end]):
+		return whyInside
 	case named == "" && !closed && square && slip(lead, words[0]):
 		return whyOpen
 	case named == "":
@@ -136,6 +138,24 @@ func attemptAt(tokens []token) string {
 		return whyBrackets
 	}
 	return whyInside
+}
+
+// listsWord reports brackets that hold a list with the word among what is listed:
+// [URGENT, SECURE]. Words with blanks between are talk: [not secure].
+func listsWord(tokens []token) bool {
+	var item []byte
+	for _, t := range append(slices.Clone(tokens), comma) {
+		switch {
+		case t.letter():
+			item = append(item, byte(t))
+		case t == comma || t == mark || t == bar:
+			if slices.Contains(openers, string(item)) {
+				return true
+			}
+			item = item[:0]
+		}
+	}
+	return false
 }
 
 // bracketed returns the letters after an opening bracket up to the next bracket
@@ -182,9 +202,20 @@ func endsInWord(tokens []token) bool {
 	return at >= 0 && spells(tokens[at:], word) && (at == 0 || !tokens[at-1].letter())
 }
 
-// outsideBrackets reports []secure and ]secure[, with the closing bracket at i:
-// what is left where a program sets both brackets at once.
+// trimNoise takes the blanks and signs at the end away.
+func trimNoise(tokens []token) []token {
+	for len(tokens) > 0 && tokens[len(tokens)-1] == noise {
+		tokens = tokens[:len(tokens)-1]
+	}
+	return tokens
+}
+
+// outsideBrackets reports []secure, secure[] and ]secure[, with the closing
+// bracket at i: what is left where a program sets both brackets at once.
 func outsideBrackets(tokens []token, i int) bool {
+	if i > 0 && tokens[i-1] == openSquare && tokens[i] == closeSquare && endsInWord(trimNoise(tokens[:i-1])) {
+		return true
+	}
 	word, rest := words[0], tokens[i+1:]
 	if len(rest) < len(word) || !spells(rest, word) {
 		return false
@@ -192,11 +223,9 @@ func outsideBrackets(tokens []token, i int) bool {
 	if rest = rest[len(word):]; len(rest) > 0 && (rest[0] == openSquare || rest[0] == openOther) {
 		return true
 	}
-	i--
-	for i >= 0 && tokens[i] == noise {
-		i--
-	}
-	return i >= 0 && (tokens[i] == openSquare || tokens[i] == openOther) && (len(rest) == 0 || !rest[0].letter())
+	before := trimNoise(tokens[:i])
+	i = len(before) - 1
+	return i >= 0 && (before[i] == openSquare || before[i] == openOther) && (len(rest) == 0 || !rest[0].letter())
 }
 
 // marked reports #secure, and /secure/ and its like: a word between two marks
@@ -292,6 +321,7 @@ const (
 	bar         token = '|'
 	hash        token = '#'
 	mark        token = '/' // what somebody may take for a bracket
+	comma       token = ',' // what parts a list
 	noise       token = ' ' // a space, a sign, a symbol
 	foreign     token = '~' // a letter that looks like none of the word's
 )

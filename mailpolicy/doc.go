@@ -19,13 +19,24 @@
 // the sender. Ordinary talk of security ("secure results", "[not secure]") is
 // no tag. The look-alikes that are known are those in lookalike.go; a word in
 // square brackets with more than three letters that are not among them passes
-// for ordinary talk.
+// for ordinary talk, and so does the word between other signs than brackets that
+// people do not take for them ("secure", secure:).
 //
 // Which domains are secure by themselves is dated data (Rules): the seed's
 // profile has nhs.net alone and what is under gov.uk, label by label; the
-// accredited profile has nhs.net and a list that the caller brings. A message
-// without the tag passes to an address that is not secure: that is the rule as
-// published.
+// accredited profile (Policy.Accredited) has nhs.net and a list that the caller
+// brings (ParseDomainList). Where that list is stale, or can't be read and is
+// nil, mail is encrypted that the sender may have thought safe. An address that
+// holds another one is encrypted to as well. A message without the tag passes to
+// an address that is not secure: that is the rule as published.
+//
+// A reply or a forward is as any message: encrypted while its subject has the
+// tag. Where it answers an encrypted message (Message.Encrypted) and has lost the
+// tag, it passes and Decision.Warning says so.
+//
+// PolicyAt is the published policy of a day, PolicyOf that of an organisation's
+// Overlay, which may only tighten it; AccountsConfig.Rules is the same for
+// accounts.
 //
 // # The accounts
 //

@@ -31,6 +31,10 @@ func utf16of(t testing.TB, s string, order unicode.Endianness, bom unicode.BOMPo
 func evasions(t testing.TB) []evasion {
 	mixed := func(s string) string { return utf16of(t, s, unicode.BigEndian, unicode.IgnoreBOM) }
 	return []evasion{
+		{"the word in a list", nearMiss, []string{
+			"[URGENT, SECURE] x", "[OFFICIAL-SENSITIVE;secure] x", "[urgent/secure] x", "[urgent | secure] x", "[urgent, encrypt] x", "[a， se cure] x", "[secure+urgent] x",
+		}},
+		{"brackets that stand away from the word", nearMiss, []string{"secure ] x", "make it secure ] x", "secure[] x", "x secure []"}},
 		{"encoded words where the standard has none", "", []string{
 			"\"" + b64("utf-8", "[secure]") + "\"", "(" + b64("utf-8", "[secure]") + ")", "Re:" + b64("utf-8", "[secure]") + "x", "[sec" + b64("utf-8", "ure]"),
 			b64("utf-8", "[sec") + "ure]", "x=?utf-8?Q?=5Bsecure=5D?=y", "\r\n " + b64("utf-8", "[secure]"), b64("utf-8", "[") + "\r\n " + b64("utf-16be", mixed("secure")) + " " + b64("koi8-r", "]"),
@@ -119,7 +123,7 @@ func TestNoEvasions(t *testing.T) {
 		"=?utf-8?Q??=", "=?UTF-8?B??=", "=?utf-8?B?====?=", "=?utf-8?Q??= =?utf-8?Q?caf=C3=A9?=", "what=?no?", "is =?that? so", "a=?b?c",
 		"https://secure.example/login", "a/secure/b", "/secure/login is down", `C:\secure\x`, "low-secure-unit", "#secureboots", "Q&A: secure / not secure", "secure/unsecure", "A_secure_B", "snake_case_secure_name",
 		"[encrypted backup] failed", "[encryption at rest] review", "[confidential]", "[private]", "„secure“", "'secure'", "-secure-", "R&D +44 20 7946 0000 50% off", "A+B=C", "a=3Db", "1 + 2 = 3 &c.", "&copy; 2026", `\\server\share`,
-		"[…] secure", "Re: ...", "\u202bشكرا\u202c", "\u2067שלום\u2069 results", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F [Scotland]", "[secret] plan", "(secured)", "[sécurisé]", "x [y] #12",
+		"[…] secure", "Re: ...", "\u202bشكرا\u202c", "\u2067שלום\u2069 results", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F [Scotland]", "[secret] plan", "(secured)", "[sécurisé]", "x [y] #12", "is it secure? :)", "[not secure, urgent]", "[a, b] secure",
 		b64("iso-2022-jp", "\x1b$B4E?/L}\x1b(B"), b64("gb18030", "\xc4\xe3\xba\xc3"), b64("utf-16", "\xfe\xff\x00h\x00i"), b64("iso-8859-1", "na\xefve"),
 	} {
 		d := decide(t, s, outside)

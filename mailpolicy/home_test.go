@@ -35,6 +35,7 @@ type home struct {
 	key      []byte
 
 	blocklist mailpolicy.Blocklist
+	rules     *wardkey.Rulebook
 }
 
 // machine is the machine's clock, which stands still until it is moved.
@@ -80,7 +81,7 @@ func (h *home) forward(d time.Duration) { h.clock.Add(int64(d / time.Second)) }
 func (h *home) start() {
 	var err error
 	h.accounts, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{
-		Store: h.store, Sender: h.phone, PolicyVersion: "2026-1", Key: h.key, Blocklist: h.blocklist, Now: h.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Store: h.store, Sender: h.phone, PolicyVersion: "2026-1", Key: h.key, Blocklist: h.blocklist, Rules: h.rules, Now: h.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	require.NoError(h.t, err)
 	h.t.Cleanup(func() { _ = h.accounts.Close(context.Background()) })

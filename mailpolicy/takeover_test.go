@@ -220,3 +220,23 @@ func TestNoLetterFoldsOntoAnother(t *testing.T) {
 	})
 	refused(t, "mail.transfer.ticket", err)
 }
+
+// An organisation's own, tighter rules are those of its accounts.
+func TestAccountsUnderAnOverlay(t *testing.T) {
+	h := newHome(t)
+	book, err := mailpolicy.Rules().Overlay([]byte(`{"sources":{"O":{"document":"Trust policy 7"}},"rules":[
+		{"id":"mail.site.accounts","value":1,"unit":"count","from":"2020-04-01","zone":"Europe/London","source":"O","tighter":"lower"},
+		{"id":"mail.life.inactive","value":7,"unit":"days","from":"2022-12-01","zone":"Europe/London","source":"O","tighter":"lower"}],"refusals":[]}`))
+	require.NoError(t, err)
+	h.rules = book
+	h.start()
+	a := h.active(1)
+	_, err = h.open(2)
+	refused(t, "mail.quota.accounts", err)
+	h.forward(7*day - time.Second)
+	require.Equal(t, mailpolicy.Active, h.state(a.Address))
+	h.forward(time.Second)
+	_, err = h.accounts.Due(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, h.audited("mail.account.inactive", a.Address))
+}
