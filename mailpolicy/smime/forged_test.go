@@ -209,3 +209,24 @@ func requireUnreadable(t testing.TB, err error, what ...any) {
 	t.Helper()
 	require.Equal(t, mailpolicy.Rules().Refuse("mail.unreadable").Because(smime.ErrUnreadable), err, what...)
 }
+
+// A type that is not in order, as some programs write it, keeps its charset and
+// its protection: what one reader can't parse another one does.
+func TestTypesOutOfOrder(t *testing.T) {
+	p := newPeople(t)
+	for _, parameters := range []string{"charset=SCSU; x", "charset=SCSU; charset=SCSU", "charset=utf-8; charset=utf-7", "(x) charset=SCSU; name=a b", "charset*=us-ascii''SCSU; x", "name=\"a; charset=SCSU"} {
+		_, err := p.decrypter(t).Open(t.Context(), bytes.NewReader(p.sealed(t, "Content-Type: text/plain; "+parameters+"\r\n\r\nx\r\n")))
+		requireUnreadable(t, err, parameters)
+	}
+	for _, kind := range []string{"(x) multipart/mixed; boundary=b", "(x)message/rfc822"} {
+		_, err := p.decrypter(t).Open(t.Context(), bytes.NewReader(p.sealed(t, "Content-Type: "+kind+"\r\n\r\n--b\r\n\r\nx\r\n")))
+		requireUnreadable(t, err, kind)
+	}
+	for _, kind := range []string{"text/plain; charset=utf-8; name=the scan.txt", "text/plain; format=flowed; format=flowed", "text/html; name=\"x", "text/plain; charset=\"utf-8\"; ;x", "application/pdf; name=a b.pdf"} {
+		mail := p.send(t, smime.Config{GCM: true}, "From: "+home+"\r\nSubject: "+patient+"\r\nContent-Type: "+kind+"\r\n\r\nx\r\n")
+		m, err := p.decrypter(t).Open(t.Context(), bytes.NewReader(mail))
+		require.NoError(t, err, kind)
+		require.True(t, m.Protected, kind)
+		require.Contains(t, string(m.Header), "Subject: "+patient+"\r\n", kind)
+	}
+}

@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"io"
-	"mime"
 	"strings"
 	"time"
 )
@@ -80,8 +78,8 @@ func (m *Message) Signed() bool {
 //
 // Open returns the Refusal of ErrUnreadable for everything that is wrong with a
 // message, one that is neither encrypted nor signed included, and the errors of
-// the reader as they are. A signature that does not hold makes the message unreadable; one
-// whose signer is not trusted does not: see Message.Signed.
+// the reader as they are. A signature that does not hold makes the message
+// unreadable; one whose signer is not trusted does not: see Message.Signed.
 //
 // RFC 8551 §3, RFC 9788 §4.
 func (d *Decrypter) Open(ctx context.Context, message io.Reader) (*Message, error) {
@@ -110,76 +108,6 @@ type signer struct {
 	cert *x509.Certificate
 	at   time.Time
 	sent []*x509.Certificate
-}
-
-// entity is a MIME entity; its body is in memory but for the outermost.
-type entity struct {
-	header []byte
-	fields []field
-	kind   string // media type in lower case
-	params map[string]string
-	body   io.Reader
-	bytes  []byte
-}
-
-func newEntity(header []byte) (entity, error) {
-	e := entity{header: header}
-	var err error
-	if e.fields, err = splitFields(header); err != nil {
-		return e, err
-	}
-	typed := 0
-	for _, f := range e.fields {
-		if f.name != "content-type" {
-			continue
-		}
-		typed++
-		if e.kind, e.params, err = mime.ParseMediaType(f.value()); err != nil {
-			kind, _, _ := strings.Cut(f.value(), ";")
-			if e.kind = strings.ToLower(strings.TrimSpace(kind)); container(e.kind) {
-				return e, errBER
-			}
-		}
-	}
-	if typed > 1 {
-		return e, errBER // one reader's part is another's two
-	}
-	return e, nil
-}
-
-// container says that an entity of this type holds others, so that its
-// parameters must be clear.
-func container(kind string) bool {
-	return strings.HasPrefix(kind, "multipart") || strings.HasPrefix(kind, "message")
-}
-
-// value is what stands behind the field's colon, unfolded.
-func (f field) value() string {
-	_, value, _ := bytes.Cut(f.raw, []byte(":"))
-	return strings.TrimSpace(strings.ReplaceAll(string(value), "\r\n", ""))
-}
-
-// inner parts a decrypted or verified content into header and body.
-func inner(content []byte) (entity, error) {
-	end := headerEnd(content)
-	if end < 0 {
-		return entity{}, errBER
-	}
-	e, err := newEntity(content[:end])
-	e.bytes = content[end:]
-	return e, err
-}
-
-// headerEnd is where the body begins, negative if it doesn't.
-func headerEnd(content []byte) int {
-	if bytes.HasPrefix(content, []byte("\r\n")) {
-		return 2
-	}
-	end := bytes.Index(content[:min(len(content), MaxHeaderBytes)], []byte("\r\n\r\n"))
-	if end < 0 {
-		return -1
-	}
-	return end + 4
 }
 
 // message takes off the layers.
@@ -232,41 +160,6 @@ func isDetached(e entity) bool {
 
 func isSignature(kind string) bool {
 	return strings.EqualFold(kind, "application/pkcs7-signature") || strings.EqualFold(kind, "application/x-pkcs7-signature")
-}
-
-// reader reads the body of an entity that holds CMS.
-func (e entity) reader() (io.Reader, error) {
-	r := e.body
-	if r == nil {
-		r = bytes.NewReader(e.bytes)
-	}
-	how, err := e.encoding()
-	switch {
-	case err != nil:
-		return nil, err
-	case how == "base64":
-		return base64.NewDecoder(base64.StdEncoding, r), nil
-	case how == "quoted-printable":
-		return nil, errBER // for text
-	}
-	return r, nil
-}
-
-// encoding is the transfer encoding, which must be one of RFC 2045 §6.1.
-func (e entity) encoding() (string, error) {
-	how, count := "7bit", 0
-	for _, f := range e.fields {
-		if f.name == "content-transfer-encoding" {
-			how, count = strings.ToLower(f.value()), count+1
-		}
-	}
-	switch how {
-	case "7bit", "8bit", "binary", "base64", "quoted-printable":
-		if count <= 1 {
-			return how, nil
-		}
-	}
-	return "", errBER
 }
 
 // opaque opens application/pkcs7-mime. The type inside counts, and not what
