@@ -111,7 +111,9 @@
 //
 // Those whom To and Cc name share one encrypted copy. Everyone else gets a copy
 // encrypted for them alone, so that the list of recipients inside it tells
-// nobody of anyone hidden.
+// nobody of anyone hidden. Bcc, the fields like it and the "for" of earlier
+// Received lines go from every copy; other fields of a copy in clear are the
+// sender's, and are not looked into.
 //
 // # Bounds
 //
@@ -123,6 +125,7 @@
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message
-// that comes round again by its own Received line. A sender that ends TLS in
+// that comes round again by its own Received line, or by more than a hundred of
+// anyone's. A sender that ends TLS in
 // good form in the middle of its last chunk (BDAT) is believed to have sent all.
 package gateway

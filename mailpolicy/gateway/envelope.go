@@ -92,6 +92,8 @@ func (g *Gateway) contentKey(id string) ([]byte, error) {
 // contentReader reads the content of a copy that was sealed under key.
 func (g *Gateway) contentReader(ctx context.Context, id string, key []byte) (*sealed.Reader, error) {
 	return sealed.NewReader(key, func(n int) (data []byte, err error) {
+		ctx, cancel := context.WithTimeout(ctx, g.config.Timeout)
+		defer cancel()
 		err = g.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) (err error) {
 			data, err = tx.Piece(ctx, id, n)
 			return err

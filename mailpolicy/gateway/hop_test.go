@@ -46,6 +46,22 @@ func TestLateAnswer(t *testing.T) {
 	require.Zero(t, late.saw("Final-Recipient: rfc822; c@nhs.net"))
 }
 
+// Mail that goes round is known by its Received lines, whoever has folded them
+// anew, and by their number where two others send it to and fro.
+func TestMailInACircle(t *testing.T) {
+	r := startRelay(t, nil)
+	before := "Received: from pc by mx.example; Sun, 22 Nov 2026 09:00:00 +0000\r\n"
+	for name, fields := range map[string]string{
+		"folded anew": "Received: from a (1.2.3.4)\r\n\tby GATE.example\r\n\t(wardkey) with ESMTP; Sun\r\n", "too many": strings.Repeat(before, 101),
+	} {
+		require.Regexp(t, "^554 5.4.6 ", r.send("home@nhs.net", []string{"a@nhs.net"}, fields+mailTo("x", "a@nhs.net")), name)
+	}
+	require.Empty(t, r.mails())
+	fields := strings.Repeat(before, 100) + "X-Note: by gate.example (wardkey)\r\n"
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, fields+mailTo("x", "a@nhs.net")))
+	require.Len(t, r.mails(), 1)
+}
+
 // A clock that was put back by a month keeps no mail waiting for that month.
 func TestClockPutBack(t *testing.T) {
 	r := startRelay(t, nil)

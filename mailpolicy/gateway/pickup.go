@@ -52,7 +52,21 @@ func (g *Gateway) PickupHandler() http.Handler {
 	mux.HandleFunc("GET "+d.path+"/{link}/message", d.with(d.message))
 	mux.HandleFunc("GET "+d.path+"/{link}/message.eml", d.with(d.file))
 	mux.HandleFunc("GET "+d.path+"/{link}/part/{n}", d.with(d.part))
-	return http.NewCrossOriginProtection().Handler(mux)
+	return sealOff(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// sealOff sets what every answer under PickupURL says, those of net/http too: no
+// copy is kept of it, and its address is told to nobody.
+func sealOff(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Robots-Tag", "noindex")
+		next.ServeHTTP(w, r)
+	})
 }
 
 const (
@@ -63,15 +77,9 @@ const (
 	sandbox = "sandbox; default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 
-// with finds the link and sets what every answer says.
+// with finds the link.
 func (d *desk) with(serve func(http.ResponseWriter, *http.Request, link)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", pagePolicy)
-		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Robots-Tag", "noindex")
 		l, ok := parseLink(r.PathValue("link"))
 		if !ok {
 			d.fail(w, refuse(noParcel))
@@ -83,7 +91,6 @@ func (d *desk) with(serve func(http.ResponseWriter, *http.Request, link)) http.H
 }
 
 func (d *desk) style(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	http.ServeFileFS(w, r, pageFiles, "pages/style.css")
 }
 

@@ -408,6 +408,11 @@ func TestNoSuchLink(t *testing.T) {
 		}
 		return base + token[:i] + string(c) + token[i+1:]
 	}
+	for _, odd := range []string{"/no/such/page", "//message"} {
+		_, _, header := p.get(link + odd)
+		require.Equal(t, "no-store", header.Get("Cache-Control"), odd)
+		require.Equal(t, "no-referrer", header.Get("Referrer-Policy"), odd)
+	}
 	_, want, _ := p.get(base + strings.Repeat("A", 64))
 	for name, other := range map[string]string{"another id": flip(3), "another secret": flip(40), "short": link[:len(link)-1], "long": link + "A", "odd": base + "x", "a lie": base + "%2e%2e"} {
 		status, body, _ := p.get(other)

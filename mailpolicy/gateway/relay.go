@@ -154,10 +154,25 @@ func formFault(why string) *wardkey.Refusal {
 	return mailpolicy.Rules().Refuse("mail.form", "why", why)
 }
 
-// looped reports that a Received line of this gateway is already in the header.
+// maxHops is how many systems a message may have come through (RFC 5321 §6.3).
+const maxHops = 100
+
+// looped reports that a Received line of this gateway is already in the header,
+// however it was folded since, or that there are too many of anyone's.
 func (g *Gateway) looped(header []byte) bool {
-	mark := []byte(" by " + strings.ToLower(g.config.Hostname) + " (wardkey)")
-	return bytes.Contains(bytes.ToLower(header), mark)
+	mark := []byte(" by " + strings.ToLower(g.config.Hostname) + " (wardkey) ")
+	hops := 0
+	for name, raw := range fields(header) {
+		if name != "received" {
+			continue
+		}
+		hops++
+		line := bytes.Join(bytes.Fields(bytes.ToLower(raw)), []byte(" "))
+		if hops > maxHops || bytes.Contains(line, mark) {
+			return true
+		}
+	}
+	return false
 }
 
 // batches groups the recipients by the copy they get, and finds a certificate
