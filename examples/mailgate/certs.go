@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -42,7 +43,7 @@ func (f *folder) read() (gateway.Certificates, error) {
 	}
 	var state strings.Builder
 	for _, e := range entries {
-		info, err := e.Info()
+		info, err := os.Stat(filepath.Join(f.path, e.Name())) // a link's own file may stay as it is
 		if err != nil {
 			return nil, err
 		}
@@ -71,12 +72,12 @@ func (f *folder) read() (gateway.Certificates, error) {
 // certificatesIn reads every certificate of a PEM file, in which nothing else
 // may stand.
 func certificatesIn(path string) ([]*x509.Certificate, error) {
-	text, err := os.ReadFile(path) // #nosec G304 -- the operator's file
+	all, err := os.ReadFile(path) // #nosec G304 -- the operator's file
 	if err != nil {
 		return nil, err
 	}
 	var certs []*x509.Certificate
-	for {
+	for text := all; ; {
 		block, rest := pem.Decode(text)
 		if block == nil {
 			break
@@ -92,6 +93,9 @@ func certificatesIn(path string) ([]*x509.Certificate, error) {
 	}
 	if len(certs) == 0 {
 		return nil, fmt.Errorf("%s: no certificate in PEM", path)
+	}
+	if found := bytes.Count(all, []byte("-----BEGIN")); found != len(certs) {
+		return nil, fmt.Errorf("%s: %d of its %d certificates are cut off or damaged", path, found-len(certs), found)
 	}
 	return certs, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -76,7 +77,20 @@ func makeKey(path, db string) ([]byte, error) {
 	text := append(hex.AppendEncode(nil, key), '\n')
 	defer clear(text)
 	_, err = f.Write(text)
-	return key, errors.Join(err, f.Sync(), f.Close())
+	return key, errors.Join(err, f.Sync(), f.Close(), syncFolder(filepath.Dir(path)))
+}
+
+// syncFolder makes a new file's name as durable as what is in it. Windows does so
+// by itself and lets no folder be opened for it.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path) // #nosec G304 -- the operator's folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func parseKey(text []byte, from string) ([]byte, error) {

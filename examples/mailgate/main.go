@@ -18,6 +18,12 @@
 // tagged message to somebody without a good certificate is refused, and the mail
 // system before tells its sender.
 //
+// Revocation is not looked up: neither a CRL nor OCSP is asked, and a certificate
+// is good until it expires or its file is taken out of the folder, which works at
+// once. A program of your own sets smime.Config.Revoked. Nor are messages kept for
+// people without a certificate: that needs a web address
+// (gateway.Config.PickupURL), and examples/estate shows it.
+//
 // # Where it stands
 //
 // -upstream takes what goes out, for all domains. Beyond this machine it must

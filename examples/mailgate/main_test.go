@@ -244,6 +244,33 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// A certificate that was taken away or replaced is gone at once, also where the
+// folder has links, and what is cut off is no certificate.
+func TestFolder(t *testing.T) {
+	s := openSite(t)
+	f := &folder{path: s.path("certs")}
+	known := func() int {
+		t.Helper()
+		certs, err := f.read()
+		require.NoError(t, err)
+		return len(certs)
+	}
+	require.Equal(t, 1, known())
+	whole, _, err := s.gp.PEM()
+	require.NoError(t, err)
+	s.write("one.pem", whole)
+	require.NoError(t, os.Symlink(s.path("one.pem"), s.path("certs/link.pem")))
+	require.Equal(t, 2, known())
+	s.write("one.pem", append(whole, whole...))
+	require.Equal(t, 3, known())
+	s.write("one.pem", append(whole, whole[:len(whole)-40]...))
+	_, err = f.read()
+	require.ErrorContains(t, err, "cut off")
+	require.NoError(t, os.Remove(s.path("certs/link.pem")))
+	require.NoError(t, os.Remove(s.path("certs/gp.pem")))
+	require.Zero(t, known())
+}
+
 func TestKey(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "gate.db")
 	key, err := spoolKey(db)
