@@ -5,6 +5,7 @@ package webmail
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -76,14 +77,16 @@ func (p *Portal) sender(v *visit, d *draft) error {
 	}
 	d.From, d.Name = senders[0], account.Name
 	as := v.trimmed("from")
-	if as == "" || as == senders[0] {
+	if as == "" || strings.EqualFold(as, d.From) {
 		return nil
 	}
-	if _, err := p.Accounts.CanOpenShared(v.r.Context(), v.token(), as); err != nil {
-		return err
+	for _, box := range senders[1:] {
+		if strings.EqualFold(as, box) { // the message shows the address as it is, not as it was typed
+			d.From, d.Name = box, ""
+			return nil
+		}
 	}
-	d.From, d.Name = as, ""
-	return nil
+	return mailpolicy.Rules().Refuse("mail.shared.member")
 }
 
 // asked is a draft that somebody may write, and the decision on it.

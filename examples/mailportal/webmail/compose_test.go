@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,7 @@ func (v *visitor) decided(to, subject string) decision {
 // Each recipient has a verdict with its reason, its rule, its source and what the
 // sender can do.
 func TestDecision(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha)
 	v := s.settled(asha)
@@ -166,6 +168,7 @@ func TestDecision(t *testing.T) {
 
 // What is sent goes through a real gateway, for each recipient as was shown.
 func TestSending(t *testing.T) {
+	t.Parallel()
 	addr, inbox := mailOut(t)
 	s := open(t, func(c *webmail.Config) { c.SMTP = addr })
 	s.registered(home, asha)
@@ -179,10 +182,13 @@ func TestSending(t *testing.T) {
 		require.Contains(t, v.get("/compose").body, `formaction="/compose/send"`)
 		return v.post("/compose/send", f)
 	}
-	arrived := func(n int) []mailtest.Mail {
+	arrived := func(n int) (mails []mailtest.Mail) {
 		t.Helper()
-		require.Eventually(t, func() bool { return len(inbox.Mails()) >= n }, time.Minute, 5*time.Millisecond)
-		return inbox.Mails()
+		require.Eventually(t, func() bool {
+			mails = slices.DeleteFunc(inbox.Mails(), func(m mailtest.Mail) bool { return m.From == "" }) // what the gateway itself writes to the sender
+			return len(mails) >= n
+		}, time.Minute, 5*time.Millisecond)
+		return mails
 	}
 
 	require.Equal(t, "/compose?told=sent", send().path)
@@ -209,10 +215,16 @@ func TestSending(t *testing.T) {
 		v.rule("mail.secure.linebreak", send("subject", "Discharge\r\nBcc: spy@evil.example"))
 		v.rule("mail.recipient.address", send("to", gp+"\x00"))
 		v.rule("mail.recipient.address", send("to", "\"a\r\nRCPT TO:<spy@evil.example>\"@nhs.net"))
-		require.Equal(t, "/compose?told=sent", send("to", clerk, "subject", "a dot", "body", "one\r\n.\r\nRCPT TO:<spy@evil.example>\r\n..two").path)
+		require.Equal(t, "/compose?told=sent", send("to", clerk, "subject", "a dot", "body", "one\r\n.\r\nRCPT TO:<spy@evil.example>\r\n..two"+
+			"\n.\nMAIL FROM:<a@evil.example>\r.\rRCPT TO:<b@evil.example>\n.\r\nDATA\r\n.\nthree\r\n.\rfour").path)
 		mails := arrived(3)
 		require.Equal(t, []string{clerk}, mails[2].To)
-		require.Contains(t, string(mails[2].Data), "\r\n.\r\nRCPT TO")
+		data := string(mails[2].Data)
+		require.Contains(t, data, "\r\n.\r\nRCPT TO")
+		require.Contains(t, data, "four", "it is one message to its end")
+		lines := strings.ReplaceAll(data, "\r\n", "")
+		require.NotContains(t, lines, "\r", "no line ends in anything that another server may take for the end of the message")
+		require.NotContains(t, lines, "\n")
 	})
 	require.Equal(t, "/compose?told=sent", send("subject", "Re: [...]", "warned", "yes", "to", gp).path)
 	require.Contains(t, string(arrived(4)[3].Data), health)
@@ -223,14 +235,17 @@ func TestSending(t *testing.T) {
 		last := arrived(5)[4]
 		require.Equal(t, "care.VLX12@nhs.net", last.From)
 		require.Contains(t, string(last.Data), "From: <care.VLX12@nhs.net>")
+		require.Equal(t, "/compose?told=sent", send("from", "CARE.vlx12@NHS.NET", "to", clerk, "subject", "hello").path)
+		last = arrived(6)[5]
+		require.Equal(t, "care.VLX12@nhs.net", last.From, "the mailbox's own address, however it was typed")
+		require.Contains(t, string(last.Data), "From: <care.VLX12@nhs.net>")
 	})
-	require.Len(t, inbox.Mails(), 5)
+	require.Len(t, arrived(6), 6)
 	require.NotContains(t, s.log.String(), health)
 
 	t.Run("a gateway that is not there", func(t *testing.T) {
-		gone := open(t, func(c *webmail.Config) { c.SMTP = "127.0.0.1:1" })
-		gone.registered(home, asha)
-		v := gone.settled(asha)
+		v := s.beside(func(c *webmail.Config) { c.SMTP = "127.0.0.1:1" }).visitor()
+		v.signIn(asha, secret)
 		got := v.rule("compose.gateway", v.post("/compose/send", url.Values{"to": {clerk}, "subject": {"hello"}, "body": {health}}))
 		require.Contains(t, got.body, health)
 	})
@@ -239,9 +254,8 @@ func TestSending(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, l.Close()) })
 		go hangUp(l)
-		mute := open(t, func(c *webmail.Config) { c.SMTP = l.Addr().String() })
-		mute.registered(home, asha)
-		v := mute.settled(asha)
+		v := s.beside(func(c *webmail.Config) { c.SMTP = l.Addr().String() }).visitor()
+		v.signIn(asha, secret)
 		v.rule("compose.unsure", v.post("/compose/send", url.Values{"to": {clerk}, "subject": {"hello"}, "body": {health}}))
 	})
 }
@@ -265,6 +279,7 @@ func hangUp(l net.Listener) {
 }
 
 func TestConfig(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	for name, c := range map[string]webmail.Config{
 		"no address":              {Accounts: s.Accounts},

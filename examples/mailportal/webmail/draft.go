@@ -17,6 +17,9 @@ import (
 // mostRecipients is what every mail server takes at once (RFC 5321 §4.5.3.1.8).
 const mostRecipients = 100
 
+// idDomain stands in the Message-IDs, and is nobody's (RFC 2606 §2).
+const idDomain = "mailportal.invalid"
+
 // draft is a message that somebody writes.
 type draft struct {
 	Name, From    string // of the sender
@@ -47,7 +50,7 @@ func (p *Portal) check(d draft) error {
 // message is the draft as it goes out (RFC 5322). A character that could begin
 // another line of the header is encoded; what is no address is left out of To,
 // and is refused by the decision.
-func (d draft) message(at time.Time, domain string) ([]byte, error) {
+func (d draft) message(at time.Time) ([]byte, error) {
 	var to []*mail.Address
 	for _, address := range d.To {
 		if mailpolicy.CheckAddress(address) == nil {
@@ -61,7 +64,7 @@ func (d draft) message(at time.Time, domain string) ([]byte, error) {
 		h.SetAddressList("To", to)
 	}
 	h.SetSubject(d.Subject)
-	h.SetMessageID(rand.Text() + "@" + domain)
+	h.SetMessageID(rand.Text() + "@" + idDomain)
 	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
 	var out bytes.Buffer
 	w, err := mail.CreateSingleInlineWriter(&out, h)
@@ -81,7 +84,7 @@ func (p *Portal) decide(d draft) (mailpolicy.Decision, []byte, error) {
 	if err != nil {
 		return mailpolicy.Decision{}, nil, err
 	}
-	raw, err := d.message(p.Now(), p.domain)
+	raw, err := d.message(p.Now())
 	if err != nil {
 		return mailpolicy.Decision{}, nil, err
 	}

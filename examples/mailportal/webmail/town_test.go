@@ -63,28 +63,45 @@ func open(t *testing.T, change func(*webmail.Config)) *town {
 	store, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db, Now: s.clock})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.Accounts, err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{
-		Store: store, Sender: s.phone, Key: bytes.Repeat([]byte{7}, 32), Now: s.clock, Log: log,
+		Store: store, Sender: s.phone, Key: bytes.Repeat([]byte{7}, 32), Now: s.clock, Log: s.logger(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 
+	s.serve(change)
+	return s
+}
+
+// beside is another portal before the same accounts.
+func (s *town) beside(change func(*webmail.Config)) *town {
+	s.t.Helper()
+	other := &town{Accounts: s.Accounts, t: s.t, phone: s.phone, log: s.log, now: s.clock()}
+	other.serve(change)
+	return other
+}
+
+// serve shows the portal at an address of its own.
+func (s *town) serve(change func(*webmail.Config)) {
+	s.t.Helper()
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
+	s.t.Cleanup(server.Close)
 	s.url = server.URL
 	c := webmail.Config{
-		Base: s.url, Accounts: s.Accounts, Phone: s.phone, Now: s.clock, Log: log,
+		Base: s.url, Accounts: s.Accounts, Phone: s.phone, Now: s.clock, Log: s.logger(),
 		Desk: mailpolicy.Actor{ID: "desk", Role: mailpolicy.AdministrationService},
 	}
 	if change != nil {
 		change(&c)
 	}
 	p, err := webmail.New(c)
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	handler = p.Handler()
-	return s
+}
+
+func (s *town) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (s *town) clock() time.Time {

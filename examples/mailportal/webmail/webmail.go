@@ -106,7 +106,6 @@ type Portal struct {
 	Config
 	rules     *wardkey.Rulebook // of this package
 	templates *template.Template
-	domain    string // of the Message-IDs it makes
 }
 
 // New checks the configuration.
@@ -122,7 +121,7 @@ func New(c Config) (*Portal, error) {
 	if c.SMTP != "" && !onThisMachine(c.SMTP) {
 		return nil, fmt.Errorf("webmail: the mail gateway %s is not on this machine, and the way there is not encrypted", c.SMTP)
 	}
-	p := &Portal{Config: c, domain: "mailportal.invalid"}
+	p := &Portal{Config: c}
 	if p.rules, err = wardkey.ParseRulebook(rulesJSON); err != nil {
 		return nil, err
 	}
@@ -158,7 +157,7 @@ func (p *Portal) Handler() http.Handler {
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	if assets, err := fs.Sub(assetFiles, "assets"); err == nil { // the folder is built in
-		mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
+		mux.Handle("GET /assets/{file}", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.fail(w, r, p.rules.Refuse("page.unknown")) })
 
@@ -175,6 +174,8 @@ func (p *Portal) guarded(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		if r.Host != host {
