@@ -50,7 +50,8 @@ func (p *Portal) ownAccount(v *visit) (*page, error) {
 		return nil, err
 	}
 	data := ownAccount{
-		Account: account, Capabilities: mailpolicy.Capabilities(), States: mailpolicy.States(), Warned: v.was("mail.mobile.delete"), Lowest: policy.PasswordMin,
+		Account: account, Capabilities: mailpolicy.Capabilities(), States: mailpolicy.States(), Lowest: policy.PasswordMin,
+		Warned: v.was("mail.mobile.delete") || v.form.Get("warned") == "yes",
 	}
 	if err := p.Accounts.CanOpenAttachments(v.r.Context(), v.token()); err != nil && !errors.As(err, &data.Attachments) {
 		return nil, err
@@ -112,9 +113,17 @@ func (p *Portal) hideMobile(v *visit) (answer, error) {
 	return answer{Next: "/account?told=" + told}, p.Accounts.HideMobile(v.r.Context(), v.token(), hidden)
 }
 
-// deleteMobile is refused with the warning first, and done where it was read.
+// deleteMobile is refused with the warning first, and done where it was read, for
+// who knows the password: without a number the holder can't recover the account.
 func (p *Portal) deleteMobile(v *visit) (answer, error) {
-	return answer{Next: "/account?told=gone"}, p.Accounts.DeleteMobile(v.r.Context(), v.token(), v.form.Get("warned") == "yes")
+	token, warned := v.token(), v.form.Get("warned") == "yes"
+	if warned {
+		var err error
+		if token, err = p.confirmed(v); err != nil {
+			return answer{}, err
+		}
+	}
+	return answer{Next: "/account?told=gone"}, p.Accounts.DeleteMobile(v.r.Context(), token, warned)
 }
 
 func (p *Portal) declareComputer(v *visit) (answer, error) {

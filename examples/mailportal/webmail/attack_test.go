@@ -31,6 +31,7 @@ func (s *town) locked(address string) {
 // A page of another site unlocks nothing, though the victim's browser has all that
 // is needed and sends it along.
 func TestForgedUnlock(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha)
 	victim := s.settled(asha)
@@ -85,6 +86,7 @@ func TestForgedUnlock(t *testing.T) {
 }
 
 func TestFixation(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	attacker := s.settled(ben)
@@ -110,6 +112,18 @@ func TestFixation(t *testing.T) {
 			require.NotEqual(t, planted, victim.token())
 			_, err := s.Session(t.Context(), planted)
 			require.Equal(t, "mail.session", wardkey.RuleOf(err))
+		})
+		t.Run("another session planted beside the holder's", func(t *testing.T) {
+			// A program on another port of this machine sets a cookie for a longer path, which browsers send first.
+			victim := s.visitor()
+			require.Equal(t, "/account", victim.signIn(ben, secret).path)
+			at, err := url.Parse(s.url)
+			require.NoError(t, err)
+			other := s.visitor()
+			require.Equal(t, "/account", other.signIn(ben, secret).path)
+			victim.http.Jar.SetCookies(at, []*http.Cookie{{Name: "mailportal-session", Value: other.token(), Path: "/account"}})
+			require.Equal(t, "/signin?told=session", victim.get("/account").path, "none of two is taken for the holder's")
+			require.NotEqual(t, "/account?told=hidden", victim.post("/account/mobile/hide", url.Values{"hidden": {"yes"}}).path)
 		})
 		t.Run("the password of one's own ends what was opened with the one before", func(t *testing.T) {
 			one, two := s.visitor(), s.visitor()
@@ -137,6 +151,7 @@ func TestFixation(t *testing.T) {
 
 // The owner of one site's mailbox rules over no other's.
 func TestAnotherSitesOwner(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	s.registered(other, cara)
@@ -188,6 +203,7 @@ func same(page string) string {
 // invented ones, which is how the published procedure works; an account without
 // any can't be told from none.
 func TestEnumeration(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	s.settled(asha)
@@ -240,6 +256,7 @@ func TestEnumeration(t *testing.T) {
 
 // What is texted is on the phone and nowhere else: no page, no header, no log.
 func TestWhereSecretsShow(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	v := s.visitor()
 	pages := []shown{
@@ -303,6 +320,7 @@ func TestWhereSecretsShow(t *testing.T) {
 
 // Without the steps that come before it nothing can be skipped by its address.
 func TestStepsAreNotSkipped(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha)
 	v := s.arrived(asha)
@@ -329,6 +347,7 @@ func TestStepsAreNotSkipped(t *testing.T) {
 	t.Run("nor by whoever finds the session", func(t *testing.T) {
 		v.rule("mail.password.wrong", v.post("/account/password", url.Values{"new": {newSecret}}))
 		v.rule("mail.password.wrong", v.post("/account/mobile", url.Values{"mobile": {"07700 900123"}}))
+		v.rule("mail.password.wrong", v.post("/account/mobile/delete", url.Values{"warned": {"yes"}}))
 		account, err := s.Account(t.Context(), asha)
 		require.NoError(t, err)
 		require.Equal(t, "+447700900999", account.Mobile)
@@ -338,6 +357,7 @@ func TestStepsAreNotSkipped(t *testing.T) {
 // Another name for this machine is not the portal, and its answers keep scripts
 // and frames of others out.
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	r := s.visitor().request(http.MethodGet, "/", nil)
 	r.Host = "rebound.example"
@@ -349,6 +369,11 @@ func TestGuard(t *testing.T) {
 	require.Contains(t, policy, "frame-ancestors 'none'")
 	require.NotContains(t, policy, "unsafe")
 	require.Equal(t, "no-store", got.header.Get("Cache-Control"))
+	require.Equal(t, "same-origin", got.header.Get("Cross-Origin-Resource-Policy"), "the phone's texts are no other page's to load")
+	require.Equal(t, "same-origin", got.header.Get("Cross-Origin-Opener-Policy"))
+	require.Equal(t, http.StatusOK, s.visitor().get("/assets/style.css").status)
+	require.Equal(t, http.StatusNotFound, s.visitor().get("/assets/").status, "no list of files")
+	s.visitor().rule("request.large", s.visitor().post("/signin", url.Values{"password": {strings.Repeat("x", 1<<20)}}))
 	require.Equal(t, http.StatusNotFound, s.visitor().get("/nothing").status)
 	for name, body := range map[string]string{"application/json": `{"address":"x"}`, "text/plain": "address=x"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/signin", strings.NewReader(body))

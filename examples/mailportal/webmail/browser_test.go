@@ -70,6 +70,7 @@ func (h hand) look(name string) {
 // TestInChromium is a care home's first day at a real browser: registered, applied,
 // signed in, and a message written with the decision beside it.
 func TestInChromium(t *testing.T) {
+	t.Parallel()
 	tab := browser.New(t)
 	addr, _ := mailOut(t)
 	s := open(t, func(c *webmail.Config) { c.SMTP = addr })
@@ -225,6 +226,7 @@ func (h hand) recovers(s *town) {
 
 // The portal's stylesheet is a part of the house's, line by line.
 func TestStyle(t *testing.T) {
+	t.Parallel()
 	house, err := os.ReadFile("../../internal/pages/assets/style.css")
 	require.NoError(t, err)
 	own, err := os.ReadFile("assets/style.css")

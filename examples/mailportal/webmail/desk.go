@@ -12,48 +12,52 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
+type deskForm func(context.Context, *mailpolicy.Accounts, mailpolicy.Actor, *visit) error
+
 // deskForms are what the administration service does with an account, by the last
 // part of the form's address.
-var deskForms = map[string]func(context.Context, *mailpolicy.Accounts, mailpolicy.Actor, *visit) error{
-	"resend": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.ResendActivation(ctx, by, v.trimmed("address"))
-	},
-	"correct": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.CorrectRegistration(ctx, by, v.trimmed("address"), v.trimmed("mobile"))
-	},
-	"reset": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		caller := mailpolicy.Caller{Address: v.trimmed("address"), Mobile: v.trimmed("mobile"), Characters: v.form.Get("characters")}
-		return a.HelpdeskReset(ctx, by, caller, v.trimmed("to"))
-	},
-	"authorise": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.AuthoriseMobile(ctx, by, v.trimmed("address"), v.trimmed("mobile"), v.trimmed("from"))
-	},
-	"join": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.Join(ctx, by, v.trimmed("address"), v.trimmed("site"))
-	},
-	"ticket": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.MarkLeaverByTicket(ctx, by, mailpolicy.TransferTicket{Address: v.trimmed("address"), Reference: v.trimmed("reference"), RaisedWith: v.form["raised"]})
-	},
-	"state": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		change, known := map[string]func(context.Context, mailpolicy.Actor, string) error{
-			"unlock": a.Unlock, "disable": a.Disable, "enable": a.Enable, "reactivate": a.Reactivate, "delete": a.Delete, "restore": a.Restore,
-		}[v.form.Get("to")]
-		if !known {
-			return mailpolicy.Rules().Refuse("mail.capability")
-		}
-		return change(ctx, by, v.trimmed("address"))
-	},
-	"owner": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
-		return a.BreakGlass(ctx, by, mailpolicy.BreakGlass{
-			ODS: v.trimmed("ods"), LocationID: v.trimmed("location"), ManagerID: v.trimmed("manager"),
-			Proof: mailpolicy.Proof(v.form.Get("proof")), From: v.trimmed("from"), NewOwner: v.trimmed("owner"),
-		})
-	},
+func deskForms() map[string]deskForm {
+	return map[string]deskForm{
+		"resend": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.ResendActivation(ctx, by, v.trimmed("address"))
+		},
+		"correct": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.CorrectRegistration(ctx, by, v.trimmed("address"), v.trimmed("mobile"))
+		},
+		"reset": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			caller := mailpolicy.Caller{Address: v.trimmed("address"), Mobile: v.trimmed("mobile"), Characters: v.form.Get("characters")}
+			return a.HelpdeskReset(ctx, by, caller, v.trimmed("to"))
+		},
+		"authorise": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.AuthoriseMobile(ctx, by, v.trimmed("address"), v.trimmed("mobile"), v.trimmed("from"))
+		},
+		"join": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.Join(ctx, by, v.trimmed("address"), v.trimmed("site"))
+		},
+		"ticket": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.MarkLeaverByTicket(ctx, by, mailpolicy.TransferTicket{Address: v.trimmed("address"), Reference: v.trimmed("reference"), RaisedWith: v.form["raised"]})
+		},
+		"state": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			change, known := map[string]func(context.Context, mailpolicy.Actor, string) error{
+				"unlock": a.Unlock, "disable": a.Disable, "enable": a.Enable, "reactivate": a.Reactivate, "delete": a.Delete, "restore": a.Restore,
+			}[v.form.Get("to")]
+			if !known {
+				return mailpolicy.Rules().Refuse("mail.capability")
+			}
+			return change(ctx, by, v.trimmed("address"))
+		},
+		"owner": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.BreakGlass(ctx, by, mailpolicy.BreakGlass{
+				ODS: v.trimmed("ods"), LocationID: v.trimmed("location"), ManagerID: v.trimmed("manager"),
+				Proof: mailpolicy.Proof(v.form.Get("proof")), From: v.trimmed("from"), NewOwner: v.trimmed("owner"),
+			})
+		},
+	}
 }
 
 func (p *Portal) deskRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /desk", p.show(p.desk))
-	for name, act := range deskForms {
+	for name, act := range deskForms() {
 		mux.HandleFunc("POST /desk/"+name, p.do(func(v *visit) (answer, error) {
 			return answer{Next: "/desk?told=desk&address=" + url.QueryEscape(v.trimmed("address"))}, act(v.r.Context(), p.Accounts, p.Desk, v)
 		}, p.desk))

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,7 +103,12 @@ func (p *Portal) do(form doer, again shower) http.HandlerFunc {
 		v := &visit{w: w, r: r}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if err := r.ParseForm(); err != nil || kind != "application/x-www-form-urlencoded" && len(r.PostForm) == 0 && r.ContentLength != 0 {
+		err := r.ParseForm()
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			p.fail(w, r, p.rules.Refuse("request.large", "limit", strconv.Itoa(maxForm)))
+			return
+		}
+		if err != nil || kind != "application/x-www-form-urlencoded" && len(r.PostForm) == 0 && r.ContentLength != 0 {
 			p.fail(w, r, p.rules.Refuse("request.invalid").Because(err))
 			return
 		}
@@ -131,6 +137,7 @@ func (p *Portal) again(v *visit, page shower, err error) {
 	v.refused = p.refusals(v.r, err)
 	shown, pageErr := page(v)
 	if pageErr != nil {
+		p.refusals(v.r, pageErr) // for the log: the person is told what came first
 		shown = refusalPage()
 	}
 	p.render(v, status(v.refused), shown)

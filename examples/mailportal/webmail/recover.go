@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -47,8 +48,9 @@ func (p *Portal) startRecovery(v *visit) (answer, error) {
 // the address where that is no use.
 func (p *Portal) answering(v *visit) (*page, error) {
 	if v.was("mail.recovery.answers") {
-		if a, err := p.startRecovery(v); err == nil {
-			return a.Page, nil
+		a, err := p.startRecovery(v)
+		if wardkey.RuleOf(err) == "" {
+			return a.Page, err
 		}
 	}
 	return p.recovering(v)

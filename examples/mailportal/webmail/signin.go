@@ -28,12 +28,13 @@ func (p *Portal) signInRoutes(mux *http.ServeMux) {
 // token is the session of a browser, "" for none.
 func (v *visit) token() string { return v.cookie(sessionCookie) }
 
+// cookie is one of the portal's own. Of two with its name the second may be the
+// portal's, and the first another program's on this machine: neither is taken.
 func (v *visit) cookie(name string) string {
-	c, err := v.r.Cookie(name)
-	if err != nil {
-		return ""
+	if same := v.r.CookiesNamed(name); len(same) == 1 {
+		return same[0].Value
 	}
-	return c.Value
+	return ""
 }
 
 // account is who is signed in. Refusal: mail.session, and those of an account

@@ -20,6 +20,7 @@ import (
 
 // From the application to an account that does everything.
 func TestFirstLogin(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben, "eve.hart@nhs.net")
 	t.Run("row142", func(t *testing.T) {
@@ -88,6 +89,7 @@ func (s *town) registeredMore(address string) {
 
 // What is refused comes back with the reason and all that was typed.
 func TestRegistrationRefused(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	v := s.visitor()
 	site := func(change ...string) url.Values {
@@ -142,6 +144,7 @@ func TestRegistrationRefused(t *testing.T) {
 
 // An account's own page.
 func TestOwnAccount(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	v, colleague := s.settled(asha), s.settled(ben)
@@ -158,8 +161,9 @@ func TestOwnAccount(t *testing.T) {
 		got := v.submit("/account", "/account/mobile/delete", nil)
 		v.rule("mail.mobile.delete", got)
 		require.Contains(t, got.body, "Delete it all the same")
+		require.Contains(t, got.body, `id="dpass" name="current"`)
 		require.Contains(t, got.body, "&#43;447700900123", "nothing is gone yet")
-		require.Equal(t, "/account?told=gone", v.post("/account/mobile/delete", url.Values{"warned": {"yes"}}).path)
+		require.Equal(t, "/account?told=gone", v.post("/account/mobile/delete", url.Values{"warned": {"yes"}, "current": {secret}}).path)
 		page = s.visitor().post("/recover", url.Values{"address": {asha}}).body
 		require.Empty(t, asked(page), "the questions are not hers any more")
 		require.Equal(t, "/account?told=mobile", v.submit("/account", "/account/mobile", url.Values{"mobile": {"07700 900456"}, "current": {secret}}).path)
@@ -202,6 +206,7 @@ func TestOwnAccount(t *testing.T) {
 
 // A locked account is opened by its holder alone.
 func TestRecovery(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	s.settled(asha)
@@ -212,7 +217,7 @@ func TestRecovery(t *testing.T) {
 		s.locked(asha)
 		got := s.visitor().rule("mail.account.locked", s.visitor().signIn(asha, secret))
 		require.Contains(t, got.body, "Unlock Account")
-		settledBen.post("/account/mobile/delete", url.Values{"warned": {"yes"}})
+		require.Equal(t, "/account?told=gone", settledBen.post("/account/mobile/delete", url.Values{"warned": {"yes"}, "current": {secret}}).path)
 		require.NotContains(t, s.visitor().signIn(ben, "not the password").body, "Unlock Account", "not locked, without")
 		s.locked(ben)
 		require.NotContains(t, s.visitor().rule("mail.account.locked", s.visitor().signIn(ben, secret)).body, "Unlock Account", "locked, without")
@@ -260,6 +265,7 @@ func TestRecovery(t *testing.T) {
 
 // A shared mailbox, and somebody who moves from one home to another.
 func TestSite(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	s.registered(other, cara)
@@ -303,6 +309,7 @@ func TestSite(t *testing.T) {
 
 // The administration service, which a demonstration lets anybody be.
 func TestDesk(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	s.registered(home, asha, ben)
 	desk := s.visitor()
@@ -360,6 +367,7 @@ func TestDesk(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	v := s.visitor()
 	page := v.get("/help").body
@@ -385,6 +393,7 @@ func TestHelp(t *testing.T) {
 
 // A program speaks with the same addresses.
 func TestPrograms(t *testing.T) {
+	t.Parallel()
 	s := open(t, nil)
 	v := s.visitor()
 	var opened struct{ ODS, Address string }
