@@ -183,7 +183,7 @@ func hiddenRecipients(t *testing.T) {
 	id, d, blind := r.issue(mailtest.Spec{Email: gp}), r.issue(mailtest.Spec{Email: dean}), r.issue(mailtest.Spec{Email: "blind@x.example"})
 	certs = gateway.Certificates{id.Certificate, d.Certificate, blind.Certificate}
 	to := []string{gp, dean, "blind@x.example", "a@nhs.net"}
-	hidden := "Received: from pc (pc.example [192.0.2.1])\r\n\tby mx.example with ESMTP id 7 for <blind@x.example>;\r\n\tSun, 22 Nov 2026 09:00:00 +0000\r\nReceived: from a by b\r\n FOR blind@x.example; Sun, 22 Nov 2026 09:00:00 +0000\r\nBCC : x@x.example,\r\n\tblind@x.example\r\nApparently-To: blind@x.example\r\nX-Envelope-To: blind@x.example\r\nResent-Bcc:\r\n blind@x.example\r\n"
+	hidden := "Received: from pc (pc.example [192.0.2.1])\r\n\tby mx.example with ESMTP id 7 for <blind@x.example>;\r\n\tSun, 22 Nov 2026 09:00:00 +0000\r\nReceived: from a by b\r\n FOR x@x.example, <blind@x.example>; Sun, 22 Nov 2026 09:00:00 +0000\r\nBCC : x@x.example,\r\n\tblind@x.example\r\nApparently-To: blind@x.example\r\nX-Envelope-To: blind@x.example\r\nResent-Bcc:\r\n blind@x.example\r\n"
 	for _, named := range []string{
 		"To: Team: " + gp + ", " + dean + ";\r\n", "To: " + gp + "\r\nCC: \"D, D\" <" + strings.ToUpper(dean) + ">\r\n", // one shared copy
 	} {

@@ -63,7 +63,7 @@ var namesHidden = map[string]bool{
 // forClause is where a system before has written in its Received line for whom
 // the message came: of many recipients often the first, hidden or not (RFC 5321
 // §4.4 has it as an option, and §7.6 warns of it).
-var forClause = regexp.MustCompile(`(?i)\s+for\s+(?:<[^<>]*>|[^\s;<>()]+@[^\s;<>()]+)`)
+var forClause = regexp.MustCompile(`(?i)\s+for(?:[\s,]+(?:<[^<>]*>|[^\s,;<>()]+@[^\s,;<>()]+))+`)
 
 // withoutBcc drops what names hidden recipients.
 func withoutBcc(header []byte) []byte {
