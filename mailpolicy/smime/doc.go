@@ -44,12 +44,12 @@
 // SHA-2, detached or not. Not CompressedData (RFC 3274): nothing here makes more
 // octets of fewer.
 //
-// Everything that is wrong with a message is one Refusal (mail.unreadable, whose
-// cause is ErrUnreadable), and comes before any of the content does. A CBC message that nobody trusted has signed
-// is among them, unless the caller asks for it by AcceptUnauthenticated: it can
-// be altered so that a mail program sends what is in it elsewhere. So what is
-// written with neither GCM nor a Signer, for old programs, is not opened here
-// unasked.
+// Everything that is wrong with a message is one Refusal (mail.unreadable,
+// whose cause is ErrUnreadable), and comes before any of the content does. A
+// CBC message that nobody trusted has signed is among them, unless the caller
+// asks for it by AcceptUnauthenticated: it can be altered so that a mail
+// program sends what is in it elsewhere. So what is written with neither GCM
+// nor a Signer, for old programs, is not opened here unasked.
 //
 // A signature proves that whoever has the key signed the body, and the header
 // where it is Protected; not when, and not to whom they were sent, but by the To
