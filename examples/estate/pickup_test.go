@@ -140,7 +140,7 @@ func TestPickupByHand(t *testing.T) {
 	h.do(chromedp.WaitVisible("#passcode"))
 	h.looked("51-passcode")
 	h.do(chromedp.SendKeys("#passcode", "00000000"), chromedp.Click(`form[action$="/open"] button`))
-	h.shows("You can try 4 more times")
+	h.shows("try 4 more times")
 	h.looked("52-wrong")
 	require.Eventually(t, func() bool { return len(e.rooms.Inbox.Messages(to)) == 2 }, time.Minute, 50*time.Millisecond)
 	mail := hospital.Message{Body: h.newest(to, 1)}

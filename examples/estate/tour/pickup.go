@@ -60,7 +60,7 @@ func (s *story) pickUp(ctx context.Context, l letter, link string, mailbox *hosp
 	if err != nil {
 		return must("the page asks for the passcode", err)
 	}
-	if err := denied(page, l, "a wrong passcode", "You can try 4 more times."); err != nil {
+	if err := denied(page, l, "a wrong passcode", "try 4 more times"); err != nil {
 		return err
 	}
 	if page, err = page.Send(ctx, "/open", map[string]string{"passcode": passcode}); err != nil {
@@ -87,7 +87,7 @@ func (s *story) pickedUp(ctx context.Context, l letter, link, passcode string) e
 	if err != nil {
 		return must("the page answers another browser", err)
 	}
-	if err := denied(page, l, "another browser, without a passcode", "Ask for a new passcode"); err != nil {
+	if err := denied(page, l, "another browser, without a passcode", "new passcode"); err != nil {
 		return err
 	}
 	// The page has no field for a passcode now: this is somebody who sends it all the same.
@@ -95,7 +95,7 @@ func (s *story) pickedUp(ctx context.Context, l letter, link, passcode string) e
 	if err != nil {
 		return must("the page answers another browser", err)
 	}
-	return denied(page, l, "the passcode a second time", "This passcode has been used")
+	return denied(page, l, "the passcode a second time", "has been used")
 }
 
 // denied fails unless a page says no, why, and nothing of the letter.
