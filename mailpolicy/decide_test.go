@@ -270,7 +270,8 @@ func TestThreat045(t *testing.T) {
 	})
 }
 
-// What a hostile header can cost is bounded.
+// What a hostile header can cost is bounded: what grows with the square of this
+// size takes a minute, and a busy machine is not it.
 func TestLongSubjects(t *testing.T) {
 	const size = 256 << 10
 	for _, piece := range []string{
@@ -279,7 +280,7 @@ func TestLongSubjects(t *testing.T) {
 	} {
 		start := time.Now()
 		decide(t, strings.Repeat(piece, size/len(piece)), outside)
-		require.Less(t, time.Since(start), 2*time.Second, piece)
+		require.Less(t, time.Since(start), 20*time.Second, piece)
 	}
 }
 
