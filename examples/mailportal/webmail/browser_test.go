@@ -180,6 +180,10 @@ func (h hand) compose() {
 	h.press(`button[formaction="/compose/send"]`, `.told[role="status"]`)
 	h.reads("main", "The message is with the mail gateway")
 
+	// A refusal of the whole is no broken line.
+	h.do(chromedp.Evaluate[chromedp.Void](`const to = document.getElementById("to"); to.value = "a@nhs.net,".repeat(101); to.dispatchEvent(new Event("input", { bubbles: true })); undefined`))
+	h.reads("#verdict", "Press Check to see why")
+
 	// Without an answer no decision stands there, least of all an older one.
 	h.types("#to", ben)
 	h.reads("#verdict", "every address is secure by itself")

@@ -5,7 +5,6 @@ package webmail
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -29,14 +28,14 @@ type composing struct {
 // composing has the form, with the decision on what is in it. Only who may send
 // writes.
 func (p *Portal) composing(v *visit) (*page, error) {
-	senders, _, err := p.senders(v)
+	senders, account, err := p.senders(v)
 	if err != nil {
 		return nil, err
 	}
 	data := composing{Senders: senders, Sends: p.SMTP != ""}
 	if v.form != nil {
 		d := written(v)
-		d.From = v.trimmed("from")
+		d.from(v.trimmed("from"), senders, account.Name) // a sender that was refused gives way to the holder
 		data.draft, data.Typed = d, v.form.Get("to")
 		if p.check(d) == nil {
 			decision, _, err := p.decide(d)
@@ -69,35 +68,20 @@ func (p *Portal) senders(v *visit) ([]string, mailpolicy.Account, error) {
 	return senders, account, err
 }
 
-// sender fills in who writes, or refuses what the holder may not write as.
-func (p *Portal) sender(v *visit, d *draft) error {
-	senders, account, err := p.senders(v)
-	if err != nil {
-		return err
-	}
-	d.From, d.Name = senders[0], account.Name
-	as := v.trimmed("from")
-	if as == "" || strings.EqualFold(as, d.From) {
-		return nil
-	}
-	for _, box := range senders[1:] {
-		if strings.EqualFold(as, box) { // the message shows the address as it is, not as it was typed
-			d.From, d.Name = box, ""
-			return nil
-		}
-	}
-	return mailpolicy.Rules().Refuse("mail.shared.member")
-}
-
 // asked is a draft that somebody may write, and the decision on it.
 func (p *Portal) asked(v *visit) (d draft, decision mailpolicy.Decision, raw []byte, err error) {
 	d = written(v)
-	if err = p.check(d); err == nil {
-		err = p.sender(v, &d)
+	if err = p.check(d); err != nil {
+		return d, decision, nil, err
 	}
-	if err == nil {
-		decision, raw, err = p.decide(d)
+	senders, account, err := p.senders(v)
+	switch {
+	case err != nil:
+		return d, decision, nil, err
+	case !d.from(v.trimmed("from"), senders, account.Name):
+		return d, decision, nil, mailpolicy.Rules().Refuse("mail.shared.member")
 	}
+	decision, raw, err = p.decide(d)
 	return d, decision, raw, err
 }
 

@@ -160,6 +160,20 @@ func TestDecision(t *testing.T) {
 		got := s.visitor().program(http.MethodPost, "/compose/decision", url.Values{"to": {gp}, "subject": {"x"}}, nil)
 		require.Equal(t, http.StatusUnauthorized, got.status)
 	})
+	t.Run("a sender that is none plays no part in the decision", func(t *testing.T) {
+		got := v.rule("mail.shared.member", v.post("/compose/check", url.Values{"from": {asha + "\r\nSubject: [secure]\r\nX: y"}, "to": {gp}, "subject": {"hello"}}))
+		require.Contains(t, got.body, "The message goes as it is", "as the holder, whose address the page shows now")
+	})
+	t.Run("what was written when the session ended is not lost", func(t *testing.T) {
+		away := s.visitor()
+		fields := url.Values{"from": {asha}, "to": {gp}, "subject": {"hello"}, "body": {health}}
+		for _, path := range []string{"/compose/check", "/compose/send"} {
+			require.Contains(t, away.rule("mail.session", away.post(path, fields)).body, health)
+			r := away.request(http.MethodPost, path, fields)
+			r.Header.Set("Origin", "https://evil.example")
+			require.NotContains(t, away.rule("origin.refused", away.send(r)).body, health, "another site's text is not shown")
+		}
+	})
 	t.Run("without a gateway nothing is sent", func(t *testing.T) {
 		require.NotContains(t, v.get("/compose").body, "/compose/send")
 		v.rule("compose.gateway.none", v.post("/compose/send", url.Values{"to": {ben}, "subject": {"hello"}}))

@@ -39,6 +39,20 @@ func written(v *visit) draft {
 	return d
 }
 
+// from fills in who writes: of the addresses that a holder may write from the one
+// that was chosen, in its own spelling, or else the first, which is the holder's. It
+// is false where another was asked for.
+func (d *draft) from(chosen string, senders []string, holder string) bool {
+	for _, shared := range senders[1:] {
+		if strings.EqualFold(chosen, shared) {
+			d.From, d.Name = shared, ""
+			return true
+		}
+	}
+	d.From, d.Name = senders[0], holder
+	return chosen == "" || strings.EqualFold(chosen, d.From)
+}
+
 // check refuses what is not even looked at.
 func (p *Portal) check(d draft) error {
 	if len(d.To) > mostRecipients {

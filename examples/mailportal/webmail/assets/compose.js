@@ -31,7 +31,10 @@ async function ask() {
   } catch (e) {
     if (mine !== asking || e.name === "AbortError") return;
     place.replaceChildren();
-    say(e.message === "401" ? "You are not signed in any more, so nothing can be decided." : "The portal can’t be asked now. It decides when you press Check or Send.");
+    say({
+      401: "You are not signed in any more, so nothing can be decided.",
+      422: "This can’t be decided as it is. Press Check to see why.",
+    }[e.message] ?? "The portal can’t be asked now. It decides when you press Check or Send.");
   }
 }
 
