@@ -213,6 +213,29 @@ func TestKeeps(t *testing.T) {
 	s.start(s.inbox.Addr()).delivers(s)
 }
 
+// It stops in the middle of a message, which nobody gets: the system before still
+// has it.
+func TestStopsInTheMiddle(t *testing.T) {
+	s := openSite(t)
+	g := s.start(s.inbox.Addr())
+	c, err := smtp.Dial(g.addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.Mail("home@nhs.net"))
+	require.NoError(t, c.Rcpt("a@nhs.net"))
+	w, err := c.Data()
+	require.NoError(t, err)
+	_, err = io.WriteString(w, "Subject: x\r\n\r\n"+strings.Repeat(secret+"\r\n", 100_000))
+	require.NoError(t, err)
+	g.stop()
+	require.Error(t, w.Close(), "no 250")
+	next := s.start(s.inbox.Addr())
+	require.NoError(t, next.send("y", "a@nhs.net"))
+	require.Contains(t, string(s.mails(1)[0].Data), "Subject: y\r\n")
+	next.stop()
+	require.Len(t, s.inbox.Mails(), 1)
+}
+
 func (g *gate) delivers(s *site) {
 	g.t.Helper()
 	require.Contains(g.t, string(s.mails(1)[0].Data), "Message-ID: <1@nhs.net>")
