@@ -34,7 +34,9 @@ func (a *Accounts) Delete(ctx context.Context, by Actor, address string) error {
 }
 
 // Restore gives a deleted account back as it was, at its site, without the
-// sessions that it had; a leaver's time begins anew. Refusals:
+// sessions that it had; a leaver's time begins anew, which only the
+// administration service may do: a leaver counts for no site, so a site that
+// could do it again and again would have more accounts than it may. Refusals:
 // mail.account.unknown (also where it is too late), mail.account.live (it is not
 // deleted), mail.quota.accounts, mail.role.
 func (a *Accounts) Restore(ctx context.Context, by Actor, address string) error {
@@ -44,6 +46,9 @@ func (a *Accounts) Restore(ctx context.Context, by Actor, address string) error 
 		}
 		switch {
 		case !r.Leaver.IsZero():
+			if by.Role != AdministrationService {
+				return Rules().Refuse("mail.role")
+			}
 			r.Leaver = tx.Now()
 		case !r.Deleted.IsZero(): // not counted any more
 			if err := p.room(ctx, tx, r.Site); err != nil {
