@@ -137,7 +137,7 @@ func (p *Portal) again(v *visit, page shower, err error) {
 	v.refused = p.refusals(v.r, err)
 	shown, pageErr := page(v)
 	if pageErr != nil {
-		p.refusals(v.r, pageErr) // for the log: the person is told what came first
+		_ = p.refusals(v.r, pageErr) // for the log: the person is told what came first
 		shown = refusalPage()
 	}
 	p.render(v, status(v.refused), shown)
