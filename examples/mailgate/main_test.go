@@ -103,9 +103,9 @@ func (s *site) start(upstream string, env ...string) *gate {
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		_ = g.cmd.Wait()
+		_ = g.cmd.Wait() // and then stderr is whole
+		require.NoError(s.t, err, g.stderr.String())
 	}
-	require.NoError(s.t, err, g.stderr.String())
 	word, addr, _ := strings.Cut(strings.TrimSpace(line), " ")
 	require.Equal(s.t, "ready", word)
 	g.addr = addr
@@ -115,7 +115,8 @@ func (s *site) start(upstream string, env ...string) *gate {
 func (g *gate) stop() {
 	g.t.Helper()
 	require.NoError(g.t, g.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(g.t, g.cmd.Wait(), g.stderr.String())
+	err := g.cmd.Wait()
+	require.NoError(g.t, err, g.stderr.String())
 }
 
 func (g *gate) send(subject string, to ...string) error {
