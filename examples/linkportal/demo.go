@@ -84,7 +84,8 @@ func (d *demo) serve() error {
 	}
 	site, err := pages.New(pages.Config{
 		Name: "Link portal", Care: h.Service, Cards: cards, Book: book, Base: d.base, Now: h.Clock.Now, After: "/links",
-		Places: []pages.Place{{Path: "/links", Name: "Links"}, {Path: "/mail", Name: "Mail account"}, {Path: "/messages", Name: "Messages"}},
+		MailPassword: pages.PasswordOf(d.mail.Accounts),
+		Places:       []pages.Place{{Path: "/links", Name: "Links"}, {Path: "/mail", Name: "Mail account"}, {Path: "/messages", Name: "Messages"}},
 	})
 	if err != nil {
 		return err

@@ -97,28 +97,35 @@ func (v visitor) post(path string, fields url.Values) string {
 	return v.ask(http.MethodPost, path, "text/html", fields)
 }
 
+const password = "Two-herons-7-by-the-long-pond"
+
 // account opens one and signs this browser in to it.
 func (v visitor) account(address string) {
 	v.t.Helper()
 	require.Contains(v.t, v.post("/mail/accounts", url.Values{"name": {"Asha Patel"}, "address": {address}, "mobile": {"07700 900123"}}), "<li>"+address)
-	var password string
+	var activation string
 	require.Eventually(v.t, func() bool {
 		var messages []struct{ Body string }
 		require.NoError(v.t, json.Unmarshal([]byte(v.ask(http.MethodGet, "/messages", "application/json", nil)), &messages))
 		for _, m := range messages {
 			if strings.Contains(m.Body, "to activate "+address) {
-				password = m.Body[strings.LastIndexByte(m.Body, '\n')+1:]
+				activation = m.Body[strings.LastIndexByte(m.Body, '\n')+1:]
 				return true
 			}
 		}
 		return false
 	}, time.Minute, 20*time.Millisecond, "the activation password")
 	v.post("/mail/signout", nil)
-	require.Contains(v.t, v.post("/mail/signin", url.Values{"address": {address}, "password": {password}}), "Signed in to <strong>"+address)
+	require.Contains(v.t, v.post("/mail/signin", url.Values{"address": {address}, "password": {activation}}), "Signed in to <strong>"+address)
 }
 
 func fit() url.Values {
 	return url.Values{"system": {"windows-10"}, "browser": {"chrome"}, "client": {"browser"}, "network": {"hscn"}, "private": {"no"}, "credentialManagement": {"yes"}}
+}
+
+// proven is a link with the password of its account.
+func proven(address string, more ...string) url.Values {
+	return with(address, append(more, "password", password)...)
 }
 
 func with(address string, more ...string) url.Values {
@@ -147,13 +154,17 @@ func TestAlone(t *testing.T) {
 	require.Contains(t, v.get("/links/preflight?"+with("nobody.there@nhs.net").Encode()), "<code>mail.inactive</code>")
 	v.post("/mail/policy", nil)
 	require.Contains(t, v.get("/links/preflight?"+with(first).Encode()), "Nothing is missing")
-	require.Contains(t, v.post("/links", with(first)), "It opens <strong>"+first)
-
 	require.Contains(t, v.post("/mail/password", url.Values{"password": {"short"}}), "<code>mail.password.form</code>")
+	require.Contains(t, v.post("/links", proven(first)), "<code>mail.password.wrong</code>", "none was chosen yet")
+	v.post("/mail/password", url.Values{"password": {password}})
+	require.Contains(t, v.post("/links", with(first)), "<code>mail.password.wrong</code>")
+	require.Contains(t, v.post("/links", proven(first)), "It opens <strong>"+first)
+
 	v.account(second)
-	require.Contains(t, v.post("/links/relink", with(second, "from", first)), "<code>mail.aup</code>")
+	v.post("/mail/password", url.Values{"password": {password}})
+	require.Contains(t, v.post("/links/relink", proven(second, "from", first)), "<code>mail.aup</code>")
 	v.post("/mail/policy", nil)
-	require.Contains(t, v.post("/links/relink", with(second, "from", first)), "It opens <strong>"+second)
+	require.Contains(t, v.post("/links/relink", proven(second, "from", first)), "It opens <strong>"+second)
 	require.NotContains(t, v.post("/links/unlink", url.Values{"address": {second}}), "It opens <strong>")
 	require.Contains(t, v.post("/signout", nil), "You are signed out")
 }
@@ -204,6 +215,10 @@ func TestInChromium(t *testing.T) {
 	look("messages")
 	do(chromedp.Navigate(at), chromedp.WaitVisible("#people"), chromedp.Click(`form[action="/signin"] button`), chromedp.WaitVisible("#system"))
 	look("links")
-	do(chromedp.Click(`#link button.quiet`), chromedp.WaitVisible("#missing"))
+	do(chromedp.SendKeys("#password", password), chromedp.Click(`#link button.quiet`), chromedp.WaitVisible("#missing"))
+	address, err := chromedp.Run(tab, chromedp.Location())
+	require.NoError(t, err)
+	require.Contains(t, address, "/links/preflight?address=")
+	require.NotContains(t, address, password)
 	look("missing")
 }

@@ -130,7 +130,9 @@ func TestRefusals(t *testing.T) {
 	w := newWard(t)
 	one := &wardkey.Refusal{Rule: "mail.aup", Status: http.StatusForbidden, Public: "No.", Fixer: "holder", Next: []string{"Accept it."}}
 	two := &wardkey.Refusal{Rule: "device.credmgmt", Status: http.StatusForbidden, Public: "No agent."}
-	w.mux.HandleFunc("POST /links", func(rw http.ResponseWriter, _ *http.Request) {
+	w.mux.HandleFunc("POST /links", func(rw http.ResponseWriter, r *http.Request) {
+		var in map[string]string
+		w.check(json.NewDecoder(r.Body).Decode(&in) == nil && in["address"] == "a@nhs.net" && in["password"] == "its own", "the address and its password")
 		wardkey.WriteProblem(rw, wardkey.Refusals{one, two})
 	})
 	w.mux.HandleFunc("POST /links/unlink", func(rw http.ResponseWriter, _ *http.Request) { wardkey.WriteProblem(rw, one) })
@@ -142,7 +144,7 @@ func TestRefusals(t *testing.T) {
 	b := w.h.Browser()
 
 	var many wardkey.Refusals
-	require.ErrorAs(t, b.Link(t.Context(), "a@nhs.net", hospital.Workstation{}), &many)
+	require.ErrorAs(t, b.Link(t.Context(), "a@nhs.net", "its own", hospital.Workstation{}), &many)
 	require.Len(t, many, 2)
 	require.Equal(t, "device.credmgmt", many[1].Rule)
 

@@ -41,15 +41,18 @@ func (b *Browser) LinkPreflight(ctx context.Context, address string, w Workstati
 	return out.Missing, err
 }
 
-// Link links the card of this session to a mail account.
-func (b *Browser) Link(ctx context.Context, address string, w Workstation) error {
-	return b.web(ctx, http.MethodPost, "/links", w.declared(address), nil)
+// Link links the card of this session to a mail account, by the account's password.
+func (b *Browser) Link(ctx context.Context, address, password string, w Workstation) error {
+	in := w.declared(address)
+	in["password"] = password
+	return b.web(ctx, http.MethodPost, "/links", in, nil)
 }
 
-// Relink moves the link of the card from one account to another in one act.
-func (b *Browser) Relink(ctx context.Context, from, address string, w Workstation) error {
+// Relink moves the link of the card from one account to another in one act, by
+// the other one's password.
+func (b *Browser) Relink(ctx context.Context, from, address, password string, w Workstation) error {
 	in := w.declared(address)
-	in["from"] = from
+	in["from"], in["password"] = from, password
 	return b.web(ctx, http.MethodPost, "/links/relink", in, nil)
 }
 

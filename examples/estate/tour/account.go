@@ -34,7 +34,8 @@ func workstations() (fit, unfit hospital.Workstation) {
 }
 
 // linking is step 13, at the link portal. The nurse is signed in with the card, by
-// the provider, and has shown in the same browser that the mail account is hers.
+// the provider, and has signed in to her mail account in the same browser. Its
+// password is asked for again with each link.
 func linking(ctx context.Context, s *story) error {
 	if err := s.inWard(ctx, s.nurse); err != nil {
 		return err
@@ -64,7 +65,10 @@ func linking(ctx context.Context, s *story) error {
 		return err
 	}
 	fit, _ := workstations()
-	if err := refused(b.Link(ctx, own.address, fit), "a link before the policy is accepted", "mail.aup"); err != nil {
+	if err := refused(b.Link(ctx, own.address, "", fit), "a link by somebody who only found the account open", "mail.password.wrong"); err != nil {
+		return err
+	}
+	if err := refused(b.Link(ctx, own.address, mailPassword, fit), "a link before the policy is accepted", "mail.aup"); err != nil {
 		return err
 	}
 	if err := pass(ctx, &own, steps[2]); err != nil {
@@ -117,7 +121,7 @@ func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address strin
 	if err := sameRules(missing); err != nil {
 		return err
 	}
-	if err := must("the account is linked", b.Link(ctx, address, fit)); err != nil {
+	if err := must("the account is linked", b.Link(ctx, address, mailPassword, fit)); err != nil {
 		return err
 	}
 	other, err := s.openAccount(ctx, linkSite, "Asha", "Patel-Second", s.nurse.Mobile)
@@ -133,16 +137,16 @@ func (s *story) linkOnce(ctx context.Context, b *hospital.Browser, address strin
 	if err := must("the second account is shown to be the nurse's", b.OwnMail(ctx, other.address, mailPassword)); err != nil {
 		return err
 	}
-	if err := refused(b.Link(ctx, other.address, fit), "a second link", "link.taken"); err != nil {
+	if err := refused(b.Link(ctx, other.address, mailPassword, fit), "a second link", "link.taken"); err != nil {
 		return err
 	}
-	if err := must("the link is moved to the second account", b.Relink(ctx, address, other.address, fit)); err != nil {
+	if err := must("the link is moved to the second account", b.Relink(ctx, address, other.address, mailPassword, fit)); err != nil {
 		return err
 	}
 	if err := must("the account is unlinked", b.Unlink(ctx, other.address)); err != nil {
 		return err
 	}
-	return must("the card is free to be linked again", b.Link(ctx, other.address, fit))
+	return must("the card is free to be linked again", b.Link(ctx, other.address, mailPassword, fit))
 }
 
 // openAccount opens a mail account and reads its activation password out of the

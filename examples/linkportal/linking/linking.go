@@ -9,7 +9,9 @@
 //
 // Three things come from three sides: the card from the session, the address from
 // the mail account that this browser is signed in to, the workstation from its
-// card service and its person.
+// card service and its person. Where the site has a MailPassword, the password of
+// the account is asked for as well: at a workstation that others use, the browser
+// may still be signed in to somebody else's.
 //
 // With Config.Login the pages are an application that signs its people in at an
 // OpenID Provider. What it changes is careid's own, so they then stand at the
@@ -73,6 +75,7 @@ func New(c Config) (*Linking, error) {
 func (l *Linking) Routes(mux *http.ServeMux) {
 	l.handle(mux, "GET /links", l.links)
 	l.handle(mux, "GET /links/preflight", l.preflight)
+	l.handle(mux, "POST /links/preflight", l.look)
 	l.handle(mux, "POST /links", l.link)
 	l.handle(mux, "POST /links/relink", l.relink)
 	l.handle(mux, "POST /links/unlink", l.unlink)
@@ -105,17 +108,24 @@ func (l *Linking) person(r *http.Request) (careid.Actor, error) {
 }
 
 // request is the address with what is declared of the workstation. From is the
-// account that a link is moved away from, for nothing but that.
+// account that a link is moved away from, for nothing but that; Password is the
+// address's own.
 type request struct {
 	Address, From                                                                      string
+	Password                                                                           pages.Secret
 	System, Browser, Client, Network, Private, CredentialManagement, Card, Skew, Build string
 }
 
-func (in request) link() careid.LinkRequest {
-	return careid.LinkRequest{Address: in.Address, Workstation: workstation.Declared(url.Values{
-		"system": {in.System}, "browser": {in.Browser}, "client": {in.Client}, "network": {in.Network}, "private": {in.Private},
+// query is what a preflight is asked with.
+func (in request) query() url.Values {
+	return url.Values{
+		"address": {in.Address}, "system": {in.System}, "browser": {in.Browser}, "client": {in.Client}, "network": {in.Network}, "private": {in.Private},
 		"credentialManagement": {in.CredentialManagement}, "card": {in.Card}, "skew": {in.Skew}, "build": {in.Build},
-	})}
+	}
+}
+
+func (in request) link() careid.LinkRequest {
+	return careid.LinkRequest{Address: in.Address, Workstation: workstation.Declared(in.query())}
 }
 
 // linksPage is all of it on one page.
@@ -127,6 +137,7 @@ type linksPage struct {
 	Opens   string           // the mail account that the card opens
 	Shut    *wardkey.Refusal // why it opens none though it is linked
 	Account string           // the mail account that this browser is signed in to, ""
+	Proof   bool             // its password is asked for
 	Choices []workstation.Choice
 	Asked   bool // a preflight was asked for
 	Missing wardkey.Refusals
@@ -152,7 +163,7 @@ func (l *Linking) page(r *http.Request, at careid.Workstation) (*linksPage, care
 	if err != nil {
 		return nil, me, err
 	}
-	page := &linksPage{Base: pages.Base{Title: "Linked mail account"}, Card: session.Card, Choices: workstation.Choices(at)}
+	page := &linksPage{Base: pages.Base{Title: "Linked mail account"}, Card: session.Card, Proof: l.MailPassword != nil, Choices: workstation.Choices(at)}
 	if page.Links, err = l.Care.Links(r.Context(), me, me.Profile()); err != nil {
 		return nil, me, err
 	}
@@ -197,12 +208,25 @@ func (l *Linking) preflight(_ http.ResponseWriter, r *http.Request) (pages.Answe
 	return pages.Answer{View: page, Body: map[string]any{"missing": missing}}, nil
 }
 
+// look leads to the preflight of a form that may hold a password, which so comes
+// into no address.
+func (l *Linking) look(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
+	var in request
+	if err := l.Read(w, r, &in); err != nil {
+		return pages.Answer{}, err
+	}
+	clear(in.Password)
+	at := "/links/preflight?" + in.query().Encode()
+	return pages.Answer{Body: map[string]string{"preflight": at}, Next: at}, nil
+}
+
 // read is a request of the browser whose mail account it names. That the address
 // is the person's own is for us to know: careid believes it.
 func (l *Linking) read(w http.ResponseWriter, r *http.Request, in *request) (careid.Actor, error) {
 	if err := l.Read(w, r, in); err != nil {
 		return careid.Actor{}, err
 	}
+	defer clear(in.Password)
 	me, err := l.person(r)
 	if err != nil {
 		return me, err
@@ -210,6 +234,9 @@ func (l *Linking) read(w http.ResponseWriter, r *http.Request, in *request) (car
 	account, err := l.account(r)
 	if err == nil && (account == "" || !strings.EqualFold(account, in.Address)) {
 		err = l.rules.Refuse("link.account")
+	}
+	if err == nil && l.MailPassword != nil {
+		err = l.MailPassword(r.Context(), account, in.Password)
 	}
 	return me, err
 }

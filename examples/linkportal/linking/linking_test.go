@@ -3,12 +3,15 @@
 package linking_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,17 +29,24 @@ type ward struct {
 
 	mu      sync.Mutex
 	account string
+	log     bytes.Buffer
 }
 
 const (
-	first  = "asha.patel@nhs.net"
-	second = "asha.patel2@nhs.net"
+	first    = "asha.patel@nhs.net"
+	second   = "asha.patel2@nhs.net"
+	password = "Two-herons-7-by-the-long-pond" // of both
 )
 
-func open(t *testing.T) *ward {
+// idle locks a session whose page is left.
+const idle = `{"sources": {"Trust": {"document": "The ward's own", "date": "2026-01-01"}}, "refusals": [], "rules": [
+	{"id": "session.idle", "value": 15, "unit": "minutes", "from": "2026-01-01", "zone": "Europe/London", "source": "Trust", "tighter": "lower"}]}`
+
+// open has a site that asks for the password of a mail account where it knows them.
+func open(t *testing.T, passwords bool) *ward {
 	t.Helper()
 	w := &ward{}
-	w.Site = pagestest.Open(t, pagestest.Config{Mount: func(site *pages.Site, mux *http.ServeMux) error {
+	w.Site = pagestest.Open(t, pagestest.Config{Mail: passwords, Rules: idle, Log: slog.New(slog.NewTextHandler(w, nil)), Mount: func(site *pages.Site, mux *http.ServeMux) error {
 		l, err := linking.New(linking.Config{Site: site, MailAccount: func(*http.Request) (string, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -52,8 +62,24 @@ func open(t *testing.T) *ward {
 	}})
 	for _, address := range []string{first, second} {
 		w.Hospital.Mail.Set(address, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+		if passwords {
+			w.MailAccount(address, password)
+		}
 	}
 	return w
+}
+
+// Write takes the log of the pages.
+func (w *ward) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(line)
+}
+
+func (w *ward) logged() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
 }
 
 // mail is a sign-in to a mail account, "" for none.
@@ -68,6 +94,13 @@ func fit() url.Values {
 	return url.Values{"system": {"windows-11"}, "browser": {"edge"}, "client": {"browser"}, "network": {"hscn"}, "private": {"no"}, "credentialManagement": {"yes"}, "card": {"yes"}}
 }
 
+// proven is that workstation, and what shows that the mail account is one's own.
+func proven() url.Values {
+	fields := fit()
+	fields.Set("password", password)
+	return fields
+}
+
 func preflight(address string, at url.Values) string {
 	q := url.Values{"address": {address}}
 	for name, values := range at {
@@ -77,7 +110,7 @@ func preflight(address string, at url.Values) string {
 }
 
 func TestLinks(t *testing.T) {
-	w := open(t)
+	w := open(t, true)
 	nurse := w.SignedIn(w.Nurse)
 	require.Equal(t, "session.none", w.Stranger().Refused(http.MethodGet, "/links", nil))
 
@@ -124,21 +157,22 @@ func TestLinks(t *testing.T) {
 	})
 	t.Run("link", func(t *testing.T) {
 		w.mail(first)
-		shown := nurse.Submit("/links", "/links", fit())
+		shown := nurse.Submit("/links", "/links", proven())
 		require.Equal(t, "/links?told=linked", shown.Path, shown.Body)
 		require.Contains(t, shown.Body, "It opens <strong>"+first+"</strong>.")
 	})
 	t.Run("relink, in one act", func(t *testing.T) {
 		w.mail(second)
 		w.Hospital.Mail.Set(second, careidtest.Mailbox{Active: true})
-		refused := nurse.Submit("/links", "/links/relink", fit())
+		refused := nurse.Submit("/links", "/links/relink", proven())
 		require.Contains(t, refused.Body, "<code>mail.aup</code>")
+		require.NotContains(t, refused.Body, password, "it is typed again")
 		require.Contains(t, nurse.Get("/links").Body, "It opens <strong>"+first+"</strong>.", "and the old link stands")
 		w.Hospital.Mail.Set(second, careidtest.Mailbox{Active: true, PolicyAccepted: true})
-		shown := nurse.Submit("/links", "/links/relink", fit())
+		shown := nurse.Submit("/links", "/links/relink", proven())
 		require.Equal(t, "/links?told=linked", shown.Path, shown.Body)
 		require.Contains(t, shown.Body, "It opens <strong>"+second+"</strong>.")
-		fields := fit()
+		fields := proven()
 		fields.Set("address", second)
 		fields.Set("from", "somebody.else@nhs.net")
 		require.Contains(t, nurse.Post("/links", "/links/relink", fields).Body, "<code>link.")
@@ -151,7 +185,7 @@ func TestLinks(t *testing.T) {
 		require.Contains(t, body, "is suspended")
 		require.Contains(t, body, "If the card is safe in your hands, link it again.")
 		require.NotContains(t, body, "It opens")
-		shown := nurse.Submit("/links", "/links", fit())
+		shown := nurse.Submit("/links", "/links", proven())
 		require.Contains(t, shown.Body, "It opens <strong>"+second+"</strong>.")
 	})
 	t.Run("unlink", func(t *testing.T) {
@@ -162,10 +196,78 @@ func TestLinks(t *testing.T) {
 	})
 	t.Run("somebody else's link", func(t *testing.T) {
 		w.mail(first)
-		require.Contains(t, nurse.Submit("/links", "/links", fit()).Body, "It opens")
+		require.Contains(t, nurse.Submit("/links", "/links", proven()).Body, "It opens")
 		sponsor := w.SignedIn(w.Sponsor)
 		require.Equal(t, "link.none", sponsor.Refused(http.MethodPost, "/links/unlink", strings.NewReader(`{"address":"`+first+`"}`)))
-		require.Contains(t, sponsor.Submit("/links", "/links", fit()).Body, "<code>link.taken</code>")
+		require.Contains(t, sponsor.Submit("/links", "/links", proven()).Body, "<code>link.taken</code>")
+	})
+}
+
+// TestPassword shows whose mail account it is: signed in to is not enough.
+func TestPassword(t *testing.T) {
+	w := open(t, true)
+	linked := func(p careidtest.Person) []careid.Link {
+		links, err := w.Care.Links(t.Context(), careid.Operator("test"), p.Profile.ID)
+		require.NoError(t, err)
+		return links
+	}
+	t.Run("threat060", func(t *testing.T) { // a mail account that its holder has left open at a kiosk is not linked to the next person's card
+		w.mail(first)
+		agent := w.SignedIn(w.RAAgent)
+		for _, path := range []string{"/links", "/links/relink"} {
+			for _, more := range []string{
+				`"browser":"edge","private":"no","credentialManagement":"yes"`,
+				`"browser":"edge","private":"yes","password":""`, // careid would refuse it, and is not asked
+			} {
+				require.Equal(t, "mail.password.wrong", agent.Refused(http.MethodPost, path, strings.NewReader(`{"address":"`+first+`",`+more+`}`)))
+			}
+		}
+		guess := fit()
+		guess.Set("password", "a-guess-of-hers")
+		again := agent.Submit("/links", "/links", guess)
+		require.Contains(t, again.Body, "<code>mail.password.wrong</code>")
+		require.NotContains(t, again.Body, "a-guess-of-hers")
+		require.Contains(t, agent.Submit("/links", "/links", proven()).Body, "<code>mail.account.locked</code>", "the tries count")
+		require.Empty(t, linked(w.RAAgent))
+	})
+	w.mail(second)
+	t.Run("who left the page shows their card again, and fills in the form once more", func(t *testing.T) {
+		left := w.SignedIn(w.Nurse)
+		w.Clock.Add(15 * time.Minute)
+		fields := proven()
+		fields.Set("address", second)
+		again := left.Post("/links", "/links", fields)
+		require.Contains(t, again.Body, "your session is locked")
+		require.Contains(t, again.Body, `data-then="/links"`)
+		require.NotContains(t, again.Body, `id="again"`)
+		require.NotContains(t, again.Body, password)
+	})
+	nurse := w.SignedIn(w.Nurse)
+	t.Run("what is missing is told without it, and it is in no address", func(t *testing.T) {
+		fields := proven()
+		fields.Set("browser", "firefox")
+		shown := nurse.Submit("/links", "/links/preflight", fields)
+		require.True(t, strings.HasPrefix(shown.Path, "/links/preflight?address="+url.QueryEscape(second)+"&"), shown.Path)
+		require.Contains(t, shown.Body, "1 thing is missing")
+		require.NotContains(t, shown.Path+shown.Body, password)
+		require.Contains(t, nurse.Submit(shown.Path, "/links/preflight", fit()).Body, "Nothing is missing")
+		again := nurse.Submit(shown.Path, "/links", url.Values{"password": {password}})
+		require.Contains(t, again.Body, "<code>browser.unsupported</code>", "what was declared is still there")
+	})
+	require.Contains(t, nurse.Submit("/links", "/links", proven()).Body, "It opens <strong>"+second)
+	require.NotContains(t, nurse.Get("/links").Body, "/links/preflight", "there is nothing to look for before a move")
+	require.Len(t, linked(w.Nurse), 1)
+	for _, secret := range []string{password, "a-guess-of-hers"} {
+		require.NotContains(t, w.logged(), secret)
+	}
+	require.Contains(t, w.logged(), "mail.password.wrong")
+
+	t.Run("a site that knows no passwords asks for none", func(t *testing.T) {
+		w := open(t, false)
+		w.mail(first)
+		nurse := w.SignedIn(w.Nurse)
+		require.NotContains(t, nurse.Get("/links").Body, `type="password"`)
+		require.Contains(t, nurse.Submit("/links", "/links", fit()).Body, "It opens <strong>"+first)
 	})
 }
 

@@ -111,7 +111,7 @@ func TestLogin(t *testing.T) {
 		return got.StatusCode, got.Request.URL, string(body)
 	}
 	stop := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	for _, one := range [][2]string{{"GET", "/links"}, {"GET", "/links/preflight"}, {"POST", "/links"}, {"POST", "/links/relink"}, {"POST", "/links/unlink"}} {
+	for _, one := range [][2]string{{"GET", "/links"}, {"GET", "/links/preflight"}, {"POST", "/links/preflight"}, {"POST", "/links"}, {"POST", "/links/relink"}, {"POST", "/links/unlink"}} {
 		status, _, body := ask(stop, one[0], one[1], "application/json")
 		require.Equal(t, http.StatusUnauthorized, status, one)
 		require.Contains(t, body, `"rule":"rp.session"`, one)
