@@ -67,8 +67,9 @@
 //
 // # Around it
 //
-// mailpolicy/smime encrypts, mailpolicy/gateway is a mail relay that decides
-// and encrypts, mailpolicy/mailtest helps tests. Encrypting for people without a
-// certificate is not there yet. Passwords are not held against
-// a list of breached ones, only against the commonest.
+// mailpolicy/smime encrypts, signs and opens; mailpolicy/gateway is a mail relay
+// that decides and encrypts, with a page where people without a certificate pick
+// their mail up; mailpolicy/mailtest helps tests. Passwords are held against the
+// commonest ones, and against a list of breached ones where the caller brings it
+// (Blocklist).
 package mailpolicy

@@ -34,6 +34,17 @@ type StoreTx interface {
 	Now() time.Time
 	Wall() time.Time
 
+	SiteTx
+	AccountTx
+	SharedTx
+	CredentialTx
+	SessionTx
+	RecoveryTx
+	AuditTx
+}
+
+// SiteTx is a transaction's sites.
+type SiteTx interface {
 	InsertSite(ctx context.Context, s Site) error
 	Site(ctx context.Context, ods string) (Site, error)
 	// Sites are up to limit of those whose code comes after the one given, in
@@ -43,7 +54,10 @@ type StoreTx interface {
 	SetMoreAccounts(ctx context.Context, ods string, more int) error
 	// SitesAt are up to limit of those with that postcode, in the order of codes.
 	SitesAt(ctx context.Context, postcode string, limit int) ([]Site, error)
+}
 
+// AccountTx is a transaction's accounts.
+type AccountTx interface {
 	InsertAccount(ctx context.Context, a AccountRecord) error
 	Account(ctx context.Context, address string) (AccountRecord, error)
 	UpdateAccount(ctx context.Context, a AccountRecord) error
@@ -57,7 +71,10 @@ type StoreTx interface {
 	// SiteAccounts are up to limit of the site's whose address comes after the
 	// one given, in the order of addresses.
 	SiteAccounts(ctx context.Context, ods, after string, limit int) ([]AccountRecord, error)
+}
 
+// SharedTx is a transaction's shared mailboxes, with who owns and who uses them.
+type SharedTx interface {
 	// InsertShared leaves Owners and Members to PutMember.
 	InsertShared(ctx context.Context, s Shared) error
 	// Shared is found by its address in any case, with its owners and members.
@@ -72,7 +89,10 @@ type StoreTx interface {
 	PutMember(ctx context.Context, m MemberRecord) error
 	DeleteMember(ctx context.Context, shared, account string) error
 	Memberships(ctx context.Context, account string) ([]MemberRecord, error)
+}
 
+// CredentialTx is what accounts are opened with: hashes of passwords and answers.
+type CredentialTx interface {
 	// KeepPassword adds a hash to the account's earlier ones and forgets all but
 	// the latest most of them. Passwords are those, the latest first.
 	KeepPassword(ctx context.Context, address, hash string, most int) error
@@ -82,7 +102,10 @@ type StoreTx interface {
 	ReplaceAnswers(ctx context.Context, address string, answers []AnswerRecord) error
 	// Answers are in the order in which they were set.
 	Answers(ctx context.Context, address string) ([]AnswerRecord, error)
+}
 
+// SessionTx is a transaction's sessions of the portal.
+type SessionTx interface {
 	// InsertSession also forgets the sessions that have ended.
 	InsertSession(ctx context.Context, s SessionRecord) error
 	Session(ctx context.Context, tokenHash []byte) (SessionRecord, error)
@@ -91,7 +114,10 @@ type StoreTx interface {
 	DeleteSessions(ctx context.Context, address string, but []byte) error
 	// SetPrivate changes one session.
 	SetPrivate(ctx context.Context, tokenHash []byte, private bool) error
+}
 
+// RecoveryTx is the recoveries under way, and the tries that are counted.
+type RecoveryTx interface {
 	// PutRecovery replaces the recovery of its address and forgets those that
 	// have ended.
 	PutRecovery(ctx context.Context, r RecoveryRecord) error
@@ -103,7 +129,10 @@ type StoreTx interface {
 	// what was never counted are a zero count.
 	PutTries(ctx context.Context, t TriesRecord) error
 	Tries(ctx context.Context, what string) (TriesRecord, error)
+}
 
+// AuditTx is the audit chain.
+type AuditTx interface {
 	// Audit appends a row to the chain; it is called last in a transaction.
 	Audit(ctx context.Context, actor, action, subject, detail string) error
 	// VerifyAudit counts the rows of an unbroken chain, or names the first bad
