@@ -45,15 +45,6 @@ func TestForms(t *testing.T) {
 		require.Equal(t, before.Email, person().Email, "what isn't there stays")
 		require.Equal(t, "+447700900456", person().Mobile)
 	})
-	t.Run("a clock that can't be read is no unknown clock", func(t *testing.T) {
-		for skew, wrong := range map[string]bool{"soon": true, "1.5": true, "99999999999999999999": true, "525601": true, "0": false, "-5": false, "": false} {
-			declared := url.Values{"address": {"amara.bell@nhs.net"}, "browser": {"edge"}, "credentialManagement": {"yes"}, "private": {"no"}, "clockSkew": {skew}}
-			err := nurse.Inside(ctx, e.addresses.Web+"/my/link?"+declared.Encode(), nil)
-			require.Equal(t, wrong, wardkey.RuleOf(err) == "link.clock", skew)
-		}
-		err := nurse.PostForm(ctx, "/my/link", url.Values{"address": {"amara.bell@nhs.net"}, "clockSkew": {"soon"}})
-		require.Error(t, err)
-	})
 	t.Run("the link portal is here too", func(t *testing.T) {
 		page := shown(t, nurse, "/links")
 		require.Contains(t, page, "It opens no mail account.")

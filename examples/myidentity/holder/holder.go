@@ -17,13 +17,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 )
-
-//go:embed rules.json
-var rulesJSON []byte
 
 //go:embed templates/*.html
 var templates embed.FS
@@ -32,9 +28,8 @@ var templates embed.FS
 type Config struct {
 	Site *pages.Site
 
-	// MailAccount is the address of the mail account that the browser of a request is signed in to: whose account a card is
-	// linked to is for the caller to know. Nil: there is no mail here, and no panel for it. To sign in by, it is registered
-	// where the site has a MailPassword.
+	// MailAccount is the address of the mail account that the browser of a request is signed in to. It is registered to sign in
+	// by where the site has a MailPassword. Nil: there is no mail here.
 	MailAccount func(*http.Request) (string, error)
 }
 
@@ -42,7 +37,6 @@ type Config struct {
 type Holder struct {
 	*pages.Module
 	mailAccount func(*http.Request) (string, error)
-	rules       *wardkey.Rulebook
 }
 
 // New reads the templates.
@@ -50,12 +44,8 @@ func New(c Config) (*Holder, error) {
 	if c.Site == nil {
 		return nil, errors.New("holder: Config needs Site")
 	}
-	rules, err := wardkey.ParseRulebook(rulesJSON)
-	if err != nil {
-		return nil, err
-	}
 	m, err := c.Site.Module(templates, "templates/*.html")
-	return &Holder{m, c.MailAccount, rules}, err
+	return &Holder{m, c.MailAccount}, err
 }
 
 // Routes adds the pages to a mux.
@@ -68,9 +58,7 @@ func (h *Holder) Routes(mux *http.ServeMux) {
 	h.authenticatorRoutes(mux)
 	h.Handle(mux, "GET /my/events", h.events)
 	h.Handle(mux, "GET /my/switch-off", h.switchOff)
-	if h.mailAccount != nil {
-		h.linkRoutes(mux)
-	}
+	h.Handle(mux, "POST /my/unlink", h.unlink)
 }
 
 // frame is what every page of the holder shows.
@@ -160,19 +148,16 @@ func (h *Holder) session(_ http.ResponseWriter, r *http.Request) (pages.Answer, 
 // myPage is the holder's own page.
 type myPage struct {
 	frame
-	Person  *careid.Profile
-	Cards   []careid.Card
-	Held    []careid.Held
-	Alerts  []alertView
-	Roles   []string
-	Signed  *careid.Session
-	Terms   string // the version in force
-	Said    []careid.Acceptance
-	Yes     bool // said to that version
-	Mail    bool
-	Links   []careid.Link
-	Missing wardkey.Refusals // what linking still wants, where it was asked
-	Address string
+	Person *careid.Profile
+	Cards  []careid.Card
+	Held   []careid.Held
+	Alerts []alertView
+	Roles  []string
+	Signed *careid.Session
+	Terms  string // the version in force
+	Said   []careid.Acceptance
+	Yes    bool // said to that version
+	Links  []careid.Link
 }
 
 func (*myPage) Template() string { return "my.html" }
@@ -191,7 +176,7 @@ func (h *Holder) page(r *http.Request) (*myPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &myPage{frame: newFrame(r, "My card"), Signed: session, Mail: h.mailAccount != nil}
+	p := &myPage{frame: newFrame(r, "My card"), Signed: session}
 	ctx := r.Context()
 	if p.Person, err = h.Care.Profile(ctx, me, session.Profile); err != nil {
 		return nil, err

@@ -47,8 +47,7 @@ func TestMy(t *testing.T) {
 		require.Contains(t, shown.Body, "<h1>"+s.Nurse.Profile.Name()+"</h1>")
 		require.Contains(t, shown.Body, s.Nurse.Card.Serial)
 		require.NotContains(t, shown.Body, "Your certificates end in")
-		require.NotContains(t, shown.Body, "/my/link")
-		require.Equal(t, "page.unknown", nurse.Refused(http.MethodGet, "/my/link", nil))
+		require.NotContains(t, shown.Body, "/my/unlink")
 	})
 	t.Run("contacts change while the card was shown lately", func(t *testing.T) {
 		require.Equal(t, "/my?told=done", nurse.Submit("/my", "/my/contacts", url.Values{"mobile": {"07700 900456"}}).Path)
@@ -181,6 +180,24 @@ func TestSwitchOff(t *testing.T) {
 }
 
 // A mail account is registered where the browser is signed in to it, by its password, and takes a name like all else.
+// A link that is there is shown, and ended here; making one is the link portal's.
+func TestLinks(t *testing.T) {
+	s := pagestest.Open(t, pagestest.Config{Mount: mount})
+	nurse := s.SignedIn(s.Nurse)
+	const address = "asha.patel@nhs.net"
+	s.Hospital.Mail.Set(address, careidtest.Mailbox{Active: true, PolicyAccepted: true})
+	me, err := s.Actor(t.Context(), s.Nurse, careid.Holder)
+	require.NoError(t, err)
+	_, err = s.Care.Link(t.Context(), me, careid.LinkRequest{Address: address, Workstation: careid.Workstation{
+		Client: careid.ClientBrowser, System: careid.Windows11, Browser: careid.Edge, Network: careid.NetworkHSCN, Private: careid.No, CredentialManagement: careid.Yes,
+	}})
+	require.NoError(t, err)
+	require.Contains(t, nurse.Get("/my").Body, address)
+	require.Equal(t, "/my?told=unlinked", nurse.Submit("/my", "/my/unlink", url.Values{}).Path)
+	require.NotContains(t, nurse.Get("/my").Body, "/my/unlink")
+	require.Equal(t, "link.none", nurse.Refused(http.MethodPost, "/my/unlink", strings.NewReader(`{"address":"`+address+`"}`)))
+}
+
 func TestMailAccount(t *testing.T) {
 	var address string // that the browser is signed in to
 	s := pagestest.Open(t, pagestest.Config{Mail: true, Mount: func(site *pages.Site, mux *http.ServeMux) error {
