@@ -30,28 +30,6 @@ func picture(t *testing.T, ctx context.Context, name string) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644))
 }
 
-// window waits for the window that the agent's page was opened in.
-func window(t *testing.T, ctx context.Context, at string) context.Context {
-	t.Helper()
-	var tab context.Context
-	require.Eventually(t, func() bool {
-		targets, err := chromedp.Targets(ctx)
-		if err != nil {
-			return false
-		}
-		for _, found := range targets {
-			if strings.HasPrefix(found.URL, at) {
-				var cancel context.CancelFunc
-				tab, cancel = chromedp.NewContext(ctx, chromedp.WithTargetID(found.TargetID))
-				t.Cleanup(cancel)
-				return true
-			}
-		}
-		return false
-	}, time.Minute, 50*time.Millisecond, "the agent's window")
-	return tab
-}
-
 // arrive waits until the browser has gone to a page by itself.
 func arrive(t *testing.T, ctx context.Context, path string) {
 	t.Helper()
@@ -107,22 +85,21 @@ func (h hand) insert(reader, serial string) {
 		chromedp.Click(`form[action="/api/readers/`+reader+`"] button`), chromedp.WaitVisible(`form[action="/api/readers/`+reader+`/out"]`))
 }
 
-// begins presses the button that opens the agent's window, once the page's scripts
+// begins presses the button that opens an agent's window, once the page's scripts
 // have run: before that it would send the form.
-func (h hand) begins() {
+func (h hand) begins(agent string) context.Context {
 	h.t.Helper()
 	require.Eventually(h.t, func() bool {
 		ready, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`document.readyState === "complete"`))
 		return err == nil && ready
 	}, time.Minute, 50*time.Millisecond, "the page's scripts")
-	h.do(chromedp.Click("#go"))
+	return browser.Window(h.t, h.ctx, agent, func() { h.do(chromedp.Click("#go")) })
 }
 
 // atAgent fills in the form that the agent's window shows.
 func (h hand) atAgent(name string, fields map[string]string) {
 	h.t.Helper()
-	h.begins()
-	agent := window(h.t, h.ctx, h.e.addresses.Agent)
+	agent := h.begins(h.e.addresses.Agent)
 	for id, value := range fields {
 		require.NoError(h.t, chromedp.Do(agent, chromedp.WaitVisible("#"+id), chromedp.SendKeys("#"+id, value)))
 	}

@@ -45,8 +45,7 @@ func TestHolderByHand(t *testing.T) {
 
 	h.insert("1", serial)
 	h.do(chromedp.Click(`a[href="/signin?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
-	h.begins()
-	agent := hand{t, window(t, h.ctx, e.addresses.Agent), e}
+	agent := hand{t, h.begins(e.addresses.Agent), e}
 	for i, told := range []string{"not the passcode", "One try is left", ""} {
 		agent.do(chromedp.WaitVisible("#passcode"), chromedp.SendKeys("#passcode", "000000"))
 		if i == 2 {
@@ -63,8 +62,7 @@ func TestHolderByHand(t *testing.T) {
 	h.open(e.addresses.Web)
 	h.do(chromedp.WaitVisible(".state.locked"), chromedp.Click(`a[href="/unlock?reader=1"]`), chromedp.WaitVisible("#r1:checked"))
 	before := len(e.rooms.Inbox.Messages(inbox))
-	h.begins()
-	agent.ctx = window(t, h.ctx, e.addresses.Agent)
+	agent.ctx = h.begins(e.addresses.Agent)
 	agent.do(chromedp.WaitVisible("#email"), chromedp.Click("#email"), chromedp.Click(`button[type="submit"]`), chromedp.WaitVisible("#code"))
 	code := regexp.MustCompile(`\b[0-9]{8}\b`).FindString(h.newest(inbox, before))
 	agent.do(chromedp.SendKeys("#code", code), chromedp.SendKeys("#newPasscode", fresh), chromedp.SendKeys("#newPasscode2", fresh))

@@ -37,8 +37,7 @@ func (h hand) press(selector string) {
 // typesPasscode fills in the window of the ward's card service.
 func (h hand) typesPasscode(passcode string) {
 	h.t.Helper()
-	h.begins()
-	agent := window(h.t, h.ctx, h.e.addresses.Ward)
+	agent := h.begins(h.e.addresses.Ward)
 	require.NoError(h.t, chromedp.Do(agent, chromedp.WaitVisible("#passcode"), chromedp.SendKeys("#passcode", passcode), chromedp.Click(`button[type="submit"]`)))
 }
 

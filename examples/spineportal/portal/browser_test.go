@@ -68,42 +68,29 @@ func (p person) shows(words string) {
 	require.Eventually(p.t, func() bool { return strings.Contains(p.eval("document.body.innerText"), words) }, patience, 50*time.Millisecond, "the page says %q", words)
 }
 
-// begin chooses the first reader on a page that hands a ticket to the card service.
-func (p person) begin() {
+// begin chooses the first reader on a page that hands a ticket to the card service,
+// and finds the window that opens.
+func (p person) begin() person {
 	p.t.Helper()
-	p.press("#r1", "#go")
+	return person{p.t, browser.Window(p.t, p.ctx, p.h.station.URL, func() { p.press("#r1", "#go") }), p.h}
 }
 
-// window fills in forms of the card service's own window, each of them pairs of a field and what is typed.
-func (p person) window(forms ...[]string) {
+// fills in forms of the card service's window, each of them pairs of a field and what is typed.
+func (p person) fills(forms ...[]string) {
 	p.t.Helper()
-	var tab context.Context
-	require.Eventually(p.t, func() bool {
-		targets, err := chromedp.Targets(p.ctx)
-		for _, found := range targets {
-			if err == nil && strings.HasPrefix(found.URL, p.h.station.URL) {
-				var cancel context.CancelFunc
-				tab, cancel = chromedp.NewContext(p.ctx, chromedp.WithTargetID(found.TargetID))
-				p.t.Cleanup(cancel)
-				return true
-			}
-		}
-		return false
-	}, patience, 50*time.Millisecond, "the window of the card service")
-	agent := person{p.t, tab, p.h}
 	for i, pairs := range forms {
 		for j := 0; j < len(pairs); j += 2 {
-			agent.do(chromedp.WaitVisible("#" + pairs[j]))
+			p.do(chromedp.WaitVisible("#" + pairs[j]))
 			if pairs[j+1] == "" {
-				agent.press("#" + pairs[j])
+				p.press("#" + pairs[j])
 			} else {
-				agent.do(chromedp.SendKeys("#"+pairs[j], pairs[j+1]))
+				p.do(chromedp.SendKeys("#"+pairs[j], pairs[j+1]))
 			}
 		}
 		if i == len(forms)-1 {
-			agent.picture("agent-" + pairs[0])
+			p.picture("agent-" + pairs[0])
 		}
-		agent.press(`button[type="submit"]`)
+		p.press(`button[type="submit"]`)
 	}
 }
 
@@ -178,8 +165,7 @@ func TestJourney(t *testing.T) {
 
 	p.press("#button")
 	p.arrive(h.site.URL + "/login?")
-	p.begin()
-	p.window([]string{"passcode", careidtest.Passcode})
+	p.begin().fills([]string{"passcode", careidtest.Passcode})
 	p.press("#role1")
 	p.picture("3-role")
 	p.press(`form[action="/login/role"] button`)
@@ -221,15 +207,15 @@ func TestLocked(t *testing.T) {
 	p.looked("6-locked")
 	p.press(`.wardkey-unlock a`)
 	p.arrive(h.site.URL + "/unlock")
-	p.begin()
-	p.window([]string{"email", ""})
+	agent := p.begin()
+	agent.fills([]string{"email", ""})
 	var code string
 	require.Eventually(t, func() bool {
 		m, err := h.Inbox.Last(t.Context(), h.Service, nadia.Profile.Email)
 		code = m.Code()
 		return err == nil && code != ""
 	}, patience, 50*time.Millisecond, "the code")
-	p.window([]string{"code", code, "newPasscode", "48151623", "newPasscode2", "48151623"})
+	agent.fills([]string{"code", code, "newPasscode", "48151623", "newPasscode2", "48151623"})
 	p.arrive(h.site.URL + "/?told=unlocked")
 
 	p.open(h.portal.URL)
@@ -237,8 +223,7 @@ func TestLocked(t *testing.T) {
 	require.NotContains(t, p.eval("document.body.innerText"), "is locked")
 	p.press("#button")
 	p.arrive(h.site.URL + "/login?")
-	p.begin()
-	p.window([]string{"passcode", "48151623"})
+	p.begin().fills([]string{"passcode", "48151623"})
 	p.arrive(h.portal.URL + "/portal")
 	p.shows("Good day, Nadia")
 }

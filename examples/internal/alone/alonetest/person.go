@@ -137,21 +137,9 @@ func (p Person) Send() {
 // service.
 func (p Person) Window(reader string) Person {
 	p.T.Helper()
-	p.Do(chromedp.WaitVisible("#r"+reader), chromedp.Click("#r"+reader), chromedp.Click("#go"))
-	var tab context.Context
-	p.until("the window of the card service", func() bool {
-		targets, err := chromedp.Targets(p.Tab)
-		for _, found := range targets {
-			if err == nil && strings.HasPrefix(found.URL, p.At.URL) {
-				var cancel context.CancelFunc
-				tab, cancel = chromedp.NewContext(p.Tab, chromedp.WithTargetID(found.TargetID))
-				p.T.Cleanup(cancel)
-				return chromedp.Do(tab) == nil // the tab lives as long as the context of its first use
-			}
-		}
-		return false
-	})
-	return Person{p.T, tab, p.At}
+	return Person{p.T, browser.Window(p.T, p.Tab, p.At.URL, func() {
+		p.Do(chromedp.WaitVisible("#r"+reader), chromedp.Click("#r"+reader), chromedp.Click("#go"))
+	}), p.At}
 }
 
 // Accessible asks axe-core about the page.
