@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey/examples/internal/database"
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 	"github.com/wardkey-sdk/wardkey/pki"
 	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
 	"github.com/wardkey-sdk/wardkey/pki/stepca"
@@ -187,15 +188,7 @@ func keep(path string, s statement) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
+	return kept.Replace(path, append(text, '\n'))
 }
 
 // close gives everything back, the last first.

@@ -178,10 +178,10 @@ func TestRefuses(t *testing.T) {
 		t.Setenv(keyVariable, "not one")
 		_, err := deskKey(fresh)
 		require.ErrorContains(t, err, keyVariable)
-		t.Setenv(keyVariable, strings.Repeat("ab", keyBytes))
+		t.Setenv(keyVariable, strings.Repeat("ab", 32))
 		key, err := deskKey("postgres://db.example/mail")
 		require.NoError(t, err)
-		require.Len(t, key, keyBytes)
+		require.Len(t, key, 32)
 	})
 	var out, errs bytes.Buffer
 	require.Zero(t, command(t.Context(), []string{"-help"}, &out, &errs))

@@ -5,16 +5,11 @@ package main
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,6 +19,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/examples/internal/alone"
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
 )
@@ -106,46 +102,7 @@ func (h *hospital) mount(site *pages.Site, mux *http.ServeMux) error {
 
 // key is the hospital's for an algorithm, made by the first start that needs it. A deployment keeps its own in an HSM.
 func (h *hospital) key(algorithm string) (crypto.Signer, error) {
-	path := filepath.Join(h.options.dir, "signin-"+algorithm+".pem")
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return makeKey(path, algorithm)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer clear(text)
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s is damaged", path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if signer, ok := key.(crypto.Signer); ok && err == nil {
-		return signer, nil
-	}
-	return nil, fmt.Errorf("%s is damaged", path)
-}
-
-// makeKey writes a fresh one. A start that was killed in between leaves no half of one under the name.
-func makeKey(path, algorithm string) (crypto.Signer, error) {
-	key, err := newKey(algorithm)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(der)
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return nil, err
-	}
-	err = pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, errors.Join(err, os.Remove(f.Name()))
-	}
-	return key, os.Rename(f.Name(), path)
+	return kept.Signer(filepath.Join(h.options.dir, "signin-"+algorithm+".pem"), func() (crypto.Signer, error) { return newKey(algorithm) })
 }
 
 // observe hears of the ends of sessions, such as by a card that was pulled, and has their relying parties told at once.

@@ -5,13 +5,11 @@ package alone
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,6 +23,7 @@ import (
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/careid/webauthn"
 	"github.com/wardkey-sdk/wardkey/examples/internal/database"
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 	"github.com/wardkey-sdk/wardkey/examples/internal/remind"
 	"github.com/wardkey-sdk/wardkey/examples/linkportal/mailbox"
 	"github.com/wardkey-sdk/wardkey/pki"
@@ -224,40 +223,15 @@ func (h *Hospital) openCare(ctx context.Context) error {
 // secret is a secret of the hospital's, 32 random bytes in hexadecimal, made by
 // the first start. A deployment keeps its own in a vault or an HSM.
 func (h *Hospital) secret(name string) ([]byte, error) {
-	raw := make([]byte, 32)
-	defer clear(raw)
-	_, _ = rand.Read(raw) // crypto/rand.Read never fails
-	fresh := hex.AppendEncode(nil, raw)
+	fresh := kept.FreshHex(32)
 	defer clear(fresh)
-	return h.keep(name, fresh)
+	return kept.First(filepath.Join(h.config.Dir, name), fresh)
 }
 
 // settled is what the first start has said of something that can't change.
 func (h *Hospital) settled(name, now string) (string, error) {
-	text, err := h.keep(name, []byte(now))
+	text, err := kept.First(filepath.Join(h.config.Dir, name), []byte(now))
 	return string(text), err
-}
-
-// keep writes a file of the folder unless it is there, and returns what is in it.
-// Of several programs that start at once, the first one's counts.
-func (h *Hospital) keep(name string, fresh []byte) ([]byte, error) {
-	path := filepath.Join(h.config.Dir, name)
-	if text, err := os.ReadFile(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return text, err
-	}
-	f, err := os.CreateTemp(h.config.Dir, ".new-*")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // it has its real name by then, or is no use
-	_, err = f.Write(fresh)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return os.ReadFile(path)
 }
 
 // keepDue does every second what the calendar asks for.

@@ -15,11 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 )
 
 // Reach is how far ahead of the machine the calendar may be: the life of the
@@ -115,22 +116,7 @@ func (c *Clock) Add(d time.Duration) (time.Time, error) {
 // write replaces the file in one step, so that a crash leaves the old offset
 // or the new one.
 func (c *Clock) write(offset time.Duration) error {
-	f, err := os.CreateTemp(filepath.Dir(c.file), ".clock-*")
-	if err != nil {
-		return fmt.Errorf("clock: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // already renamed, or no use
-	_, err = fmt.Fprintln(f, int64(offset/time.Second))
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), c.file)
-	}
-	if err != nil {
+	if err := kept.Replace(c.file, fmt.Appendln(nil, int64(offset/time.Second))); err != nil {
 		return fmt.Errorf("clock: keeping the move: %w", err)
 	}
 	return nil

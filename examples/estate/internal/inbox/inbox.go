@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 )
 
 // Channels of a message.
@@ -161,21 +163,7 @@ func (b *Box) write(m Message) error {
 	if err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
-	f, err := os.CreateTemp(b.config.Dir, ".message-*")
-	if err != nil {
-		return fmt.Errorf("inbox: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // already renamed, or no use
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), b.file(m.ID))
-	}
+	err = kept.Replace(b.file(m.ID), data)
 	if err != nil {
 		return fmt.Errorf("inbox: keeping a message: %w", err)
 	}

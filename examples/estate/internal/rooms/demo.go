@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 )
 
 // DemoCard is what the front page shows of an invented person: which part they
@@ -69,7 +70,7 @@ func (d *Demo) keep(next notes) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(d.file, data); err != nil {
+	if err := kept.Replace(d.file, data); err != nil {
 		return err
 	}
 	d.notes = next
@@ -85,23 +86,4 @@ func (d *Demo) Card(serial string) (DemoCard, bool) {
 		return DemoCard{}, false
 	}
 	return d.notes.Cards[i], true
-}
-
-// replaceFile writes a private file in one step: the old text stays until the
-// new one is on disk.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("estate: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // already renamed, or no use
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("estate: %w", err)
-	}
-	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
 	gatewaystore "github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
@@ -187,7 +188,7 @@ func (g *Gateway) Add(ctx context.Context, text string) (*x509.Certificate, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})); err != nil {
+	if err := kept.Replace(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})); err != nil {
 		return nil, err
 	}
 	g.known = known

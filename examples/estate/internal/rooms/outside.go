@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 )
 
 // OutsideAddress is somebody beyond the hospital with a certificate of their
@@ -66,11 +68,11 @@ func (r *Rooms) openOutside() error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
+	if err := kept.Replace(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
 		return err
 	}
 	text = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := replaceFile(certificateFile, text); err != nil {
+	if err := kept.Replace(certificateFile, text); err != nil {
 		return err
 	}
 	return r.Gateway.know(text)

@@ -7,17 +7,13 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/examples/signin/entry"
 )
@@ -47,7 +43,7 @@ func (r *Rooms) openProvider(ctx context.Context) error {
 		return err
 	}
 	r.closes(store.Close)
-	key, err := signingKey(r.path("secrets/provider.pem"))
+	key, err := kept.Signer(r.path("secrets/provider.pem"), func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 	if err != nil {
 		return err
 	}
@@ -104,42 +100,4 @@ func (r *Rooms) clients() ([]openid.Client, error) {
 // to keep or to clear.
 func (r *Rooms) ClientSecret(client string) ([]byte, error) {
 	return secretText(r.path("secrets"), "client-"+client, 32)
-}
-
-// signingKey is the provider's key in a file, made where there is none. A
-// deployment keeps it in an HSM.
-func signingKey(file string) (crypto.Signer, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return newSigningKey(file)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("estate: %w", err)
-	}
-	defer clear(text)
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("estate: %s is damaged", file)
-	}
-	defer clear(block.Bytes)
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if signer, ok := key.(*rsa.PrivateKey); ok && err == nil {
-		return signer, nil
-	}
-	return nil, fmt.Errorf("estate: %s is damaged", file)
-}
-
-func newSigningKey(file string) (crypto.Signer, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(der)
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	defer clear(text)
-	return key, replaceFile(file, text)
 }

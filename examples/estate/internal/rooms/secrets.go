@@ -3,12 +3,11 @@
 package rooms
 
 import (
-	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/kept"
 )
 
 // secretText returns the secret of that name in the folder, in hexadecimal,
@@ -17,14 +16,9 @@ import (
 // them in files that only its user can read.
 func secretText(dir, name string, n int) ([]byte, error) {
 	path := filepath.Join(dir, name)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		raw := make([]byte, n)
-		_, _ = rand.Read(raw) // crypto/rand.Read never fails
-		text = hex.AppendEncode(nil, raw)
-		clear(raw)
-		return text, replaceFile(path, text)
-	}
+	fresh := kept.FreshHex(n)
+	defer clear(fresh)
+	text, err := kept.First(path, fresh)
 	if err != nil {
 		return nil, fmt.Errorf("estate: %w", err)
 	}
