@@ -53,7 +53,7 @@ func TestDesks(t *testing.T) {
 		chain, err = onlyHR.FindRA(book, "A9A5A", asOf)
 		require.NoError(t, err)
 		require.Equal(t, "HR", names(chain), "a desk that nobody can reach is none")
-		for _, organisation := range []string{"", "XXX", "rba"} {
+		for _, organisation := range []string{"", "RZZ", "rba"} {
 			_, err = desks.FindRA(book, organisation, asOf)
 			require.Contains(t, refused(t, err, "desk.unknown").Next[0], "HR team")
 			require.Empty(t, desks.Resolve(book, no, organisation, internet, asOf).Contact)
@@ -65,7 +65,7 @@ func TestDesks(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "IT desk of RBA, NHSmail Helpdesk, the National Administration Service", names(who), rule)
 		}
-		who, err := desks.Escalation(book, book.Refuse("mail.locked"), "XXX", internet, asOf)
+		who, err := desks.Escalation(book, book.Refuse("mail.locked"), "RZZ", internet, asOf)
 		require.NoError(t, err)
 		require.Equal(t, "NHSmail Helpdesk, the National Administration Service", names(who))
 		who, err = desks.Escalation(book, book.Refuse("mail.aup"), careidtest.Organisation, internet, asOf)

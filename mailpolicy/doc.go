@@ -6,7 +6,7 @@
 //
 // Call Decide to ask what may be done with a message:
 //
-//	policy, err := mailpolicy.PolicyAt(time.Now())
+//	policy, err := mailpolicy.PolicyAt(now)
 //	decision := mailpolicy.Decide(policy, mailpolicy.Message{Header: header, Recipients: rcpt})
 //
 // # The decision

@@ -38,6 +38,7 @@ import (
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
+	"github.com/wardkey-sdk/wardkey/examples/internal/style"
 )
 
 //go:embed rules.json
@@ -144,6 +145,7 @@ func (s *Site) Routes(mux *http.ServeMux) error {
 	own.signInRoutes(mux)
 	own.wayRoutes(mux)
 	mux.Handle(cardhttp.Path, s.Cards)
+	mux.HandleFunc("GET /assets/style.css", style.Serve)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	own.Handle(mux, "/", func(http.ResponseWriter, *http.Request) (Answer, error) {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -226,16 +225,4 @@ func (h hand) recovers(s *town) {
 	h.reads("main", "The account is open again")
 	h.open("/recover")
 	h.look("recover")
-}
-
-// The portal's stylesheet is a part of the house's, line by line.
-func TestStyle(t *testing.T) {
-	t.Parallel()
-	house, err := os.ReadFile("../../internal/pages/assets/style.css")
-	require.NoError(t, err)
-	own, err := os.ReadFile("assets/style.css")
-	require.NoError(t, err)
-	for line := range strings.Lines(string(own)) {
-		require.Contains(t, "\n"+string(house), "\n"+line, "not in the house's stylesheet any more")
-	}
 }

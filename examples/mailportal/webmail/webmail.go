@@ -56,6 +56,7 @@ import (
 	"time"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/examples/internal/style"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -156,6 +157,7 @@ func (p *Portal) Handler() http.Handler {
 		mux.HandleFunc("GET /phone", p.phone)
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /assets/style.css", style.Serve)
 	if assets, err := fs.Sub(assetFiles, "assets"); err == nil { // the folder is built in
 		mux.Handle("GET /assets/{file}", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	}

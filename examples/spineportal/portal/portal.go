@@ -37,6 +37,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/card/agent"
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/relyingparty"
+	"github.com/wardkey-sdk/wardkey/examples/internal/style"
 )
 
 //go:embed rules.json
@@ -144,6 +145,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.Handle("POST /portal/prompts", p.login.Protect(http.HandlerFunc(p.prompts)))
 	mux.Handle("GET /session", p.login.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /assets/style.css", style.Serve)
 	if assets, err := fs.Sub(assetFiles, "assets"); err == nil { // the folder is built in
 		mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -215,20 +214,5 @@ func TestConfig(t *testing.T) {
 			_, err := portal.New(c)
 			require.Error(t, err)
 		})
-	}
-}
-
-// The portal's stylesheet is a part of the house's, line by line.
-func TestStyle(t *testing.T) {
-	house, err := os.ReadFile("../../internal/pages/assets/style.css")
-	require.NoError(t, err)
-	own, err := os.ReadFile("assets/style.css")
-	require.NoError(t, err)
-	lines := map[string]bool{}
-	for line := range strings.Lines(string(house)) {
-		lines[line] = true
-	}
-	for line := range strings.Lines(string(own)) {
-		require.True(t, lines[line], "%q is not in the house's stylesheet any more", line)
 	}
 }
