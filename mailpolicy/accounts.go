@@ -147,7 +147,10 @@ func NewAccounts(c AccountsConfig) (*Accounts, error) {
 	return a, nil
 }
 
-func (a *Accounts) policy() (*Policy, error) { return PolicyOf(a.config.Rules, a.config.Now()) }
+// Policy is what the accounts go by now: the published one, or as AccountsConfig.Rules
+// tightens it. A page shows this, so that it says what will happen. The error is that
+// of a book of rules which can't be read.
+func (a *Accounts) Policy() (*Policy, error) { return PolicyOf(a.config.Rules, a.config.Now()) }
 
 // NewAccount is an application for one account.
 type NewAccount struct {
@@ -168,7 +171,7 @@ func (a *Accounts) Open(ctx context.Context, by Actor, n NewAccount) (Account, e
 	if err := by.check(); err != nil {
 		return Account{}, err
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return Account{}, err
 	}
@@ -264,7 +267,7 @@ func (a *Accounts) Account(ctx context.Context, address string) (Account, error)
 }
 
 func (a *Accounts) read(ctx context.Context, address string) (*Policy, AccountRecord, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, AccountRecord{}, err
 	}

@@ -69,7 +69,7 @@ func (a *Accounts) BreakGlass(ctx context.Context, by Actor, b BreakGlass) error
 	if missing := b.Missing(); missing != nil {
 		return Rules().Refuse("mail.breakglass.missing", "missing", strings.Join(missing, ", "))
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

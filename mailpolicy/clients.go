@@ -90,7 +90,7 @@ func (a *Accounts) DeclareComputer(ctx context.Context, token string, private bo
 // attached to a message unless the session's computer was declared private.
 // Other refusals: mail.session, mail.account.disabled, mail.account.deleted.
 func (a *Accounts) CanOpenAttachments(ctx context.Context, token string) error {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (a *Accounts) ResendActivation(ctx context.Context, by Actor, address strin
 	if by.Role != AdministrationService {
 		return Rules().Refuse("mail.role") // before the costly hash
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (a *Accounts) administer(ctx context.Context, by Actor, address, action str
 	if !slices.Contains(may, by.Role) || by.check() != nil {
 		return Rules().Refuse("mail.role")
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

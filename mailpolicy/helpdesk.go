@@ -78,7 +78,7 @@ func (a *Accounts) HelpdeskVerify(ctx context.Context, by Actor, c Caller) error
 	if by.Role != AdministrationService || by.check() != nil {
 		return Rules().Refuse("mail.role")
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (a *Accounts) HelpdeskReset(ctx context.Context, by Actor, c Caller, to str
 	if err := a.HelpdeskVerify(ctx, by, c); err != nil {
 		return err
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (a *Accounts) Restore(ctx context.Context, by Actor, address string) error 
 // mail.session, mail.leaver.owner, mail.account.unknown (none at this site),
 // mail.shared.lastowner.
 func (a *Accounts) MarkLeaver(ctx context.Context, token, address string) error {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (a *Accounts) MarkLeaverByTicket(ctx context.Context, by Actor, t TransferT
 	if by.Role != AdministrationService || by.check() != nil {
 		return Rules().Refuse("mail.role")
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

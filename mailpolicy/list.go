@@ -33,7 +33,7 @@ func (a *Accounts) SiteAccounts(ctx context.Context, ods, after string, limit in
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, err
 	}

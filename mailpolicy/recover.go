@@ -50,7 +50,7 @@ type Recovery struct {
 // tries, or begin anew while its holder answers: the help desk is there for
 // that. Refusals: mail.recovery.blocked.
 func (a *Accounts) StartRecovery(ctx context.Context, address string) (*Recovery, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (p *Policy) recovers(r AccountRecord) bool {
 // which does not say what was wrong, mail.recovery.blocked (three tries in an
 // hour, right or wrong, for each address), mail.recovery.ended, mail.busy.
 func (a *Accounts) AnswerRecovery(ctx context.Context, token string, answers []string, lastDigits string) ([]Outcome, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // mail.recovery.ended, mail.recovery.outcome (it was not offered, or a password
 // came with UnlockOnly), mail.password.form, mail.busy.
 func (a *Accounts) FinishRecovery(ctx context.Context, token, code string, do Outcome, password []byte) error {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

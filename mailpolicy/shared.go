@@ -42,7 +42,7 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 	if err := by.check(); err != nil {
 		return Shared{}, err
 	}
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return Shared{}, err
 	}
@@ -121,7 +121,7 @@ const (
 // open a shared mailbox: mail.session, mail.shared.unknown, mail.shared.member
 // (it is neither owner nor member, or of another site by now), mail.aup.pending.
 func (a *Accounts) CanOpenShared(ctx context.Context, token, shared string) (Membership, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return "", err
 	}
@@ -199,7 +199,7 @@ func (a *Accounts) RemoveMember(ctx context.Context, token, shared, address stri
 
 // asOwner runs fn where a token is signed in to an owner of the mailbox.
 func (a *Accounts) asOwner(ctx context.Context, token, shared string, fn func(context.Context, StoreTx, *Policy, AccountRecord, Shared) error) error {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

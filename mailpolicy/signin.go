@@ -41,7 +41,7 @@ type PortalSession struct {
 // right. Locking by others' guesses is possible and ends with Unlock; it does
 // not touch a Care Identity.
 func (a *Accounts) SignIn(ctx context.Context, address string, password []byte) (*PortalSession, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (a *Accounts) Session(ctx context.Context, token string) (Account, error) {
 }
 
 func (a *Accounts) session(ctx context.Context, token string) (*Policy, AccountRecord, error) {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return nil, AccountRecord{}, err
 	}
@@ -205,7 +205,7 @@ func (p *Policy) signedIn(ctx context.Context, tx StoreTx, token string) (Accoun
 // change runs fn on the account of a session, keeps what it changed and audits
 // it.
 func (a *Accounts) change(ctx context.Context, token, action string, fn func(context.Context, StoreTx, *AccountRecord) error) error {
-	p, err := a.policy()
+	p, err := a.Policy()
 	if err != nil {
 		return err
 	}

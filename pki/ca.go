@@ -32,8 +32,9 @@ type Config struct {
 	// SignerVerifies says that Signer verifies each signature under the issuing
 	// key before it returns, as pki/stepca does (crypto/x509.CreateCertificate). Then
 	// only the first is verified again, which shows that Signer and Chain belong
-	// together; what was signed is compared each time. A verification is a sixth of
-	// what issuing a pair costs.
+	// together; what was signed is compared each time. Of a signer that says so and
+	// doesn't, certificates with a bad signature are committed and returned. A
+	// verification is a sixth of what issuing a pair costs.
 	SignerVerifies bool
 	// Chain is the issuing CA's certificate, then those above it, the root
 	// last. Required.

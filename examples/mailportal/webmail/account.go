@@ -45,7 +45,7 @@ func (p *Portal) ownAccount(v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ type desk struct {
 // desk is the page of the administration service: one account and what can be
 // done about it, and a shared mailbox without an owner.
 func (p *Portal) desk(v *visit) (*page, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}

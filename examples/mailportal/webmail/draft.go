@@ -94,7 +94,7 @@ func (d draft) message(at time.Time) ([]byte, error) {
 
 // decide asks what would become of the draft if it went out as it is.
 func (p *Portal) decide(d draft) (mailpolicy.Decision, []byte, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return mailpolicy.Decision{}, nil, err
 	}

@@ -26,7 +26,7 @@ type help struct {
 // help has the desks, the way through their menu and the order in which they are
 // asked, for a query whose ticket or call is given.
 func (p *Portal) help(v *visit) (*page, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}

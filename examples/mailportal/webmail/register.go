@@ -35,7 +35,7 @@ type registration struct {
 
 // registration has the form for a site, and looks codes up by postcode.
 func (p *Portal) registration(v *visit) (*page, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ type application struct {
 }
 
 func (p *Portal) application(v *visit) (*page, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}

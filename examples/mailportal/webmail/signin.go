@@ -63,7 +63,7 @@ type signingIn struct {
 // it, and only after it has refused a sign-in because the account is locked:
 // before, nobody is told so.
 func (p *Portal) signingIn(v *visit) (*page, error) {
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (p *Portal) firstLogin(v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}

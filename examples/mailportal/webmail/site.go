@@ -44,7 +44,7 @@ func (p *Portal) ownSite(v *visit) (*page, error) {
 	if err := p.Accounts.CanSend(v.r.Context(), account.Address); err != nil {
 		return nil, err
 	}
-	policy, err := mailpolicy.PolicyAt(p.Now())
+	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}
