@@ -160,7 +160,7 @@ func TestPage(t *testing.T) {
 
 	resp, body := d.ask(t, http.MethodGet, at.Path, "")
 	require.Contains(t, body, "<strong>"+origin+"</strong> asks for this")
-	require.NotContains(t, body, "Ada")
+	require.NotContains(t, body, "Nurse")
 	require.NotContains(t, body, "<script")
 	require.Equal(t, "DENY", resp.Header.Get("X-Frame-Options"))
 	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'")

@@ -67,7 +67,7 @@ func TestSignIn(t *testing.T) {
 		require.False(t, s.Readers[0].SignedIn)
 	})
 	t.Run("threat043", func(t *testing.T) {
-		for _, secret := range []string{"123456", "654321", "one-time-result", "presence-token", "Ada"} {
+		for _, secret := range []string{"123456", "654321", "one-time-result", "presence-token", "Nurse"} {
 			require.NotContains(t, d.log.String(), secret)
 		}
 	})

@@ -102,7 +102,7 @@ func TestStatus(t *testing.T) {
 	t.Run("nobody is named", func(t *testing.T) {
 		serial := d.personalised(1)
 		_, body := d.ask(t, http.MethodGet, "/v1/status", "", "Origin", origin)
-		for _, told := range []string{"Ada", "555000000001", serial} {
+		for _, told := range []string{"Nurse", "555000000001", serial} {
 			require.NotContains(t, body, told)
 		}
 	})
@@ -189,7 +189,7 @@ func TestDoctor(t *testing.T) {
 			require.Contains(t, text, line)
 		}
 		require.NotContains(t, text, "WRONG")
-		require.NotContains(t, text, "Ada")
+		require.NotContains(t, text, "Nurse")
 
 		gone := newServer(t)
 		gone.Close()

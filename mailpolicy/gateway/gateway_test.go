@@ -76,7 +76,8 @@ func TestRow175(t *testing.T) {
 		clear, err := openssl(t, got[1].Data, blind)
 		require.NoError(t, err)
 		for _, m := range []string{string(got[0].Data), string(got[1].Data), clear} {
-			require.NotContains(t, strings.ToLower(m), "bcc")
+			header, _, _ := strings.Cut(m, "\r\n\r\n")
+			require.NotRegexp(t, "(?i)bcc", header) // three letters that base64 has by chance
 			require.NotContains(t, m, "hidden@x.example")
 			require.NotContains(t, m, "blind@x.example")
 		}
