@@ -49,7 +49,7 @@ func NewCA(c CAConfig) (*CA, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Mail test root"},
 		NotBefore: ca.now().AddDate(-5, 0, 0), NotAfter: ca.now().AddDate(5, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -65,6 +65,9 @@ func (ca *CA) Roots() *x509.CertPool {
 	pool.AddCert(ca.Certificate)
 	return pool
 }
+
+// Identity is the root's, for what signs lists and OCSP answers in its name.
+func (ca *CA) Identity() Identity { return Identity{Certificate: ca.Certificate, Key: ca.key} }
 
 // Spec is a certificate to issue. The zero value with an Email is one in order,
 // on a P-256 key.
@@ -83,6 +86,8 @@ type Spec struct {
 	KeyUsage x509.KeyUsage
 	// IsCA makes it an authority's.
 	IsCA bool
+	// OCSPServer and CRLDistributionPoints are where to ask whether it is revoked.
+	OCSPServer, CRLDistributionPoints []string
 }
 
 // Identity is a certificate with its key.
@@ -105,6 +110,7 @@ func (ca *CA) Issue(s Spec) (Identity, error) {
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "Mail test " + s.Email},
 		NotBefore: s.NotBefore, NotAfter: s.NotAfter, KeyUsage: s.KeyUsage, ExtKeyUsage: s.ExtKeyUsage,
 		IsCA: s.IsCA, BasicConstraintsValid: true,
+		OCSPServer: s.OCSPServer, CRLDistributionPoints: s.CRLDistributionPoints,
 	}
 	if s.Email != "" {
 		template.EmailAddresses = []string{s.Email}

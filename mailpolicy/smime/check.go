@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,9 @@ const minRSABits = 2048
 // ASCII case; be in date at Now, both ends inclusive; be for encryption and for
 // mail; hold an RSA key of 2048 bits or more or a P-256 or P-384 key; be no
 // CA's; end a chain in the roots over keys that are as strong; and not be
-// revoked, nor any authority between, where Config.Revoked is set. It never asks
-// the network by itself.
+// revoked, nor any authority between, where Config.Revoked is set. Where that
+// can't be found out now, and waiting may help, the Refusal is mail.directory. It
+// never asks the network by itself.
 //
 // RFC 8550 §3 and §4.
 func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address string) error {
@@ -48,10 +50,14 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	if e.config.RequireEmailProtection && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) {
 		return refuse("it is not for e-mail")
 	}
-	if why, err := t.doubt(ctx, cert); why != "" {
+	switch why, err := t.doubt(ctx, cert); why {
+	case "":
+		return nil
+	case notFoundOut:
+		return mailpolicy.Rules().Refuse("mail.directory").Because(err)
+	default:
 		return refuse(why).Because(err)
 	}
-	return nil
 }
 
 // names reports that address is one of a certificate's.
@@ -148,10 +154,27 @@ func (t trust) doubt(ctx context.Context, cert *x509.Certificate) (why string, c
 		}
 		return "its issuer is not trusted", err
 	}
-	if err := t.notRevoked(ctx, chains); err != nil {
-		return "it is revoked, or it can't be found out whether it is", err
+	err = t.notRevoked(ctx, chains)
+	return statusFault(err), err
+}
+
+// notFoundOut is the one doubt that may pass by waiting.
+const notFoundOut = "it can't be found out now whether it is revoked"
+
+// statusFault reads what Config.Revoked has answered. The rules are package
+// pki's, whose errors name them.
+func statusFault(err error) string {
+	switch rule := wardkey.RuleOf(err); {
+	case err == nil:
+		return ""
+	case rule == "cert.status", errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return notFoundOut
+	case rule == "cert.revoked":
+		return "it is revoked"
+	case rule == "cert.held":
+		return "it is on hold"
 	}
-	return "", nil
+	return "it is revoked, or it can't be found out whether it is"
 }
 
 // chains are those to a root in which every key is strong: one at least, or an

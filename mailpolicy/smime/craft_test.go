@@ -207,6 +207,8 @@ type craftedSignature struct {
 	digestID   string
 	how        []byte // AlgorithmIdentifier
 	attributes [][]byte
+	bag        []*x509.Certificate
+	more       []byte // SignerInfos of others
 }
 
 func attribute(id string, value []byte) []byte { return el(0x30, oidOf(id), el(0x31, value)) }
@@ -224,7 +226,8 @@ func (c craftedSignature) inOrder() [][]byte {
 	return [][]byte{attribute(contentType, oidOf(idData)), attribute(messageDigest, el(4, h.Sum(nil)))}
 }
 
-func (c craftedSignature) der(t testing.TB, cert *x509.Certificate, key crypto.Signer) []byte {
+// info is the SignerInfo.
+func (c craftedSignature) info(t testing.TB, cert *x509.Certificate, key crypto.Signer) []byte {
 	t.Helper()
 	if c.attributes == nil {
 		c.attributes = c.inOrder()
@@ -238,8 +241,18 @@ func (c craftedSignature) der(t testing.TB, cert *x509.Certificate, key crypto.S
 	}
 	signature, err := key.Sign(rand.Reader, signed, hash)
 	require.NoError(t, err)
-	digest := el(0x30, oidOf(c.digestID))
-	info := el(0x30, []byte{2, 1, 1}, nameOf(t, cert), digest, el(0xa0, c.attributes...), c.how, el(4, signature))
-	return el(0x30, oidOf(signedData), el(0xa0, el(0x30, []byte{2, 1, 1}, el(0x31, digest),
-		el(0x30, oidOf(idData), el(0xa0, el(4, c.content))), el(0xa0, cert.Raw), el(0x31, info))))
+	return el(0x30, []byte{2, 1, 1}, nameOf(t, cert), el(0x30, oidOf(c.digestID)), el(0xa0, c.attributes...), c.how, el(4, signature))
+}
+
+func (c craftedSignature) der(t testing.TB, cert *x509.Certificate, key crypto.Signer) []byte {
+	t.Helper()
+	bag := cert.Raw
+	for i, other := range c.bag {
+		if i == 0 {
+			bag = nil
+		}
+		bag = append(bag[:len(bag):len(bag)], other.Raw...)
+	}
+	return el(0x30, oidOf(signedData), el(0xa0, el(0x30, []byte{2, 1, 1}, el(0x31, el(0x30, oidOf(c.digestID))),
+		el(0x30, oidOf(idData), el(0xa0, el(4, c.content))), el(0xa0, bag), el(0x31, c.info(t, cert, key), c.more))))
 }

@@ -28,10 +28,13 @@
 //     dhSinglePass-stdDH-sha256kdf-scheme and aes256-wrap.
 //
 // Config.Signer signs the message first, with any crypto.Signer: a smartcard's
-// key signs without leaving the card. What is signed is a multipart/signed
-// inside the encryption. On the outside a relay could rewrite it, which is why
-// others hide theirs in base64; inside nobody can, and it is shorter by a third
-// and streams. Nobody on the way learns that the message is signed, or by whom.
+// key signs without leaving the card. The signature names its certificate by
+// hash (RFC 5035), so that nobody can show it as one by another certificate of
+// the same key; where others name theirs, it must be the one. What is signed is a
+// multipart/signed inside the encryption. On the outside a relay could rewrite
+// it, which is why others hide theirs in base64; inside nobody can, and it is
+// shorter by a third and streams. Nobody on the way learns that the message is
+// signed, or by whom.
 //
 // # What is read
 //
@@ -77,7 +80,9 @@
 // A certificate is used only if Check passes it: right address, right purpose,
 // a strong key, in date, a chain to the configured roots, and not revoked, nor an
 // authority in between, if Config.Revoked is there to ask: this package does not
-// use the network. Signers are judged in the same way, by Signature.Distrust.
+// use the network. A pki.Verifier with its lists and responders can be asked, as
+// examples/mailgate does. Signers are judged in the same way, by
+// Signature.Distrust.
 //
 // The list of recipients inside the CMS can be read by all of them, so someone
 // in Bcc needs a copy of their own.

@@ -21,7 +21,11 @@ type Config struct {
 	Intermediates *x509.CertPool
 	// Revoked, where set, is asked last about each certificate and each authority's
 	// between it and the root. A nil error says that it is not revoked; any other
-	// keeps it from being used. Without it nobody is asked.
+	// keeps it from being used. One with the rule cert.status (pki.ErrStatus; see
+	// wardkey.RuleOf), or of a context that has ended, says that it can't be found
+	// out now: the Refusal is then mail.directory, by which the sender's system
+	// tries again. cert.revoked and cert.held are told to the sender as they are.
+	// Without Revoked nobody is asked.
 	Revoked func(ctx context.Context, cert *x509.Certificate) error
 	// RequireEmailProtection wants the purpose e-mail protection by name.
 	// Otherwise a certificate without an extended key usage, or with

@@ -3,7 +3,7 @@
 package smime
 
 // Object identifiers, as messages are read. RFC 5652, 5083, 5084, 3565, 3370,
-// 4055, 5753, 5754, 8419.
+// 4055, 5035, 5753, 5754, 8419.
 const (
 	oidData              = "1.2.840.113549.1.7.1"
 	oidSignedData        = "1.2.840.113549.1.7.2"
@@ -45,6 +45,9 @@ const (
 	oidContentType   = "1.2.840.113549.1.9.3"
 	oidMessageDigest = "1.2.840.113549.1.9.4"
 	oidSigningTime   = "1.2.840.113549.1.9.5"
+
+	oidSigningCertificate   = "1.2.840.113549.1.9.16.2.12"
+	oidSigningCertificateV2 = "1.2.840.113549.1.9.16.2.47"
 
 	oidPSS         = "1.2.840.113549.1.1.10"
 	oidRSASHA256   = "1.2.840.113549.1.1.11"

@@ -176,7 +176,7 @@ func (m *signedWriter) Close() error {
 
 // signedData is ContentInfo with SignedData, detached. RFC 5652 §5.1.
 func (s *Signer) signedData(hash crypto.Hash, digest []byte, at time.Time) ([]byte, error) {
-	attributes, err := signedAttributes(digest, at)
+	attributes, err := signedAttributes(s.Certificate, digest, at)
 	if err != nil {
 		return nil, err
 	}
@@ -209,9 +209,9 @@ func (s *Signer) signedData(hash crypto.Hash, digest []byte, at time.Time) ([]by
 	return tlv(tagSequence, oid(oidSignedData), tlv(tagContext0, data)), nil
 }
 
-// signedAttributes are the type of the content, its digest and when it was
-// signed, in the order of DER. RFC 5652 §11, RFC 8551 §2.5.
-func signedAttributes(digest []byte, at time.Time) ([]byte, error) {
+// signedAttributes are the type of the content, its digest, when it was signed
+// and by which certificate, in the order of DER. RFC 5652 §11, RFC 8551 §2.5.
+func signedAttributes(cert *x509.Certificate, digest []byte, at time.Time) ([]byte, error) {
 	moment, err := asn1.Marshal(at.UTC().Truncate(time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("smime: %w", err)
@@ -220,6 +220,7 @@ func signedAttributes(digest []byte, at time.Time) ([]byte, error) {
 		tlv(tagSequence, oid(oidContentType), tlv(tagSet, oid(oidData))),
 		tlv(tagSequence, oid(oidMessageDigest), tlv(tagSet, tlv(tagOctets, digest))),
 		tlv(tagSequence, oid(oidSigningTime), tlv(tagSet, moment)),
+		signingCertificate(cert),
 	}
 	slices.SortFunc(all, bytes.Compare)
 	return bytes.Join(all, nil), nil

@@ -277,11 +277,27 @@ func TestThreat049(t *testing.T) {
 			require.NoError(t, e.Check(t.Context(), id.Certificate, gp))
 			require.ErrorContains(t, strict.Check(t.Context(), id.Certificate, gp), "not for e-mail")
 		}
-		revoked := errors.New("revoked")
-		asks := newEncrypter(t, smime.Config{Roots: ca.Roots(), Revoked: func(context.Context, *x509.Certificate) error { return revoked }})
-		err := asks.Check(t.Context(), good.Certificate, gp)
-		require.ErrorIs(t, err, revoked)
-		require.Equal(t, "mail.recipient.cert", wardkey.RuleOf(err))
+		for answer, no := range map[error]struct{ rule, why string }{
+			errors.New("revoked on Monday"):               {"mail.recipient.cert", "it is revoked, or it can't be found out"},
+			says("cert.revoked"):                          {"mail.recipient.cert", "because it is revoked."},
+			says("cert.held"):                             {"mail.recipient.cert", "because it is on hold."},
+			says("cert.unknown"):                          {"mail.recipient.cert", "it is revoked, or it can't be found out"},
+			says("cert.status"):                           {"mail.directory", "tries again"},
+			fmt.Errorf("x: %w", context.DeadlineExceeded): {"mail.directory", "tries again"},
+			fmt.Errorf("x: %w", context.Canceled):         {"mail.directory", "tries again"},
+		} {
+			asks := newEncrypter(t, smime.Config{Roots: ca.Roots(), Revoked: func(context.Context, *x509.Certificate) error { return answer }})
+			err := asks.Check(t.Context(), good.Certificate, gp)
+			require.ErrorIs(t, err, answer)
+			var refusal *wardkey.Refusal
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, no.rule, refusal.Rule, "%v", answer)
+			require.Contains(t, refusal.Public+strings.Join(refusal.Next, " "), no.why, "%v", answer)
+			require.Equal(t, no.rule == "mail.directory", refusal.Status >= 500, "only what waiting mends is tried again")
+			require.NotContains(t, refusal.Public, "Monday")
+			_, err = asks.Seal(t.Context(), io.Discard, []smime.Recipient{{Address: gp, Certificate: good.Certificate}})
+			require.ErrorIs(t, err, answer)
+		}
 		// The last second counts, the one after does not.
 		edge := issue(t, ca, mailtest.Spec{Email: gp})
 		at := func(when time.Time) *smime.Encrypter {
@@ -291,7 +307,7 @@ func TestThreat049(t *testing.T) {
 		require.ErrorContains(t, at(edge.Certificate.NotAfter.Add(time.Second)).Check(t.Context(), edge.Certificate, gp), "expired")
 		// One bad recipient keeps the message from all.
 		var b bytes.Buffer
-		_, err = e.Seal(t.Context(), &b, []smime.Recipient{{Address: gp, Certificate: good.Certificate}, {Address: "x@y.example", Certificate: good.Certificate}})
+		_, err := e.Seal(t.Context(), &b, []smime.Recipient{{Address: gp, Certificate: good.Certificate}, {Address: "x@y.example", Certificate: good.Certificate}})
 		require.Error(t, err)
 		require.Zero(t, b.Len())
 		_, err = e.Seal(t.Context(), &b, nil)
@@ -323,6 +339,12 @@ func TestThreat049(t *testing.T) {
 	_, err := smime.New(smime.Config{})
 	require.Error(t, err, "no roots is not all roots")
 }
+
+// says is an error that names its rule, as those of package pki do.
+type says string
+
+func (s says) Error() string { return "the authority: " + string(s) }
+func (s says) Rule() string  { return string(s) }
 
 const patient = "Mrs Jones"
 

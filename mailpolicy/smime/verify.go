@@ -202,67 +202,87 @@ func (d *signedData) verify(content []byte) ([]signer, error) {
 	var all []signer
 	digests := map[crypto.Hash][]byte{}
 	for _, info := range d.signers {
-		at := slices.IndexFunc(d.certificates, func(c *x509.Certificate) bool { return named(c, info.who, tagImplicit0) })
-		if at < 0 {
-			return nil, errBER
-		}
 		if digests[info.hash] == nil {
 			h := info.hash.New()
 			h.Write(content)
 			digests[info.hash] = h.Sum(nil)
 		}
-		signedAt, err := info.holds(digests[info.hash])
+		said, err := info.holds(digests[info.hash])
 		if err != nil {
 			return nil, err
+		}
+		at := slices.IndexFunc(d.certificates, func(c *x509.Certificate) bool { return named(c, info.who, tagImplicit0) && said.signer(c) })
+		if at < 0 {
+			return nil, errBER
 		}
 		cert := d.certificates[at]
 		if err := info.signedBy(cert.PublicKey); err != nil {
 			return nil, err
 		}
-		all = append(all, signer{cert: cert, at: signedAt, sent: d.certificates})
+		all = append(all, signer{cert: cert, at: said.at, sent: d.certificates})
 	}
 	return all, nil
 }
 
+// attested is what signed attributes say beside the content.
+type attested struct {
+	at           time.Time       // when it was signed; zero where it isn't said
+	certificates []certReference // each is of the signer's
+}
+
+// signer reports that nothing speaks against a certificate.
+func (a attested) signer(cert *x509.Certificate) bool {
+	return !slices.ContainsFunc(a.certificates, func(r certReference) bool { return !r.names(cert) })
+}
+
 // holds compares the signed attributes with the content, of which it gets the
-// digest. Each attribute has one value. RFC 5652 §5.6 and §11.
-func (i signerInfo) holds(contentDigest []byte) (signedAt time.Time, err error) {
+// digest. Each attribute has one value. RFC 5652 §5.6 and §11, RFC 5035.
+func (i signerInfo) holds(contentDigest []byte) (said attested, err error) {
+	fail := func() (attested, error) { return attested{}, errBER }
 	s := cryptobyte.String(i.attributes)
 	var all cryptobyte.String
 	if !read(&s, &all, tagSet) {
-		return time.Time{}, errBER
+		return fail()
 	}
 	seen := map[string]bool{}
 	for !all.Empty() {
-		var one, values, value cryptobyte.String
-		var id string
-		if !read(&all, &one, tagSequence) || !one.ReadAnyASN1Element(&value, nil) || !read(&one, &values, tagSet) || !one.Empty() {
-			return time.Time{}, errBER
+		var one, values, name cryptobyte.String
+		if !read(&all, &one, tagSequence) || !one.ReadAnyASN1Element(&name, nil) || !read(&one, &values, tagSet) || !one.Empty() {
+			return fail()
 		}
-		if id, err = readOID(value); err != nil || seen[id] { // each at most once
-			return time.Time{}, errBER
+		id, err := readOID(name)
+		if err != nil || seen[id] || !said.take(id, values, contentDigest) { // each at most once
+			return fail()
 		}
 		seen[id] = true
-		switch id {
-		case oidContentType:
-			if kind, err := readOID(values); err != nil || kind != oidData {
-				return time.Time{}, errBER
-			}
-		case oidMessageDigest:
-			digest, err := body(values, tagOctets)
-			if err != nil || subtle.ConstantTimeCompare(digest, contentDigest) != 1 {
-				return time.Time{}, errBER
-			}
-		case oidSigningTime:
-			if !values.ReadASN1UTCTime(&signedAt) && !values.ReadASN1GeneralizedTime(&signedAt) || !values.Empty() {
-				return time.Time{}, errBER
-			}
-		}
 	}
 	if !seen[oidContentType] || !seen[oidMessageDigest] {
-		return time.Time{}, errBER
+		return fail()
 	}
-	return signedAt, nil
+	return said, nil
+}
+
+// take reads one attribute, and reports that nothing is wrong with it.
+func (a *attested) take(id string, values cryptobyte.String, contentDigest []byte) bool {
+	switch id {
+	case oidContentType:
+		kind, err := readOID(values)
+		return err == nil && kind == oidData
+	case oidMessageDigest:
+		digest, err := body(values, tagOctets)
+		return err == nil && subtle.ConstantTimeCompare(digest, contentDigest) == 1
+	case oidSigningTime:
+		return (values.ReadASN1UTCTime(&a.at) || values.ReadASN1GeneralizedTime(&a.at)) && values.Empty()
+	case oidSigningCertificate, oidSigningCertificateV2:
+		hash := crypto.SHA256
+		if id == oidSigningCertificate {
+			hash = crypto.SHA1
+		}
+		reference, ok := readReference(values, hash)
+		a.certificates = append(a.certificates, reference)
+		return ok
+	}
+	return true
 }
 
 // signedBy verifies the signature of the attributes.
