@@ -100,14 +100,20 @@ func certificatesIn(path string) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-func rootsFrom(path string) (*x509.CertPool, error) {
-	certs, err := certificatesIn(path)
-	if err != nil {
-		return nil, fmt.Errorf("-roots: %w", err)
-	}
+func poolOf(certs []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, c := range certs {
 		pool.AddCert(c)
 	}
-	return pool, nil
+	return pool
+}
+
+func count(certs []*x509.Certificate, is func(*x509.Certificate) bool) int {
+	n := 0
+	for _, c := range certs {
+		if is(c) {
+			n++
+		}
+	}
+	return n
 }

@@ -18,10 +18,19 @@
 // tagged message to somebody without a good certificate is refused, and the mail
 // system before tells its sender.
 //
-// Revocation is not looked up: neither a CRL nor OCSP is asked, and a certificate
-// is good until it expires or its file is taken out of the folder, which works at
-// once. A program of your own sets smime.Config.Revoked. Nor are messages kept for
-// people without a certificate: that needs a web address
+// Whether a certificate is revoked is asked each time, of the OCSP responder that
+// it names and, where that has no answer that counts, of the list (CRL) that it
+// names; a list is asked for again after five minutes. What is revoked or on hold
+// is refused with that reason. Where nobody can tell, the message is answered with
+// 451, within seconds for each certificate and minutes for all, and the mail system
+// before tries again. The gateway must reach those addresses by http or https; what
+// names only others, such as ldap, is refused. A certificate that names neither
+// responder nor list has nobody to ask: it is good until it expires or its file is
+// taken out of the folder, which works at once and is the way to revoke it. How
+// many of those there are is in the log. The authorities of -roots are not asked
+// about: they are taken out of the file, at the next start.
+//
+// Messages are not kept for people without a certificate: that needs a web address
 // (gateway.Config.PickupURL), and examples/estate shows it.
 //
 // # Where it stands
@@ -153,15 +162,23 @@ func (c config) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (
 }
 
 func (c config) gateway(store gateway.Store, key []byte, log *slog.Logger) (*gateway.Gateway, error) {
-	roots, err := rootsFrom(c.roots)
+	roots, err := certificatesIn(c.roots)
+	if err != nil {
+		return nil, fmt.Errorf("-roots: %w", err)
+	}
+	directory := &folder{path: c.certs}
+	known, err := directory.read()
+	if err != nil {
+		return nil, fmt.Errorf("-certs: %w", err)
+	}
+	if n := count(known, unpublished); n > 0 {
+		log.Info("mailgate: certificates that name neither responder nor list; only taking them out of the folder revokes them", "certificates", n, "of", len(known))
+	}
+	status, err := newStatus(roots, statusPatience, fetchPatience)
 	if err != nil {
 		return nil, err
 	}
-	directory := &folder{path: c.certs}
-	if _, err := directory.read(); err != nil {
-		return nil, fmt.Errorf("-certs: %w", err)
-	}
-	encrypter, err := smime.New(smime.Config{Roots: roots})
+	encrypter, err := smime.New(smime.Config{Roots: poolOf(roots), Revoked: status.revoked})
 	if err != nil {
 		return nil, err
 	}
