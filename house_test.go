@@ -67,7 +67,7 @@ var arrows = []roomOf{
 	{"mailpolicy/smime", "mailpolicy/...", "golang.org/x/... github.com/smallstep/pkcs7"},
 	{"mailpolicy/gateway", "mailpolicy/...", "golang.org/x/... github.com/emersion/..."},
 	{"mailpolicy/gateway/internal/...", "-", "-"},
-	{"mailpolicy/gateway/sqlstore", "mailpolicy/... internal/sqlkit", "-"},
+	{"mailpolicy/gateway/sqlstore", "mailpolicy/... internal/sqlkit internal/chain", "github.com/ncruces/go-sqlite3 github.com/jackc/pgx/v5/pgconn"},
 	{"mailpolicy/gateway/gatewaytest", "mailpolicy/...", "github.com/stretchr/testify/require"},
 	{"mailpolicy/mailtest", "mailpolicy/... internal/sqlkit internal/need", "github.com/stretchr/testify/require golang.org/x/... github.com/emersion/..."},
 

@@ -129,7 +129,7 @@ func TestReportTellsNothing(t *testing.T) {
 
 // Whoever can't be reached for five days is given up.
 func TestGivenUp(t *testing.T) {
-	r := startRelay(t, nil)
+	r := startRelay(t, func(c *gateway.Config) { c.DelayedAfter = 5 * 24 * time.Hour }) // never
 	r.refuse(map[string]int{"busy@nhs.net": 450}, false)
 	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"busy@nhs.net"}, mailTo("x", "busy@nhs.net")))
 	r.await(gateway.EventDeferred, 1)

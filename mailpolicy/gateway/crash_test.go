@@ -250,6 +250,18 @@ func (p *post) requireLinksOpen(t *testing.T, dir string, inbox *mailtest.Inbox)
 	return links
 }
 
+// requireAudited: each parcel is in the audit, and nothing that is not kept.
+func (p *post) requireAudited(t *testing.T) {
+	t.Helper()
+	_, err := p.gate.VerifyAudit(t.Context())
+	require.NoError(t, err)
+	var parcels, rows, both int
+	require.NoError(t, p.db.QueryRow("SELECT (SELECT count(*) FROM mailgate_parcel), (SELECT count(*) FROM mailgate_audit), "+
+		"(SELECT count(*) FROM mailgate_parcel p JOIN mailgate_audit a ON a.subject = p.id WHERE a.action = 'mail.pickup.parked')").Scan(&parcels, &rows, &both))
+	require.Equal(t, parcels, both)
+	require.Equal(t, rows, both)
+}
+
 // inspect looks at what a kill left, lets another gateway go on, and looks at
 // what arrived. answered is 1 where the sender had its 250; again counts the
 // copies that came more than once.
@@ -262,6 +274,7 @@ func inspect(t *testing.T, dir, run string, inbox *mailtest.Inbox) (answered, ag
 	p.requireSealed(t, dir)
 	_, err = p.db.Exec("DELETE FROM mailgate_copy WHERE NOT whole") // of one that never was taken; TestRemains shows it
 	require.NoError(t, err)
+	p.requireAudited(t)
 	links := p.requireLinksOpen(t, dir, inbox)
 	require.NoError(t, p.close())
 

@@ -53,6 +53,9 @@ func (o *outcome) all(to []string, a answer, forGood bool) {
 	}
 }
 
+// quitTimeout bounds the politeness after a delivery, which is kept only then.
+const quitTimeout = 5 * time.Second
+
 // attempt offers a copy to the next hop. Content goes out only where a
 // recipient was taken. A connection that breaks off before the last answer may
 // mean that they get it twice, and never that they get none.
@@ -73,6 +76,7 @@ func (g *Gateway) attempt(ctx context.Context, c Copy, e envelope) outcome {
 	switch {
 	case err == nil:
 		o.done = taken
+		client.CommandTimeout = quitTimeout
 		_ = client.Quit() // there is nothing to lose any more
 	case errors.Is(err, sealed.ErrDamaged):
 		o.damaged = true
@@ -158,6 +162,9 @@ func answerOf(err error) (a answer, forGood bool) {
 		return answer{status: "4.4.2", why: "the connection to the next mail server broke off"}, false
 	}
 	class := said.Code / 100
+	if class != 4 && class != 5 {
+		return answer{status: "4.5.0", text: fmt.Sprintf("%d %s", said.Code, said.Message), why: "the next mail server did not keep to the protocol"}, false
+	}
 	status := said.EnhancedCode
 	if status[0] != class || status[1] < 0 || status[2] < 0 {
 		status = smtp.EnhancedCode{class, 0, 0}
@@ -187,7 +194,7 @@ func (g *Gateway) dial(ctx context.Context) (*smtp.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: next hop: %w", err)
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer context.AfterFunc(dialing, func() { _ = conn.Close() })() // the greeting too is to come in time
 	timed := &timedConn{Conn: conn, timeout: g.config.Timeout}
 	var c *smtp.Client
 	if g.config.NextHopTLS != nil {

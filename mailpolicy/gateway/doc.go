@@ -18,8 +18,9 @@
 //
 // A message is decided, encrypted and durable in the Store before it is answered
 // with 250; from then on it is the gateway's (RFC 5321 §4.2.5). Whatever keeps it
-// from that, a full disk too, is a 4xx reply, and the system before keeps the
-// message. A message goes to all of its recipients or to none: a missing
+// from that is a 4xx reply, and the system before keeps the message: 452 where
+// there is no room, by Config.MaxSpoolBytes or on the disk. That comes before the
+// content where a message has said its SIZE, or where nothing fits. A message goes to all of its recipients or to none: a missing
 // certificate or a bad address holds it for all. A message that is held is
 // refused at the end of its DATA: the reply carries the Refusal's sentence, its
 // rule and the next step, and it is the duty of the system before to tell the
@@ -36,7 +37,9 @@
 // # Reports
 //
 // Who was given up is reported to the envelope's sender (RFC 3464), in the same
-// transaction. A report comes from the empty sender, so none is ever made of a
+// transaction; so is, once for each copy, who still waits at the first try after
+// Config.DelayedAfter. The gateway does not offer DSN (RFC 3461): nobody can ask
+// for other reports, or for none. A report comes from the empty sender, so none is ever made of a
 // report, nor of a message that came with that sender. It repeats From, To, Cc,
 // Date and Message-ID and nothing else: no subject and no content, not even of
 // what was sent in clear. It goes out by the next hop like any other mail, to an
@@ -70,7 +73,16 @@
 // each counted in the Store before it is looked at; it opens the message once, in
 // one browser, for 15 minutes; there are ten passcodes for a message, a minute
 // apart. After Config.PickupFor the message is deleted, and its sender gets a
-// report if nobody has read it.
+// report if nobody has read it. Its sender is not told that it was read.
+//
+// An audit has what becomes of such a message, in the transaction that does it:
+// parked, a passcode asked for, typed, opened, expired. PickupAudit lists its rows
+// and VerifyAudit proves that none was changed. Who opened which message and when
+// is in it as far as it is known: whoever had the link and the passcode from the
+// recipient's mailbox. Its names are sealed under Config.Key, and lost with it; of
+// content and subject it has nothing. What is looked at while the message is open is
+// no row, nor is a link that leads nowhere or a passcode that isn't looked at. The
+// audit is never deleted.
 //
 // The link is the whole path, not a fragment: a fragment would need a script on
 // the page, whose server sees the message anyway. So the key passes through the
@@ -95,14 +107,18 @@
 // how many messages wait, how long they are and how often they were tried can be
 // seen. What is encrypted for its recipients is stored encrypted, so the key
 // opens of it only the outer header; of what waits to be picked up it opens who
-// wrote to whom. Content that was altered in the Store is never sent on: its
+// wrote to whom, and when it was opened is in clear. Content that was altered in the Store is never sent on: its
 // sender gets a report. An envelope that was altered says nothing of sender and
 // recipients any more; the message stays, and the log names it. Whoever can write
 // to the Store can still delete from it, or put back an older envelope, which
 // makes a recipient get a message again; with a link as well, they need no
-// passcode. How large the Store grows is bounded by what the next hop takes and by
-// the disk: where there is no room, mail is answered with 451, and on a disk
-// without any, deliveries wait too.
+// passcode.
+//
+// The Store holds Config.MaxSpoolBytes of mail at most; a message of the gateway's
+// own may go over that, and so may what other gateways on the Store take within a
+// second. What waits to be picked up counts too, for as long as it waits: where it
+// fills the Store, other mail has to wait (EventFull). On a disk that is full before
+// that, deliveries wait as well.
 //
 // Any number of gateways may share one Store and one key. A copy is one
 // gateway's for a minute at a time; where one dies, another goes on after that.
@@ -121,7 +137,8 @@
 // kilobytes of memory a copy and a megabyte or two a message; with
 // smime.Config.GCM an encrypted copy takes up to three times the message. The
 // Store holds each copy whole: a message of 35 MB to 50 hidden recipients takes
-// 2.4 GB of it.
+// 2.4 GB of it. A line has 1998 characters at most, in a chunk (BDAT) too. How deep
+// a message is nested is looked at by the pick-up page alone, down to 20.
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message

@@ -23,6 +23,8 @@ type envelope struct {
 	// Parcel is the id of the parcel that this mail brings the link to: nobody has
 	// the link where it can't be brought.
 	Parcel string `json:"parcel,omitempty"`
+	// Delayed says that its sender was told that it waits.
+	Delayed bool `json:"delayed,omitempty"`
 	// Arrived is by the calendar.
 	Arrived time.Time `json:"arrived"`
 }

@@ -10,7 +10,9 @@ const (
 	EventTaken         EventName = "mail.taken"         // answered with 250
 	EventRefused       EventName = "mail.refused"       // answered with 4xx or 5xx at the end of its content
 	EventDelivered     EventName = "mail.delivered"     // the next hop took it
+	EventFull          EventName = "mail.full"          // answered with 452: the Store has no room
 	EventDeferred      EventName = "mail.deferred"      // to be tried again
+	EventDelayed       EventName = "mail.delayed"       // its sender is told that it was not taken yet
 	EventBounced       EventName = "mail.bounced"       // given up; its sender is told
 	EventUndeliverable EventName = "mail.undeliverable" // given up, with no sender to tell
 	EventWarned        EventName = "mail.warned"        // taken; its sender gets a mail that it seems to have lost its tag

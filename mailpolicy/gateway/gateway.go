@@ -93,6 +93,12 @@ type Config struct {
 
 	// MaxMessageBytes may be less than the policy's 35 MB; 0 is the policy's.
 	MaxMessageBytes int64
+	// MaxSpoolBytes bounds the mail in the Store, sealed: what waits for the next hop,
+	// to be picked up, and what is coming in. More is answered with 452. At least twice
+	// the largest message. Default 10 GB: four messages of the largest kind (see Bounds
+	// in the package comment), or five days without a next hop at 20,000 messages of
+	// 100 kB a day. The disk needs some more for the database's log and indexes.
+	MaxSpoolBytes int64
 	// MaxRecipients bounds an envelope, MaxCopies the copies made of one
 	// message, MaxAtOnce the messages that are taken at once, MaxDeliveries the
 	// connections to the next hop, MaxConnections those who are connected; more
@@ -105,6 +111,9 @@ type Config struct {
 	// GiveUp is how long the next hop is tried before the sender is told that it
 	// was in vain. Default 5 days (RFC 5321 §4.5.4.1: at least 4 to 5).
 	GiveUp time.Duration
+	// DelayedAfter is how long it is tried before the sender is told that it was not
+	// taken yet, once. Default 4 hours, as mail servers do; from GiveUp on, never.
+	DelayedAfter time.Duration
 
 	// Now reads the calendar, for the policy, the Received line and the dates of
 	// reports. Default time.Now. When to try again goes by the Store's Wall.
@@ -148,6 +157,12 @@ func (c Config) withDefaults() Config {
 	if c.GiveUp <= 0 {
 		c.GiveUp = 5 * 24 * time.Hour
 	}
+	if c.DelayedAfter <= 0 {
+		c.DelayedAfter = 4 * time.Hour
+	}
+	if c.MaxSpoolBytes <= 0 {
+		c.MaxSpoolBytes = 10_000_000_000
+	}
 	if c.PickupFor <= 0 {
 		c.PickupFor = 14 * 24 * time.Hour
 	}
@@ -175,6 +190,7 @@ type Gateway struct {
 	server *smtp.Server
 	slots  chan struct{} // messages in work
 	room   chan struct{} // connections
+	spool  spool
 
 	wake              chan struct{} // something may be due
 	idle              chan struct{} // closed when the last delivery has ended
@@ -224,14 +240,20 @@ func New(c Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	g := &Gateway{
-		config: c, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections),
+		config: c, spool: spool{max: c.MaxSpoolBytes}, slots: make(chan struct{}, c.MaxAtOnce), room: make(chan struct{}, c.MaxConnections),
 		wake: make(chan struct{}, 1), idle: make(chan struct{}),
 		passcodes: make(chan struct{}, maxSending),
+	}
+	if c.MaxSpoolBytes < 2*g.limit(policy) {
+		return nil, errors.New("gateway: MaxSpoolBytes has no room for the largest message, encrypted")
 	}
 	g.server = g.newServer(g.limit(policy))
 	opening, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
 	if err := g.checkKey(opening); err != nil {
+		return nil, err
+	}
+	if err := g.measure(opening); err != nil {
 		return nil, err
 	}
 	g.claiming, g.stopClaims = context.WithCancel(context.Background())

@@ -31,6 +31,7 @@ type incoming struct {
 	row     Copy
 	content *sealed.Writer
 	address []byte // of a parcel: the recipient's, sealed
+	names   string // of a parcel: for the audit, sealed
 	stored  bool   // its row is in the store
 }
 
@@ -62,8 +63,10 @@ func (in *intake) add(ctx context.Context, id string, e envelope, key []byte) (*
 	if c.row.Envelope, err = in.gateway.sealEnvelope(id, e); err != nil {
 		return nil, err
 	}
+	c.row.Bytes = int64(len(c.row.Envelope))
 	c.content, err = sealed.NewWriter(key, func(n int, data []byte) error {
 		in.waiting = append(in.waiting, piece{id, n, data})
+		c.row.Bytes += int64(len(data))
 		if in.bytes += len(data); in.bytes < flushBytes {
 			return nil
 		}
@@ -89,8 +92,12 @@ func (in *intake) commit(ctx context.Context) error {
 }
 
 // write begins with a write to each copy's row, which fails where the row was
-// taken for one that a crash left behind, and deleted.
+// taken for one that a crash left behind, and deleted. It returns ErrFull where
+// there is no room.
 func (in *intake) write(ctx context.Context, whole bool) error {
+	if !in.gateway.spool.take(in.unwritten()) {
+		return ErrFull
+	}
 	ctx, cancel := context.WithTimeout(ctx, in.gateway.config.Timeout)
 	defer cancel()
 	err := in.gateway.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
@@ -120,7 +127,10 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 				return err
 			}
 		}
-		return nil
+		if !whole {
+			return nil
+		}
+		return in.audit(ctx, tx)
 	})
 	in.written = true // perhaps, where the commit's answer was lost
 	if err != nil {
@@ -130,6 +140,30 @@ func (in *intake) write(ctx context.Context, whole bool) error {
 		c.stored = true
 	}
 	in.waiting, in.bytes = nil, 0
+	return nil
+}
+
+// unwritten is how much the next write adds to the store.
+func (in *intake) unwritten() int64 {
+	bytes := int64(in.bytes)
+	for _, c := range in.copies {
+		if !c.stored {
+			bytes += int64(len(c.row.Envelope))
+		}
+	}
+	return bytes
+}
+
+// audit says which copies are parked.
+func (in *intake) audit(ctx context.Context, tx StoreTx) error {
+	for _, c := range in.copies {
+		if !c.row.Parked {
+			continue
+		}
+		if err := tx.Audit(ctx, bySender, actParked, c.row.ID, c.names); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -118,6 +118,9 @@ func (in *intake) park(ctx context.Context, e envelope) (io.WriteCloser, error) 
 	if c.address, err = sealed.Seal(key, []byte(e.To[0])); err != nil {
 		return nil, err
 	}
+	if c.names, err = in.gateway.sealNames(l.id, e); err != nil {
+		return nil, err
+	}
 	notice, err := in.begin(ctx, envelope{From: e.From, To: e.To, Outer: e.Outer, Parcel: l.id, Arrived: e.Arrived})
 	if err != nil {
 		return nil, err
@@ -175,6 +178,9 @@ func (g *Gateway) Due(ctx context.Context) (next time.Time, err error) {
 				if done++; !p.Read {
 					unread++
 				}
+				if err := tx.Audit(ctx, byCalendar, actExpired, p.ID, readOrNot(p)); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -191,6 +197,13 @@ func (g *Gateway) Due(ctx context.Context) (next time.Time, err error) {
 	}
 }
 
+func readOrNot(p Parcel) string {
+	if p.Read {
+		return "read"
+	}
+	return "unread"
+}
+
 // expire deletes a parcel. One that was not read, and whose envelope can still
 // be read, is reported.
 func (g *Gateway) expire(ctx context.Context, tx StoreTx, p Parcel) error {
@@ -200,7 +213,7 @@ func (g *Gateway) expire(ctx context.Context, tx StoreTx, p Parcel) error {
 	}
 	if e, err := g.openEnvelope(c); err == nil && !p.Read && e.From != "" {
 		why := answer{status: "5.4.7", why: "it was kept to be picked up, and was not within the time"}
-		if err := g.insertReport(ctx, tx, e, []failure{{e.To[0], why}}); err != nil {
+		if err := g.insertReport(ctx, tx, e, givenUp([]failure{{e.To[0], why}})); err != nil {
 			return err
 		}
 	}

@@ -149,7 +149,10 @@ func (g *Gateway) newPasscode(ctx context.Context, l link) (to, passcode string,
 		p.Passcode, p.PasscodeExpires, p.PasscodeSent = mac, tx.Now().Add(passcodeFor), tx.Wall()
 		p.Passcodes++
 		p.Tries = 0
-		return tx.UpdateParcel(ctx, p)
+		if err := tx.UpdateParcel(ctx, p); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, byLink, actAsked, l.id, fmt.Sprintf("passcode %d", p.Passcodes))
 	})
 	return to, passcode, err
 }
@@ -193,7 +196,10 @@ func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie s
 			return refuse(spent)
 		}
 		counted.Tries++
-		return tx.UpdateParcel(ctx, counted)
+		if err := tx.UpdateParcel(ctx, counted); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, byLink, actTried, l.id, fmt.Sprintf("passcode %d, try %d", counted.Passcodes, counted.Tries))
 	})
 	if err != nil {
 		return "", err
@@ -216,7 +222,10 @@ func (g *Gateway) redeem(ctx context.Context, l link, passcode string) (cookie s
 		}
 		p.Passcode, p.Read = nil, true
 		p.Reader, p.ReaderExpires = cookieHash(cookie), tx.Now().Add(readerFor)
-		return tx.UpdateParcel(ctx, p)
+		if err := tx.UpdateParcel(ctx, p); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, byMailbox, actOpened, l.id, fmt.Sprintf("passcode %d", p.Passcodes))
 	})
 	if err != nil {
 		return "", err

@@ -47,6 +47,7 @@ func (g *Gateway) dispatch() {
 	defer close(g.idle)
 	var deliveries sync.WaitGroup
 	defer deliveries.Wait()
+	deliveries.Go(g.watch)
 	slots := make(chan struct{}, g.config.MaxDeliveries)
 	for {
 		select {

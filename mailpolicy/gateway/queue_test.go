@@ -51,7 +51,7 @@ func TestKeptUntilTaken(t *testing.T) {
 			require.Len(t, got, 1)
 			require.Equal(t, "home@nhs.net", got[0].From)
 			require.Contains(t, string(got[0].Data), "\r\nMessage-ID: <1@nhs.net>\r\n")
-			require.Equal(t, 1, r.count(gateway.EventDelivered))
+			r.await(gateway.EventDelivered, 1)
 			require.Zero(t, r.count(gateway.EventBounced))
 		})
 	}
@@ -332,9 +332,10 @@ func TestDiskFull(t *testing.T) {
 	r.store = r.config.Store
 	big := mailTo("x", "a@nhs.net") + strings.Repeat("more and more\r\n", 200_000)
 	for range 2 {
-		require.Regexp(t, "^451 ", r.send("home@nhs.net", []string{"a@nhs.net"}, big))
+		require.Regexp(t, "^452 4.3.1 ", r.send("home@nhs.net", []string{"a@nhs.net"}, big))
 		require.True(t, r.empty(), "not a piece stays")
 	}
+	require.Equal(t, 2, r.count(gateway.EventFull))
 	require.Empty(t, r.inbox.Mails())
 	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
 	require.Len(t, r.mails(), 1)

@@ -56,6 +56,14 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return replyFor(err)
 		}
 	}
+	// At least a byte: what has no SIZE is not asked for where there is no room at all.
+	size := int64(1)
+	if opts != nil {
+		size = max(size, opts.Size)
+	}
+	if !s.gateway.spool.fits(size) {
+		return s.gateway.noRoom()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.from = from
@@ -92,6 +100,9 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(t.recipient))
 		g.config.Observe(ctx, Event{Name: EventRefused, Recipients: len(t.recipient), Rule: wardkey.RuleOf(err)})
+		if errors.Is(err, ErrFull) {
+			return g.noRoom()
+		}
 		return replyFor(err)
 	}
 	g.config.Log.Info("mail: taken", "passed", result.passed, "encrypted", result.encrypted, "parked", result.parked, "copies", result.copies)

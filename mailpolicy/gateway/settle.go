@@ -30,7 +30,7 @@ func (g *Gateway) change(id string, fn func(context.Context, StoreTx, Copy) erro
 // settle takes those off a copy who have it or never will, in one transaction
 // with the report to its sender, and deletes a copy that nobody waits for.
 func (g *Gateway) settle(id string, o outcome) error {
-	var delivered, deferred int
+	var delivered, deferred, told int
 	var given []failure
 	var from string
 	err := g.change(id, func(ctx context.Context, tx StoreTx, c Copy) error {
@@ -41,30 +41,23 @@ func (g *Gateway) settle(id string, o outcome) error {
 		before := len(e.To)
 		e.To, given = o.remaining(e.To, !tx.Wall().Before(c.Begun.Add(g.config.GiveUp)))
 		deferred, delivered, from = len(e.To), before-len(e.To)-len(given), e.From
-		if len(given) > 0 && from != "" {
-			if err := g.insertReport(ctx, tx, e, given); err != nil {
-				return err
-			}
-		}
-		if len(given) > 0 && e.Parcel != "" {
-			if err := tx.DeleteCopy(ctx, e.Parcel); err != nil {
-				return err
-			}
-		}
-		if len(e.To) == 0 {
-			return tx.DeleteCopy(ctx, c.ID)
-		}
-		if c.Envelope, err = g.sealEnvelope(c.ID, e); err != nil {
+		if told, err = g.tellDelay(ctx, tx, c, &e, o); err != nil {
 			return err
 		}
-		c.Try = tx.Wall().Add(o.pause(c.Tries))
-		return tx.UpdateCopy(ctx, c)
+		if err := g.putBack(ctx, tx, c, e, o); err != nil || len(given) == 0 {
+			return err
+		}
+		return g.giveUp(ctx, tx, e, given)
 	})
 	if err != nil {
 		return err
 	}
 	g.tell(EventDelivered, delivered)
 	g.tell(EventDeferred, deferred)
+	g.tell(EventDelayed, told)
+	if told > 0 {
+		g.wakeUp()
+	}
 	if from == "" {
 		g.tell(EventUndeliverable, len(given))
 		return nil
@@ -74,6 +67,49 @@ func (g *Gateway) settle(id string, o outcome) error {
 		g.wakeUp()
 	}
 	return nil
+}
+
+// putBack keeps a copy for those who still wait for it.
+func (g *Gateway) putBack(ctx context.Context, tx StoreTx, c Copy, e envelope, o outcome) (err error) {
+	if len(e.To) == 0 {
+		return tx.DeleteCopy(ctx, c.ID)
+	}
+	if c.Envelope, err = g.sealEnvelope(c.ID, e); err != nil {
+		return err
+	}
+	c.Try = tx.Wall().Add(o.pause(c.Tries))
+	return tx.UpdateCopy(ctx, c)
+}
+
+// giveUp reports those who never get a copy. A parcel whose link can't be brought
+// goes with it.
+func (g *Gateway) giveUp(ctx context.Context, tx StoreTx, e envelope, given []failure) error {
+	if e.From != "" {
+		if err := g.insertReport(ctx, tx, e, givenUp(given)); err != nil {
+			return err
+		}
+	}
+	if e.Parcel == "" {
+		return nil
+	}
+	if err := tx.DeleteCopy(ctx, e.Parcel); err != nil {
+		return err
+	}
+	return tx.Audit(ctx, byGateway, actUndelivered, e.Parcel, "")
+}
+
+// tellDelay reports those who go on waiting after Config.DelayedAfter, once.
+func (g *Gateway) tellDelay(ctx context.Context, tx StoreTx, c Copy, e *envelope, o outcome) (told int, err error) {
+	waited := tx.Wall().Sub(c.Begun)
+	if e.Delayed || e.From == "" || len(e.To) == 0 || o.interrupted || waited < g.config.DelayedAfter {
+		return 0, nil
+	}
+	var waiting []failure
+	for _, one := range e.To {
+		waiting = append(waiting, failure{one, o.later[one]})
+	}
+	e.Delayed = true
+	return len(waiting), g.insertReport(ctx, tx, *e, delayed(waiting, g.config.Now().Add(g.config.GiveUp-waited)))
 }
 
 // remaining parts those who wait for a copy into those who go on waiting and

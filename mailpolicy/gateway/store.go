@@ -4,15 +4,20 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrFull says that there is no room for what was to be kept.
+var ErrFull = errors.New("gateway: the store is full")
 
 // Store keeps what the gateway has taken until it is delivered.
 // mailpolicy/gateway/sqlstore is one on SQLite and PostgreSQL, and the suite of
 // gatewaytest says what any other must do. Several gateways may share one.
 type Store interface {
 	// Write runs fn in a transaction. When it returns nil, what fn wrote is
-	// durable; otherwise none of it is there. fn may run more than once.
+	// durable; otherwise none of it is there. fn may run more than once. Where the
+	// disk is full, the error is ErrFull.
 	Write(ctx context.Context, fn func(ctx context.Context, tx StoreTx) error) error
 	// Read runs fn on a snapshot, on which it can't write.
 	Read(ctx context.Context, fn func(ctx context.Context, tx StoreTx) error) error
@@ -37,6 +42,9 @@ type StoreTx interface {
 	// DeleteBroken deletes copies that are not whole and begun before an instant.
 	DeleteBroken(ctx context.Context, begunBefore time.Time) error
 
+	// Held is the sum of all copies' Bytes, whole or not.
+	Held(ctx context.Context) (bytes int64, err error)
+
 	// InsertPiece fails where there is no such copy.
 	InsertPiece(ctx context.Context, id string, n int, data []byte) error
 	Piece(ctx context.Context, id string, n int) ([]byte, error)
@@ -53,6 +61,15 @@ type StoreTx interface {
 	Remember(ctx context.Context, mark []byte, until time.Time) error
 	// Remembered reports a mark whose time has not ended.
 	Remembered(ctx context.Context, mark []byte) (bool, error)
+
+	// Audit appends a row to the chain of the audit, at the calendar's time; it is
+	// called last in a transaction.
+	Audit(ctx context.Context, actor, action, subject, detail string) error
+	// AuditRows returns the rows after one, in their order.
+	AuditRows(ctx context.Context, after int64, limit int) ([]AuditRow, error)
+	// VerifyAudit counts the rows of an unbroken chain, or names the first bad one
+	// in its error.
+	VerifyAudit(ctx context.Context) (int64, error)
 
 	// KeyCheck is what SetKeyCheck kept.
 	KeyCheck(ctx context.Context) ([]byte, error)
@@ -80,6 +97,8 @@ type Copy struct {
 	Tries int
 	// Parked says that it is not delivered but fetched; see Parcel.
 	Parked bool
+	// Bytes is how long the envelope and the pieces are that were written so far.
+	Bytes int64
 }
 
 // Parcel is what is known of a parked copy: it waits for one recipient, who has
@@ -103,4 +122,11 @@ type Parcel struct {
 	// Reader is a hash of the cookie of whoever opened it last.
 	Reader        []byte
 	ReaderExpires time.Time
+}
+
+// AuditRow is a row of the audit.
+type AuditRow struct {
+	Seq                            int64 // from 1, without gaps
+	At                             time.Time
+	Actor, Action, Subject, Detail string
 }

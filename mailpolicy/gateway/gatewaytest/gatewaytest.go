@@ -37,6 +37,8 @@ func TestStore(t *testing.T, open func(t *testing.T, wall func() time.Time) gate
 		"claimed once":        claimedOnce,
 		"parcels":             parcels,
 		"marks":               marks,
+		"what is held":        whatIsHeld,
+		"audit":               audit,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{now: time.Unix(1_800_000_000, 500).UTC()}
@@ -64,7 +66,7 @@ func (s *site) read(t *testing.T, fn func(ctx context.Context, tx gateway.StoreT
 func at(seconds int64) time.Time { return time.Unix(1_800_000_000+seconds, 0).UTC() }
 
 func one(id string) gateway.Copy {
-	return gateway.Copy{ID: id, Envelope: []byte{0, 1, 0xff}, Whole: true, Begun: at(-5), Try: at(0), Tries: 3}
+	return gateway.Copy{ID: id, Envelope: []byte{0, 1, 0xff}, Whole: true, Begun: at(-5), Try: at(0), Tries: 3, Bytes: 1 << 40}
 }
 
 func rowsComeBack(t *testing.T, s *site) {
@@ -75,7 +77,7 @@ func rowsComeBack(t *testing.T, s *site) {
 		require.Equal(t, time.UTC, tx.Now().Location())
 		return tx.InsertCopy(ctx, c)
 	})
-	changed := gateway.Copy{ID: "a", Envelope: []byte("other"), Begun: at(9), Try: at(10), Tries: 4, Parked: true}
+	changed := gateway.Copy{ID: "a", Envelope: []byte("other"), Begun: at(9), Try: at(10), Tries: 4, Parked: true, Bytes: 7}
 	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
 		got, err := tx.Copy(ctx, "a")
 		require.NoError(t, err)
@@ -341,5 +343,51 @@ func parcels(t *testing.T, s *site) {
 		_, err := tx.Parcel(ctx, "first")
 		require.ErrorIs(t, err, mailpolicy.ErrNotFound, "it goes with its copy")
 		return nil
+	})
+}
+
+func whatIsHeld(t *testing.T, s *site) {
+	requireHeld := func(want int64) {
+		s.read(t, func(ctx context.Context, tx gateway.StoreTx) error {
+			held, err := tx.Held(ctx)
+			require.Equal(t, want, held)
+			return err
+		})
+	}
+	requireHeld(0)
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		part, parked := one("not whole"), one("parked")
+		part.Whole, parked.Parked, parked.Bytes = false, true, 5
+		return errors.Join(tx.InsertCopy(ctx, one("a")), tx.InsertCopy(ctx, part), tx.InsertCopy(ctx, parked))
+	})
+	requireHeld(2<<40 + 5)
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		less := one("a")
+		less.Bytes = 3
+		return errors.Join(tx.UpdateCopy(ctx, less), tx.DeleteCopy(ctx, "not whole"))
+	})
+	requireHeld(8)
+}
+
+func audit(t *testing.T, s *site) {
+	var now time.Time
+	s.write(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		now = tx.Now()
+		return errors.Join(tx.Audit(ctx, "a", "one", "x", "d"), tx.Audit(ctx, "b", "two", "y", ""), tx.Audit(ctx, "c", "three", "", ""))
+	})
+	require.Error(t, s.store.Write(t.Context(), func(ctx context.Context, tx gateway.StoreTx) error {
+		return errors.Join(tx.Audit(ctx, "d", "never", "", ""), errors.New("taken back"))
+	}))
+	s.read(t, func(ctx context.Context, tx gateway.StoreTx) error {
+		rows, err := tx.AuditRows(ctx, 0, 2)
+		require.NoError(t, err)
+		require.Equal(t, []gateway.AuditRow{{Seq: 1, At: now, Actor: "a", Action: "one", Subject: "x", Detail: "d"}, {Seq: 2, At: now, Actor: "b", Action: "two", Subject: "y"}}, rows)
+		rows, err = tx.AuditRows(ctx, 2, 9)
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		require.Equal(t, "three", rows[0].Action)
+		n, err := tx.VerifyAudit(ctx)
+		require.Equal(t, int64(3), n)
+		return err
 	})
 }

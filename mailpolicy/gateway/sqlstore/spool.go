@@ -10,20 +10,20 @@ import (
 )
 
 func (t tx) InsertCopy(ctx context.Context, c gateway.Copy) error {
-	return t.insert(ctx, "INSERT INTO mailgate_copy (id, envelope, whole, begun, try_at, tries, parked) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked)
+	return t.insert(ctx, "INSERT INTO mailgate_copy (id, envelope, whole, begun, try_at, tries, parked, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked, c.Bytes)
 }
 
 func (t tx) UpdateCopy(ctx context.Context, c gateway.Copy) error {
-	return changed(t.ExecContext(ctx, "UPDATE mailgate_copy SET envelope = $2, whole = $3, begun = $4, try_at = $5, tries = $6, parked = $7 WHERE id = $1",
-		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked))
+	return changed(t.ExecContext(ctx, "UPDATE mailgate_copy SET envelope = $2, whole = $3, begun = $4, try_at = $5, tries = $6, parked = $7, bytes = $8 WHERE id = $1",
+		c.ID, c.Envelope, c.Whole, c.Begun.Unix(), c.Try.Unix(), int64(c.Tries), c.Parked, c.Bytes))
 }
 
-const selectCopy = "SELECT id, envelope, whole, begun, try_at, tries, parked FROM mailgate_copy"
+const selectCopy = "SELECT id, envelope, whole, begun, try_at, tries, parked, bytes FROM mailgate_copy"
 
 func scanCopy(scan func(...any) error) (c gateway.Copy, err error) {
 	var begun, try int64
-	err = scan(&c.ID, &c.Envelope, &c.Whole, &begun, &try, &c.Tries, &c.Parked)
+	err = scan(&c.ID, &c.Envelope, &c.Whole, &begun, &try, &c.Tries, &c.Parked, &c.Bytes)
 	c.Begun, c.Try = at(begun), at(try)
 	return c, err
 }
@@ -67,6 +67,11 @@ func rowsOf[T any](ctx context.Context, t tx, scan func(func(...any) error) (T, 
 func (t tx) DeleteBroken(ctx context.Context, begunBefore time.Time) error {
 	_, err := t.ExecContext(ctx, "DELETE FROM mailgate_copy WHERE NOT whole AND begun < $1", begunBefore.Unix())
 	return err
+}
+
+func (t tx) Held(ctx context.Context) (bytes int64, err error) {
+	err = t.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM mailgate_copy").Scan(&bytes)
+	return bytes, err
 }
 
 func (t tx) InsertPiece(ctx context.Context, id string, n int, data []byte) error {

@@ -15,8 +15,12 @@
 // github.com/ncruces/go-sqlite3 or github.com/jackc/pgx. Open makes the tables,
 // all of which begin with mailgate_, so that other rooms and the caller's own
 // tables can share the database. On SQLite it keeps one connection for writing;
-// a pool of one connection is refused. What the database has no room for is
-// answered with 451, and stays with the sender's system.
+// a pool of one connection is refused. Where the disk is full, Write returns
+// gateway.ErrFull, and the message stays with the sender's system. A file of SQLite
+// does not shrink: it stays as large as it has ever been.
+//
+// The audit of what was picked up is a chain of internal/chain in the tables
+// mailgate_audit and mailgate_audit_head, which examples/auditcheck verifies too.
 //
 // The suite of mailpolicy/gateway/gatewaytest passes on both.
 package sqlstore
@@ -26,8 +30,12 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -80,7 +88,18 @@ func (s *Store) Close() error { return s.kit.Close() }
 
 // Write runs fn in a transaction; see gateway.Store.
 func (s *Store) Write(ctx context.Context, fn func(context.Context, gateway.StoreTx) error) error {
-	return s.kit.Write(ctx, func(ctx context.Context, t *sqlkit.Tx) error { return fn(ctx, tx{t}) })
+	err := s.kit.Write(ctx, func(ctx context.Context, t *sqlkit.Tx) error { return fn(ctx, tx{t}) })
+	if isFull(err) {
+		return fmt.Errorf("%w: %w", gateway.ErrFull, err)
+	}
+	return err
+}
+
+// isFull reports a disk without room: SQLITE_FULL, or disk_full (PostgreSQL,
+// Appendix A).
+func isFull(err error) bool {
+	var pg *pgconn.PgError
+	return errors.Is(err, sqlite3.FULL) || errors.As(err, &pg) && pg.Code == "53100"
 }
 
 // Read runs fn on a snapshot.
