@@ -5,7 +5,6 @@ package mailpolicy
 import (
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // Why a subject has something like the tag and not the tag.
@@ -52,261 +51,277 @@ func untagged(r rune) rune {
 	return r
 }
 
-// words are what senders write who mean the tag: the word itself, and the tags
-// of other systems.
-var words = []string{
-	"secure", "encrypt", "encrypted", "encryption", "rw4encrypt", "securemail", "secureemail", "securemessage", "securesend", "sendsecure",
-	"securely", "sendsecurely", "sendencrypted", "encryptmail", "encryptemail", "encryptmessage", "encryptedmail", "encryptedemail", "encryptedmessage",
-}
-
-// openers are those that count as meant where more follows them between square
-// brackets. "[encrypted backup]" and "[encryption at rest]" are talk.
-var openers = []string{"secure", "encrypt", "rw4encrypt"}
-
-// places are what senders write between brackets who talk of a secure place and
-// not of their message. Only the whole of it counts: [secure ward 5 results] may
-// well be a tag that was closed too late.
-var places = []string{
-	"secureunit", "secureward", "securehospital", "secureservice", "secureestate", "secureaccommodation", "securechildrenshome",
-	"securetrainingcentre", "securementalhealth", "secureboundary",
-}
-
-func isPlace(letters string) bool {
-	return slices.Contains(places, strings.TrimSuffix(letters, "s")) || slices.Contains(places, letters)
-}
-
-// findAttempt looks for an attempt at the tag in folded text.
+// findAttempt looks in folded text for a word that is set off from the rest and
+// that is meant as secure, or as the tag of another system.
 func findAttempt(tokens []token) string {
 	open := 0 // brackets opened and not closed before this token
 	for i, t := range tokens {
 		switch t {
 		case openSquare, openOther:
 			open++
-			if why := attemptAt(tokens[i:]); why != "" {
-				return why
+			if t == openSquare && i+1 < len(tokens) && tokens[i+1] == closeSquare && endsInWord(trimRight(tokens[:i], token.isBlank)) {
+				return whyBrackets // "secure []", where a program sets both at once; "[ ]" is a box to tick
 			}
-		case bar:
-			if barred(tokens[i+1:]) {
-				return whyBrackets
+			if why := bracketed(tokens[i:]); why != "" {
+				return why
 			}
 		case closeSquare, closeOther:
 			if open > 0 {
 				open--
-			} else if endsInWord(tokens[:i]) || t == closeSquare && endsInWord(trimNoise(tokens[:i])) {
-				return whyOpen
+			} else if (t == closeSquare && endsInWord(trimRight(tokens[:i], token.isSign))) || endsInWord(tokens[:i]) {
+				return whyOpen // before "]" signs may stand between; ":)" is a smile
 			}
-			if outsideBrackets(tokens, i) {
-				return whyBrackets
-			}
-		case mark, hash:
+		case bar, mark, hash:
 			if marked(tokens, i) {
 				return whyMarks
 			}
 		}
 	}
+	switch {
+	case split(tokens):
+		return whyBrackets
+	case setOff(tokens):
+		return whyMarks
+	}
 	return ""
 }
 
-// attemptAt judges the bracket that tokens begin with.
-func attemptAt(tokens []token) string {
-	letters, first, lead, end := bracketed(tokens)
-	closed := end < len(tokens) && (tokens[end] == closeSquare || tokens[end] == closeOther)
-	square := tokens[0] == openSquare && (!closed || tokens[end] == closeSquare)
-	named := ""
-	for _, w := range words {
-		if letters == w || (first == w && (!closed || (square && slices.Contains(openers, w)))) {
-			named = w
-			break
-		}
-	}
-	switch {
-	case closed && isPlace(letters):
-		return ""
-	case named == "" && closed && square && mistyped(letters):
-		return whyInside
-	case named == "" && closed && square && listsWord(tokens[1:end]):
-		return whyInside
-	case named == "" && !closed && square && slip(lead, words[0]):
-		return whyOpen
-	case named == "":
-		return ""
-	case !closed:
-		return whyOpen
-	case named != words[0]:
-		return whyCousin
-	case !square:
-		return whyBrackets
-	}
-	return whyInside
-}
-
-// listsWord reports brackets that hold a list with the word among what is listed:
-// [URGENT, SECURE]. Words with blanks between are talk: [not secure].
-func listsWord(tokens []token) bool {
-	var item []byte
-	for _, t := range append(slices.Clone(tokens), comma) {
-		switch {
-		case t.letter():
-			item = append(item, byte(t))
-		case t == comma || t == mark || t == bar:
-			if slices.Contains(openers, string(item)) {
-				return true
-			}
-			item = item[:0]
-		}
-	}
-	return false
-}
-
-// bracketed returns the letters after an opening bracket up to the next bracket
-// or the end; the known word they begin with, if a letter does not follow it;
-// what they begin with up to the first that is no letter; and where they end.
-func bracketed(tokens []token) (letters, first, lead string, end int) {
-	var b strings.Builder
-	for end = 1; end < len(tokens); end++ {
-		t := tokens[end]
-		if t == openSquare || t == openOther || t == closeSquare || t == closeOther {
-			break
-		}
-		if !t.letter() {
-			continue
-		}
-		b.WriteByte(byte(t))
-		last := end+1 == len(tokens) || !tokens[end+1].letter()
-		if last && lead == "" {
-			lead = b.String()
-		}
-		if last && first == "" && isWord(b.String()) {
-			first = b.String()
-		}
-	}
-	return b.String(), first, lead, end
-}
-
-func isWord(s string) bool { return slices.Contains(words, s) }
-
-// barred reports |secure| with nothing but the word between two bars.
-func barred(tokens []token) bool {
-	word := words[0]
-	if len(tokens) <= len(word) || tokens[len(word)] != bar {
-		return false
-	}
-	return spells(tokens[:len(word)], word)
-}
-
-// endsInWord reports a text that ends in the word itself, as before a bracket
-// that was never opened.
-func endsInWord(tokens []token) bool {
-	word := words[0]
-	at := len(tokens) - len(word)
-	return at >= 0 && spells(tokens[at:], word) && (at == 0 || !tokens[at-1].letter())
-}
-
-// trimNoise takes the blanks and signs at the end away.
-func trimNoise(tokens []token) []token {
-	for len(tokens) > 0 && tokens[len(tokens)-1] == noise {
+func trimRight(tokens []token, cut func(token) bool) []token {
+	for len(tokens) > 0 && cut(tokens[len(tokens)-1]) {
 		tokens = tokens[:len(tokens)-1]
 	}
 	return tokens
 }
 
-// outsideBrackets reports []secure, secure[] and ]secure[, with the closing
-// bracket at i: what is left where a program sets both brackets at once.
-func outsideBrackets(tokens []token, i int) bool {
-	if i > 0 && tokens[i-1] == openSquare && tokens[i] == closeSquare && endsInWord(trimNoise(tokens[:i-1])) {
-		return true
-	}
-	word, rest := words[0], tokens[i+1:]
-	if len(rest) < len(word) || !spells(rest, word) {
-		return false
-	}
-	if rest = rest[len(word):]; len(rest) > 0 && (rest[0] == openSquare || rest[0] == openOther) {
-		return true
-	}
-	before := trimNoise(tokens[:i])
-	i = len(before) - 1
-	return i >= 0 && (before[i] == openSquare || before[i] == openOther) && (len(rest) == 0 || !rest[0].letter())
-}
-
-// marked reports #secure, and /secure/ and its like: a word between two marks
-// that people take for brackets, and nothing that joins it to other words.
-func marked(tokens []token, i int) bool {
-	if i > 0 && tokens[i-1].letter() {
-		return false
-	}
-	for _, word := range markable {
-		rest := tokens[i+1:]
-		if len(rest) < len(word) || !spells(rest, word) {
+// bracketed judges what follows the bracket that tokens begin with, up to the
+// next one or the end. Between brackets, blanks and signs count as one slip.
+func bracketed(tokens []token) string {
+	var all, lead spelling // the letters, and those of the first word
+	first := ""            // the known word that they begin with, if a letter does not follow it
+	broken := 0
+	end := 1
+	for ; end < len(tokens) && !tokens[end].bracket(); end++ {
+		if t := tokens[end]; !t.letter() {
+			broken = 1
 			continue
 		}
-		rest = rest[len(word):]
+		all.add(tokens[end])
+		if end+1 < len(tokens) && tokens[end+1].letter() {
+			continue
+		}
+		if lead.n == 0 {
+			lead = all
+		}
+		if first == "" {
+			first = all.known()
+		}
+	}
+	closed := end < len(tokens) && tokens[end].closes()
+	if !closed {
+		if first != "" || lead.meant(1) {
+			return whyOpen
+		}
+		return ""
+	}
+	square := tokens[0] == openSquare && tokens[end] == closeSquare
+	word := all.known()
+	if word == "" && square && all.in([]string{"secured"}) != "" {
+		return whyCousin // between other brackets it is talk
+	}
+	switch {
+	case all.isPlace():
+		return ""
+	case word == triggers[0] && !square:
+		return whyBrackets
+	case word == triggers[0]:
+		return whyInside
+	case word != "":
+		return whyCousin
+	case !square && all.meant(1-broken):
+		return whyBrackets
+	case !square:
+		return ""
+	case first == triggers[0], all.meant(2 - broken), lead.meant(1), lists(tokens[1:end]):
+		return whyInside
+	case slices.Contains(triggers, first):
+		return whyCousin
+	}
+	return ""
+}
+
+// known returns the trigger or cousin that was gathered, or "".
+func (s *spelling) known() string {
+	if w := s.in(triggers); w != "" {
+		return w
+	}
+	return s.in(cousins)
+}
+
+// lists reports brackets that hold a list with a trigger among what is listed:
+// [URGENT, SECURE]. Words with blanks between are talk: [not secure].
+func lists(tokens []token) bool {
+	var item spelling
+	for i := 0; i <= len(tokens); i++ {
 		switch {
-		case len(rest) == 0 || !rest[0].letter() && tokens[i] == hash:
-			return tokens[i] == hash
-		case rest[0] == mark || rest[0] == hash:
-			return len(rest) == 1 || !rest[1].letter()
+		case i == len(tokens) || tokens[i] == comma || tokens[i] == colon || tokens[i] == mark || tokens[i] == bar:
+			if item.meant(1) {
+				return true
+			}
+			item = spelling{}
+		case tokens[i].letter():
+			item.add(tokens[i])
 		}
 	}
 	return false
 }
 
-// markable are the words that marked looks for; mayBeMarked knows them too.
-var markable = []string{"secure", "encrypt"}
+// endsInWord reports that the last word is meant and nothing follows it.
+func endsInWord(tokens []token) bool {
+	begin := len(tokens)
+	for begin > 0 && tokens[begin-1].letter() {
+		begin--
+	}
+	w, _ := wordAt(tokens, begin)
+	return w.meant(1)
+}
 
-func spells(tokens []token, word string) bool {
-	for i := range len(word) {
-		if tokens[i] != token(word[i]) {
-			return false
+// split reports a trigger with a bracket inside it or on its wrong side, and
+// nothing that joins it to other words: [SEC]URE, ]secure[, []secure, secure[].
+// Signs join: is_secure() is the name of something.
+func split(tokens []token) bool {
+	var w spelling
+	wrong, pending := false, false // a bracket that is, or is if a letter follows
+	for _, t := range tokens {
+		switch {
+		case t.letter():
+			wrong = wrong || pending
+			w.add(t)
+		case t.bracket():
+			pending = pending || w.n > 0 || t.closes()
+			wrong = wrong || (w.n > 0 && t.opens())
+		case t == blank:
+			if wrong && w.meant(0) {
+				return true
+			}
+			w, wrong, pending = spelling{}, false, false
 		}
 	}
-	return true
+	return wrong && w.meant(0)
 }
 
-// mistyped reports what a hurried hand or other letters make of the word.
-func mistyped(s string) bool {
-	word := words[0]
-	return slip(s, word) || resembles(s, word) || string(slices.Compact([]byte(s))) == word
-}
-
-// resembles reports the word with up to half of its letters from a script that
-// foldRune does not know.
-func resembles(s, word string) bool {
-	if len(s) != len(word) {
+// marked reports #secure, /secure/ and its like with the first mark at i: a word
+// between two marks that people take for brackets, and nothing that joins it to
+// other words.
+func marked(tokens []token, i int) bool {
+	w, end := wordAt(tokens, i+1)
+	if w.n == 0 || !w.meant(1) {
 		return false
 	}
-	same := 0
-	for i := range len(s) {
-		switch s[i] {
-		case word[i]:
-			same++
-		case byte(foreign):
-		default:
-			return false
+	alone := i == 0 || !tokens[i-1].letter()
+	next := blank
+	if end < len(tokens) {
+		next = tokens[end]
+	}
+	switch tokens[i] {
+	case hash:
+		return alone
+	case bar:
+		return next == bar
+	}
+	return alone && (next == mark || next == hash) && (end+1 == len(tokens) || !tokens[end+1].letter())
+}
+
+// wordAt gathers the letters from i on, and says where they end.
+func wordAt(tokens []token, i int) (w spelling, end int) {
+	for end = i; end < len(tokens) && tokens[end].letter(); end++ {
+		w.add(tokens[end])
+	}
+	return w, end
+}
+
+// setOff reports a word at the front of the subject between quotation marks or
+// other signs, before a colon, or before another sign, dash or bar with nothing
+// behind it. Commas and full stops set nothing off, and a sign between two
+// letters joins them.
+func setOff(tokens []token) bool {
+	i := front(tokens)
+	before, glued := blank, false // the last sign before the word, and whether it touches it
+	for ; i < len(tokens) && tokens[i].isSign(); i++ {
+		if glued = tokens[i] != blank; glued {
+			before = tokens[i]
 		}
 	}
-	return 2*same >= len(word)
-}
-
-// slip reports a word that one slip of the pen makes of the other: a letter too
-// many, too few, wrong, or two neighbours swapped.
-func slip(s, word string) bool {
-	if len(s) < len(word)-1 || len(s) > len(word)+1 {
+	w, end := wordAt(tokens, i)
+	if w.n == 0 || !w.meant(1) {
 		return false
 	}
-	i := 0
-	for i < len(s) && i < len(word) && s[i] == word[i] {
-		i++
+	at := end
+	for at < len(tokens) && tokens[at] == blank {
+		at++
 	}
-	a, b := s[i:], word[i:]
+	rest := at
+	for rest < len(tokens) && tokens[rest].isSign() && tokens[rest] != blank {
+		rest++
+	}
+	if rest == at {
+		return false
+	}
+	after, touches := tokens[at], at == end
 	switch {
-	case len(a) > len(b):
-		return a[1:] == b
-	case len(a) < len(b):
-		return a == b[1:]
-	case len(a) == 0:
+	case after == colon && touches && (rest == len(tokens) || tokens[rest] != closeOther):
 		return true
+	case rest < len(tokens) && tokens[rest] != blank:
+		return false
+	case before == quote && after == quote, glued && touches:
+		return true
+	case after == comma || after == stop:
+		return false
 	}
-	return a[1:] == b[1:] || (len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:])
+	return touches || after == colon || after == dash || after == bar
+}
+
+// front returns where a subject begins: after blanks, labels in square brackets,
+// and what programs write before a reply or a forward.
+func front(tokens []token) int {
+	for i := 0; ; {
+		for i < len(tokens) && tokens[i] == blank {
+			i++
+		}
+		n := prefix(tokens[i:])
+		if n == 0 {
+			return i
+		}
+		i += n
+	}
+}
+
+// prefix returns the length of [EXTERNAL], Re:, Fwd : or Re[2]: at the start.
+func prefix(tokens []token) int {
+	n := 0
+	for n < len(tokens) && tokens[n].letter() {
+		n++
+	}
+	if n == 1 || n > 3 {
+		return 0 // a word of the subject's own
+	}
+	for n < len(tokens) && tokens[n] == blank {
+		n++
+	}
+	if n < len(tokens) && tokens[n] == openSquare {
+		label := slices.Index(tokens[n:], closeSquare)
+		if label < 0 {
+			return 0
+		}
+		label += n + 1
+		if n == 0 {
+			return label
+		}
+		n = label
+	}
+	if n == 0 || n == len(tokens) || tokens[n] != colon {
+		return 0
+	}
+	return n + 1
 }
 
 // token is one character of folded text: a small letter or digit, or one of
@@ -318,14 +333,27 @@ const (
 	closeSquare token = ']'
 	openOther   token = '('
 	closeOther  token = ')'
-	bar         token = '|'
+	bar         token = '|' // bars and stars
 	hash        token = '#'
-	mark        token = '/' // what somebody may take for a bracket
+	mark        token = '/' // what else somebody may take for a bracket
+	quote       token = '"'
+	colon       token = ':'
+	dash        token = '-'
 	comma       token = ',' // what parts a list
-	noise       token = ' ' // a space, a sign, a symbol
+	stop        token = '.' // what ends a sentence
+	sign        token = '*' // any other sign or symbol
+	blank       token = ' '
 	foreign     token = '~' // a letter that looks like none of the word's
 )
 
 func (t token) letter() bool {
-	return t == foreign || unicode.IsLower(rune(t)) || unicode.IsDigit(rune(t))
+	return ('a' <= t && t <= 'z') || ('0' <= t && t <= '9') || t == foreign
 }
+
+func (t token) opens() bool   { return t == openSquare || t == openOther }
+func (t token) closes() bool  { return t == closeSquare || t == closeOther }
+func (t token) bracket() bool { return t.opens() || t.closes() }
+func (t token) isBlank() bool { return t == blank }
+
+// isSign reports what is neither a letter nor a bracket; blanks too.
+func (t token) isSign() bool { return !t.letter() && !t.bracket() }

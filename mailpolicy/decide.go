@@ -140,10 +140,8 @@ func (d Decision) Err() error {
 // labels such as [EXTERNAL], and holds it elsewhere.
 //
 // Where there is doubt about what the sender meant, the message is held:
-// mail.secure.nearmiss (something like the tag: other brackets, one missing, a
-// slip or a stranger inside, marks such as /secure/ and #secure, another system's
-// tag, or square brackets that begin with the word and are not just the name of
-// a place, as [Secure Unit] is), mail.secure.undecodable, mail.secure.subjects
+// mail.secure.nearmiss (something like the tag; the package comment has the
+// rule), mail.secure.undecodable, mail.secure.subjects
 // (more than one Subject), mail.secure.linebreak (a CR or LF that ends no line),
 // mail.secure.header (a header that can be read in two ways),
 // mail.recipient.none. An address that CheckAddress refuses is held alone

@@ -89,7 +89,7 @@ func TestRows(t *testing.T) {
 	})
 	t.Run("row174", func(t *testing.T) {
 		for to, secure := range map[string]bool{
-			"a@leeds.gov.uk": true, "a@mail.leeds.gov.uk": true, "A@LEEDS.GOV.UK": true,
+			"a@leeds.gov.uk": true, "a@mail.leeds.gov.uk": true, "A@LEEDS.GOV.UK": true, "a@x.gsi.gov.uk": true,
 			"a@notgov.uk": false, "a@gov.uk.evil.com": false, "a@gov.uk": false, "a@xgov.uk": false, "a@leeds-gov.uk": false,
 		} {
 			d := decide(t, "[secure] x", to)
@@ -180,7 +180,7 @@ var ordinary = []string{
 	"[unsecured] loan", "not [very] secure (yet)", "secured (loan)", "security [update]", "[EXTERNAL] results", "(1) secure door",
 	"(secure results)", "secure :)", "Home > secure > login", "2 < 3", "a|b", "** important **", "100% secure & safe", "a=b", "what=?no?",
 	"=?utf-8?Q?caf=C3=A9?=", "caf\xc3\xa9", "[caf\xc3\xa9]", b64("windows-1251", "\xcf\xf0\xe8\xe2\xe5\xf2"), "[日本] 安全", "(обезопасить)",
-	"\"secure\" is a word", "‘secure’ is a word", "the word “secure”", "[encoder] fitted", "re(cure)", "[se] [cure]", "[a] b] c",
+	"the word “secure”", "[encoder] fitted", "re(cure)", "[se] [cure]", "[a] b] c",
 	"[obscure] text", "[cure]", "[sure]", "[nhs secure] unit", "أهلا\u200f [مرحبا]",
 	// What is written on wards.
 	"[EXTERNAL] RE: bloods", "(see below) secure results", "[Secure Unit] rota", "RE: [secure wards] beds", "[Medium Secure Unit] beds", "[Secure children's home] visit",
@@ -316,7 +316,9 @@ func TestThreat016(t *testing.T) {
 			"a@nhs.net.", "a@.nhs.net", "a@nhs..net", "a@nhѕ.net", "a@xn--nh-1ib.net", "a@mail.XN--nh-1ib.gov.uk", "a@ｎhs.net", "a@nhs.net\u200b", "a@evil.com@nhs.net",
 			"\"a@evil.com\"@nhs.net", "a%evil.com@nhs.net", "evil.com!a@nhs.net", "@nhs.net:a@evil.com", "a@[127.0.0.1]", "a@nhs.net ", " a@nhs.net", "a@nhs.net\r\nRCPT TO:<b@evil.com>",
 			"a@nhs.net\x00.evil.com", "@nhs.net", "a@", "a", "", ".a@nhs.net", "a.@nhs.net", "a..b@nhs.net", "a@-nhs.net", "a@nhs-.net", "a@1.2.3.4", "a@nhs_net.uk",
-			"a@nhs", "a@localhost", "a@gov", "a@0x7f000001", "a@127.0.0x1", "a@nhs.net2", "a@nhs.n-t", strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
+			"a@nhs", "a@localhost", "a (son@gmail.com)@nhs.net", "a@nhs(gmail).net", "a@nhs.net (son@gmail.com)", "(x)a@nhs.net", "Son <a@nhs.net>", "<a@nhs.net>", "Team: a@nhs.net, b@gmail.com;", "undisclosed-recipients:;", "@relay.example,@nhs.net:a@evil.com",
+			"\"a b\"@nhs.net", "\"\"@nhs.net", "\"a\"@nhs.net", `a\@nhs.net`, `"a\"@evil.com"@nhs.net`, "a@nhs.net,b@gmail.com", "a@nhs.net;b@gmail.com", "a b@nhs.net", "a@nhs.net\t", "a@nhs.net/..", "a@nhs.net:25", "mailto:a@nhs.net", "a@nhs.net?cc=b@evil.com", "a@NHS.NET.", "a@.", "a@nhs.net..",
+			"a@nhs.net\u3002uk", "a@\u212a.gov.uk", "a@leeds.gov.u\u212a", "a@\u00adnhs.net", "a@gov", "a@0x7f000001", "a@127.0.0x1", "a@nhs.net2", "a@nhs.n-t", strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
 		} {
 			for _, subject := range []string{"x", "[secure] x"} {
 				d := decide(t, subject, "b@nhs.net", to)
@@ -327,7 +329,11 @@ func TestThreat016(t *testing.T) {
 				require.NotEqual(t, mailpolicy.Hold, d.Recipients[0].Verdict)
 			}
 		}
-		for _, to := range []string{"a@mail.nhs.net", "a@nhs.net.uk", "a@xnhs.net", "a@nhs.net-x.com", "a@nhs-net.com"} {
+		for _, to := range []string{
+			"a@mail.nhs.net", "a@nhs.net.uk", "a@xnhs.net", "a@nhs.net-x.com", "a@nhs-net.com",
+			// What older lists called secure, and trusts, count only where they are accredited.
+			"a@leeds.nhs.uk", "a@nhs.uk", "a@cjsm.net", "a@x.pnn.police.uk", "a@mod.uk", "a@parliament.uk", "a@gov.scot", "a@x.gov.wales",
+		} {
 			require.False(t, decide(t, "x", to).Recipients[0].Secure, to)
 		}
 		// An address that holds another one is not secure by where it is sent first.

@@ -17,10 +17,27 @@
 // never leaves in clear: what looks like the tag and is not, what can't be
 // decoded and what can be read in two ways is held, with a *wardkey.Refusal for
 // the sender. Ordinary talk of security ("secure results", "[not secure]") is
-// no tag. The look-alikes that are known are those in lookalike.go; a word in
-// square brackets with more than three letters that are not among them passes
-// for ordinary talk, and so does the word between other signs than brackets that
-// people do not take for them ("secure", secure:).
+// no tag.
+//
+// What looks like the tag is found by one rule: a word is held that is set off
+// from the rest of the subject and reads as secure, or as the tag of another
+// system, such as encrypt (word.go).
+//
+//   - It is set off by brackets of any kind, also where one is missing, turned
+//     round or inside the word; by a mark on both sides, as /secure/ and *secure*,
+//     or a # before it; and, as the first word of the subject, by quotation marks
+//     or any sign on both sides, or by a colon, a dash or a bar after it.
+//   - It reads as secure where a hurried reader would see that word or one slip of
+//     the pen: a letter missing, wrong or too many, or two swapped. Blanks and
+//     signs inside, accents, hidden characters and letters of other alphabets go
+//     unseen; English words that lie as near (secured, severe) are words of their
+//     own. Where [ and ] stand around a single word, two slips count.
+//   - Between [ and ] it is also held as the first of several words, or as one of
+//     a list, unless they name a place: [secure results], not [Secure Unit].
+//
+// What the rule does not catch is the word with nothing around it (secure Hello),
+// in quotation marks or between dashes further on, joined to other words
+// (secure-results), with more slips, in another language, or in a picture.
 //
 // Which domains are secure by themselves is dated data (Rules): the seed's
 // profile has nhs.net alone and what is under gov.uk, label by label; the

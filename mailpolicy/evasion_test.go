@@ -122,8 +122,8 @@ func TestNoEvasions(t *testing.T) {
 	for _, s := range []string{
 		"=?utf-8?Q??=", "=?UTF-8?B??=", "=?utf-8?B?====?=", "=?utf-8?Q??= =?utf-8?Q?caf=C3=A9?=", "what=?no?", "is =?that? so", "a=?b?c",
 		"https://secure.example/login", "a/secure/b", "/secure/login is down", `C:\secure\x`, "low-secure-unit", "#secureboots", "Q&A: secure / not secure", "secure/unsecure", "A_secure_B", "snake_case_secure_name",
-		"[encrypted backup] failed", "[encryption at rest] review", "[confidential]", "[private]", "„secure“", "'secure'", "-secure-", "R&D +44 20 7946 0000 50% off", "A+B=C", "a=3Db", "1 + 2 = 3 &c.", "&copy; 2026", `\\server\share`,
-		"[…] secure", "Re: ...", "\u202bشكرا\u202c", "\u2067שלום\u2069 results", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F [Scotland]", "[secret] plan", "(secured)", "[sécurisé]", "x [y] #12", "is it secure? :)", "[not secure, urgent]", "[a, b] secure",
+		"[encrypted backup] failed", "[encryption at rest] review", "[confidential]", "[private]", "R&D +44 20 7946 0000 50% off", "A+B=C", "a=3Db", "1 + 2 = 3 &c.", "&copy; 2026", `\\server\share`,
+		"[…] secure", "Re: ...", "\u202bشكرا\u202c", "\u2067שלום\u2069 results", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F [Scotland]", "[secret] plan", "(secured)", "x [y] #12", "is it secure? :)", "[not secure, urgent]", "[a, b] secure",
 		b64("iso-2022-jp", "\x1b$B4E?/L}\x1b(B"), b64("gb18030", "\xc4\xe3\xba\xc3"), b64("utf-16", "\xfe\xff\x00h\x00i"), b64("iso-8859-1", "na\xefve"),
 	} {
 		d := decide(t, s, outside)

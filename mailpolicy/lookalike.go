@@ -14,7 +14,7 @@ import (
 // other scripts the Latin ones they look like, hidden characters nothing.
 func fold(text string) []token {
 	tokens := make([]token, 0, len(text))
-	for _, r := range norm.NFKD.String(strings.Map(opened, text)) {
+	for _, r := range norm.NFKD.String(unbox(text)) {
 		if t, ok := foldRune(r); ok {
 			tokens = append(tokens, t)
 		}
@@ -22,39 +22,110 @@ func fold(text string) []token {
 	return tokens
 }
 
-// opened returns the letter in a circle, a square, between brackets of its own,
-// or of a flag, most of which Unicode does not take apart.
-func opened(r rune) rune {
-	for _, first := range []rune{0x249c, 0x1f110, 0x1f130, 0x1f150, 0x1f170, 0x1f1e6} {
+// unbox writes letters that stand in boxes of their own as plain ones between
+// brackets, since the boxes are what a sender may take for brackets.
+func unbox(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return boxed(r) != 0 || unicode.Is(unicode.Me, r) || r == acute }) {
+		return text
+	}
+	var b, gap strings.Builder // gap is what may stand between two boxes or after the last
+	inside := false
+	runes := []rune(text)
+	for i := 0; i < len(runes); i++ {
+		r := runes[i]
+		letter := boxed(r)
+		if i+1 < len(runes) && unicode.Is(unicode.Me, runes[i+1]) { // a box or circle around the letter before it
+			letter = r
+			i++
+		}
+		switch {
+		case letter != 0:
+			if !inside {
+				b.WriteRune('(')
+			}
+			b.WriteString(gap.String())
+			gap.Reset()
+			b.WriteRune(letter)
+			inside = true
+			continue
+		case r == acute:
+			r = '\''
+		}
+		if inside && (unicode.IsSpace(r) || hidden(r)) {
+			gap.WriteRune(r)
+			continue
+		}
+		if inside {
+			b.WriteString(")" + gap.String())
+			gap.Reset()
+			inside = false
+		}
+		b.WriteRune(r)
+	}
+	if inside {
+		b.WriteString(")" + gap.String())
+	}
+	return b.String()
+}
+
+// acute is typed for a quotation mark. Unicode takes it apart into a blank and
+// an accent.
+const acute = '\u00b4'
+
+// boxed returns the letter in a circle, a square, between brackets of its own,
+// or of a flag, or 0.
+func boxed(r rune) rune {
+	for _, first := range []rune{0x249c, 0x24b6, 0x24d0, 0x1f110, 0x1f130, 0x1f150, 0x1f170, 0x1f1e6} {
 		if first <= r && r < first+26 {
 			return 'a' + r - first
 		}
 	}
-	return r
+	return 0
 }
 
 func foldRune(r rune) (token, bool) {
+	if r < 0x80 {
+		return asciiTokens[r], true
+	}
 	if t, ok := lookalikes[r]; ok {
 		return t, true
 	}
 	switch {
-	case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-		return token(r), true
-	case 'A' <= r && r <= 'Z':
-		return token(r + 'a' - 'A'), true
-	case r < 0x80:
-		return noise, true
 	case hidden(r):
 		return 0, false
 	case unicode.Is(unicode.Ps, r):
 		return openSquare, true
 	case unicode.Is(unicode.Pe, r):
 		return closeSquare, true
+	case unicode.Is(unicode.Pi, r) || unicode.Is(unicode.Pf, r):
+		return quote, true
+	case unicode.Is(unicode.Pd, r):
+		return dash, true
+	case unicode.IsSpace(r):
+		return blank, true
 	case unicode.IsLetter(r) || unicode.IsDigit(r):
 		return foreign, true
 	}
-	return noise, true
+	return sign, true
 }
+
+// asciiTokens is foldRune of ASCII.
+var asciiTokens = func() (tokens [0x80]token) {
+	for r := range tokens {
+		c := lowerASCII(byte(r))
+		switch t, known := lookalikes[rune(r)]; {
+		case known:
+			tokens[r] = t
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			tokens[r] = token(c)
+		case c == ' ' || c == '\t':
+			tokens[r] = blank
+		default:
+			tokens[r] = sign
+		}
+	}
+	return tokens
+}()
 
 // hidden reports characters that show nothing of their own: formats, marks on
 // the letter before, controls of Latin-1, Hangul fillers.
@@ -73,13 +144,16 @@ var lookalikes = func() map[rune]token {
 	for t, like := range map[token]string{
 		openSquare:  "[⌜⌞⎡⎢⎣┌└├⊏ʗ",
 		closeSquare: "]⌝⌟⎤⎥⎦┐┘┤⊐",
-		openOther:   "({<«‹≤≪⟨〈◁◀◄",
-		closeOther:  ")}>»›≥≫⟩〉▷▶►",
+		openOther:   "﴾({<«‹≤≪⟨〈◁◀◄",
+		closeOther:  "﴿)}>»›≥≫⟩〉▷▶►",
 		bar:         "|¦‖│┃ǀ∣❘*∗＊▐▌▏▕❙❚█",
 		mark:        `/_~!^\=+%&@`,
 		hash:        "#",
 		comma:       ",;、",
-		noise:       "‘’“”‚‛„‟",
+		stop:        ".?。",
+		colon:       ":",
+		dash:        "-−",
+		quote:       "\"'`‚„′",
 		's':         "ѕЅՏꜱʂȿƽ$§ꞅŜꮪꓢᏚᏕᔕ丂",
 		'e':         "еЕєЄҽҼεΕɛℯ℮€ɘəǝєэᴇⲉꭼꓰᏋᗴɇꏂ乇",
 		'c':         "сСϲϹᴄ¢©ⅽҫƈⲥꓚᏟꮯᑕፈ匚",

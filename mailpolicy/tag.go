@@ -13,9 +13,9 @@ import (
 // Tag is what a sender writes into the subject to have a message encrypted.
 const Tag = "[secure]"
 
-// quickTag decides a subject that is one line of plain ASCII without anything
-// that could be an attempt at the tag. sure is false where only slowTag can
-// tell.
+// quickTag decides a subject that is one line of plain ASCII, without writing
+// anything down, where it has the tag or nothing like it. sure is false where
+// only slowTag can tell.
 func quickTag(subject []byte) (tagged, sure bool) {
 	var seen uint8
 	for _, c := range subject {
@@ -24,52 +24,40 @@ func quickTag(subject []byte) (tagged, sure bool) {
 	switch {
 	case seen&quickSlow != 0:
 		return false, false
-	case seen&quickBracket != 0:
-		tagged = hasTag(subject)
-		return tagged, tagged
+	case seen == 0:
+		return false, true
+	case hasTag(subject):
+		return true, true
+	case len(subject) > maxQuick:
+		return false, false
 	}
-	return false, seen&quickMark == 0 || !mayBeMarked(subject)
+	var buf [maxQuick]token
+	for i, c := range subject {
+		buf[i] = asciiTokens[c]
+	}
+	return false, findAttempt(buf[:len(subject)]) == ""
 }
+
+// maxQuick is more than subjects that people type are long.
+const maxQuick = 256
 
 // The bytes that are not ordinary talk.
 const (
-	quickBracket uint8 = 1 << iota // brackets and bars
-	quickMark                      // what somebody may take for a bracket
-	quickSlow                      // what needs decoding or may be an escape
+	quickSign uint8 = 1 << iota // what can set a word off
+	quickSlow                   // what needs decoding or may be an escape
 )
 
 var quickClass = func() (class [256]uint8) {
 	for i := range class {
-		if (i < 0x20 && i != '\t') || i >= 0x7f {
+		switch {
+		case (i < 0x20 && i != '\t') || i >= 0x7f || strings.IndexByte("=&%+\\", byte(i)) >= 0:
 			class[i] = quickSlow
+		case asciiTokens[i].isSign() && asciiTokens[i] != blank, asciiTokens[i].bracket():
+			class[i] = quickSign
 		}
-	}
-	for _, c := range "[](){}<>|*" {
-		class[c] = quickBracket
-	}
-	for _, c := range "#/_~!^@" {
-		class[c] = quickMark
-	}
-	for _, c := range "=&%+\\" {
-		class[c] = quickSlow
 	}
 	return class
 }()
-
-// mayBeMarked is false where plain ASCII spells none of the words that marked
-// looks for: their middles can't be written with the digits that stand for
-// letters.
-func mayBeMarked(subject []byte) bool {
-	for i := 0; i+3 <= len(subject); i++ {
-		if lowerASCII(subject[i]) != 'c' {
-			continue
-		}
-		if next := [2]byte{lowerASCII(subject[i+1]), lowerASCII(subject[i+2])}; next == [2]byte{'u', 'r'} || next == [2]byte{'r', 'y'} {
-			return true
-		}
-	}
-	return false
-}
 
 // hasTag looks for the tag itself: ASCII letters in any case, nothing folded.
 func hasTag[T string | []byte](s T) bool {
