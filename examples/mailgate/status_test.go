@@ -221,10 +221,16 @@ func TestRevocation(t *testing.T) {
 	a.record(known["held"].Certificate, "")
 	require.NoError(t, g.send("[secure] x", "held@practice.example"))
 	s.mails(taken + 1)
+	// A second certificate beside a revoked one.
+	renewed := a.issued("revoked@practice.example", ocsp, nil)
+	a.record(renewed.Certificate, "")
+	s.trust("renewed.pem", renewed)
+	require.NoError(t, g.send("[secure] x", "revoked@practice.example"))
+	s.mails(taken + 2)
 	require.NoError(t, os.Remove(s.path("certs/silent.pem")))
 	require.ErrorContains(t, g.send("[secure] x", "silent@practice.example"), "mail.recipient.nocert")
 	g.stop()
-	require.Len(t, s.inbox.Mails(), taken+1)
+	require.Len(t, s.inbox.Mails(), taken+2)
 	require.Contains(t, g.stderr.String(), "certificates=2 of=17", "whom nobody vouches for but the folder")
 	require.NotContains(t, g.stderr.String(), "@")
 }

@@ -242,6 +242,28 @@ func TestPointsThatLeak(t *testing.T) {
 	require.Equal(t, 2, asked, "the first counts")
 }
 
+// token is a key of a type that can do everything, as those of tokens are, over
+// a key that can't.
+type token struct{ crypto.Decrypter }
+
+func (token) ECDH(*ecdh.PublicKey) ([]byte, error) { return nil, io.ErrUnexpectedEOF }
+
+// Which way a key is used is the certificate's to say, not the message's.
+func TestAnRSAKeyDoesNotAgree(t *testing.T) {
+	p := newPeople(t)
+	id := issue(t, p.ca, mailtest.Spec{Email: gp, RSABits: 2048})
+	d := newDecrypter(t, smime.DecryptConfig{Keys: []smime.Key{{Certificate: id.Certificate, Private: token{id.Key.(crypto.Decrypter)}}}})
+	mine, err := ecdh.P256().GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	good, _, _ := sealedFor(t, id, nil)
+	_, err = whole(d, good.der(t, id))
+	require.NoError(t, err)
+	good.infos = el(0xa1, []byte{2, 1, 3}, el(0xa0, el(0xa1, el(0x30, oidOf("1.2.840.10045.2.1")), el(3, []byte{0}, mine.PublicKey().Bytes()))),
+		el(0x30, oidOf("1.3.132.1.11.1"), el(0x30, oidOf("2.16.840.1.101.3.4.1.45"))), el(0x30, el(0x30, nameOf(t, id.Certificate), el(4, make([]byte, 40)))))
+	_, err = whole(d, good.der(t, id))
+	requireUnreadable(t, err)
+}
+
 // The gadget of Efail: a block whose clear text is known makes others of any
 // text. Who takes what nobody vouches for reads the attacker's text; Open doesn't.
 func TestEfailGadget(t *testing.T) {

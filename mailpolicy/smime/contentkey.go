@@ -103,7 +103,7 @@ func (f *finder) transported(s cryptobyte.String) (*contentKey, error) {
 		return nil, errBER
 	}
 	for _, k := range f.keys {
-		if _, ok := k.Private.(crypto.Decrypter); ok && named(k.Certificate, who, tagImplicit0) {
+		if _, ok := k.Certificate.PublicKey.(*rsa.PublicKey); ok && named(k.Certificate, who, tagImplicit0) {
 			return &contentKey{key: k, how: how, secret: secret}, nil
 		}
 	}
@@ -141,7 +141,7 @@ func (f *finder) agreed(s cryptobyte.String) (*contentKey, error) {
 			return nil, errBER
 		}
 		for _, k := range f.keys {
-			if _, ok := k.Private.(Agreer); ok && mine == nil && named(k.Certificate, who, tagContext0) {
+			if _, ok := k.Certificate.PublicKey.(*ecdsa.PublicKey); ok && mine == nil && named(k.Certificate, who, tagContext0) {
 				mine = &contentKey{key: k, how: how, secret: secret, point: point[1:], ukm: ukm}
 			}
 		}

@@ -73,7 +73,9 @@
 // nothing of the real one is told. A program without RFC 9788 shows the reader
 // that outer subject; the real one is at the head of the decrypted part. What
 // stays outside stays as it was written: a name beside an address in To is read
-// by everyone on the way.
+// by everyone on the way. A message that its sender has signed already keeps its
+// signature, and its header goes around it, where RFC 9788 has no reader look:
+// programs show the outer subject, and Open the real one as Message.Header says.
 //
 // # Who it is written for
 //

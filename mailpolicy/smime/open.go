@@ -18,10 +18,12 @@ const maxLayers = 3
 // Message is a message that was opened.
 type Message struct {
 	// Header is the header block that counts, with its empty line: the protected
-	// one where the message has one (RFC 9788), otherwise the outer one with the
-	// MIME fields of what was inside. The protected one is without the fields that
-	// systems on the way write (Received, Authentication-Results and others):
-	// inside they would be the sender's own word.
+	// one where the message has one (RFC 9788); otherwise the outer one with the
+	// MIME fields of what was inside. A message that was signed before somebody
+	// encrypted it has the real one around the signature: that counts then, if
+	// AES-GCM kept it from being altered. One from inside is without the fields that
+	// systems on the way write (Received, Authentication-Results and others): there
+	// they would be the sender's own word.
 	Header []byte
 	// Body is what follows it, byte for byte as it was sent. Its MIME structure
 	// was walked: see Open.
@@ -34,10 +36,11 @@ type Message struct {
 	// since they were encrypted (AES-GCM) or since somebody trusted signed them.
 	// Anyone can have encrypted them.
 	Authenticated bool
-	// Protected says that Header was inside. If it was encrypted too, nobody on
-	// the way read what the outer one does not show.
+	// Protected says that Header was inside with Body, so that what encrypts and
+	// signs the one does so for the other. If it was encrypted, nobody on the way
+	// read what the outer one does not show.
 	Protected bool
-	// FromMismatch says that the protected From is another address than the
+	// FromMismatch says that a From from inside is another address than the
 	// outer one, or that there is none to compare. Unless a trusted signature
 	// vouches for the protected one, whoever shows the message shows the outer
 	// one, which is all that the systems on the way have checked (RFC 9788 §4.4).
@@ -101,6 +104,7 @@ type opening struct {
 	encrypted bool
 	altered   bool // some layer can have been, unnoticed
 	signers   []signer
+	around    entity // inside all encryption, with a header of its own, around a signature
 }
 
 // signer is one of a signature that holds, not judged yet.
@@ -140,8 +144,14 @@ func (o *opening) message(src io.Reader) (*Message, error) {
 		if e, err = inner(content); err != nil {
 			return nil, err
 		}
+		if o.encrypted && o.around.header == nil && protects(e) {
+			o.around = e
+		}
 	}
 }
+
+// protects says that an entity claims to have the message's header. RFC 9788 §2.1.
+func protects(e entity) bool { return e.params["hp"] == "cipher" || e.params["hp"] == "clear" }
 
 func notNil(err error) error {
 	if err == nil {
@@ -189,7 +199,8 @@ func (o *opening) envelope(b *berReader, kind string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.encrypted, o.signers = true, nil // a signature outside is the sender's of the secret, not of what it says
+	// What stands outside, a signature too, is the sender's of the secret and not of what it says.
+	o.encrypted, o.signers, o.around = true, nil, entity{}
 	if whole, ok := opened.content.(*bytes.Buffer); ok {
 		return whole.Bytes(), nil
 	}
@@ -243,29 +254,38 @@ func (o *opening) payload(outer, e entity) (*Message, error) {
 		return nil, err
 	}
 	m := &Message{Outer: outer.header, Body: e.bytes, Encrypted: o.encrypted}
-	hp := e.params["hp"]
-	m.Protected = hp == "cipher" || hp == "clear"
+	m.Protected = protects(e)
+	counts, within := outer, false
+	switch {
+	case m.Protected:
+		counts, within = e, true
+	case protects(o.around) && !o.altered:
+		counts, within = o.around, true
+	}
 	var header bytes.Buffer
 	if !m.Protected {
-		for _, f := range outer.fields {
-			if !structural(f.name) {
+		for _, f := range counts.fields {
+			if !structural(f.name) && (!within || sendersOwn(f.name)) {
 				header.Write(f.raw)
 			}
 		}
 	}
 	for _, f := range e.fields {
-		if m.Protected && f.name != "hp-outer" && !wayFields[f.name] || structural(f.name) {
+		if structural(f.name) || m.Protected && sendersOwn(f.name) {
 			header.Write(f.raw)
 		}
 	}
 	header.WriteString("\r\n")
 	m.Header = header.Bytes()
-	if m.Protected {
-		inside, outside := fromOf(e.fields), fromOf(outer.fields)
+	if within {
+		inside, outside := fromOf(counts.fields), fromOf(outer.fields)
 		m.FromMismatch = inside == "" || inside != outside && !sameAddress(inside, outside)
 	}
 	return m, nil
 }
+
+// sendersOwn says that a field inside is the sender's to write.
+func sendersOwn(name string) bool { return name != "hp-outer" && !wayFields[name] }
 
 // structural says that a field describes the body. RFC 9788 §1.9.
 func structural(name string) bool {

@@ -13,6 +13,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"io"
 	mathrand "math/rand/v2"
@@ -95,6 +96,42 @@ func TestOpen(t *testing.T) {
 	m, err = d.Open(t.Context(), bytes.NewReader(p.sealed(t, "Content-Type: text/plain; hp=\"cipher\"\r\nFrom: boss@nhs.net\r\nSubject: pay\r\n\r\nhello\r\n")))
 	require.NoError(t, err)
 	require.True(t, m.Protected && m.FromMismatch && !m.Signed())
+}
+
+// What its sender signed, with a program that knows of no protected header, and a
+// gateway encrypted: its header is around the signature, and is no part of it.
+func TestSignedBefore(t *testing.T) {
+	p := newPeople(t)
+	c := craftedSignature{content: []byte("Content-Type: text/plain\r\n\r\nShe is well.\r\n"), hash: crypto.SHA256, digestID: "2.16.840.1.101.3.4.2.1", how: el(0x30, oidOf("1.2.840.10045.4.3.2"))}
+	signed := "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+		base64.StdEncoding.EncodeToString(c.der(t, p.sender.Certificate, p.sender.Key))
+	before := "From: " + home + "\r\nAuthentication-Results: mx.nhs.net; dkim=pass\r\nSubject: [secure] " + patient + "\r\n" + signed
+	d := p.decrypter(t)
+	open := func(mail []byte) *smime.Message {
+		m, err := d.Open(t.Context(), bytes.NewReader(mail))
+		require.NoError(t, err)
+		require.True(t, m.Signed() && m.Encrypted && m.Authenticated)
+		require.False(t, m.Protected, "the signature does not vouch for it")
+		require.Equal(t, "She is well.\r\n", string(m.Body))
+		return m
+	}
+	m := open(p.send(t, smime.Config{GCM: true}, before))
+	require.Equal(t, "From: "+home+"\r\nSubject: [secure] "+patient+"\r\nContent-Type: text/plain\r\n\r\n", string(m.Header))
+	require.False(t, m.FromMismatch)
+	m = open(p.send(t, smime.Config{GCM: true, Signer: p.signer()}, before))
+	require.Contains(t, string(m.Header), "Subject: [secure] "+patient+"\r\n")
+	require.Len(t, m.Signatures, 2)
+	m = open(p.send(t, smime.Config{}, before))
+	require.Contains(t, string(m.Header), "Subject: "+smime.OuterSubject+"\r\n", "what may be altered is not believed: a field can carry the secret off")
+	forged := bytes.Replace(p.send(t, smime.Config{GCM: true}, before), []byte("From: "+home), []byte("From: evil@x.example"), 1)
+	require.True(t, open(forged).FromMismatch)
+	// A header around the encryption is nobody's who could read what is inside.
+	sealed := string(p.sealed(t, "Content-Type: text/plain\r\n\r\nhello\r\n"))
+	_, part, _ := strings.Cut(sealed, "Content-Type: application/pkcs7-mime")
+	twice := p.sealed(t, "Subject: forged\r\nContent-Type: application/pkcs7-mime; hp=\"cipher\""+part)
+	m, err := d.Open(t.Context(), bytes.NewReader(twice))
+	require.NoError(t, err)
+	require.NotContains(t, string(m.Header), "forged")
 }
 
 // toDER makes DER of what this package writes: the same reader that is tested,

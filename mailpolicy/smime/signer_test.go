@@ -36,6 +36,8 @@ func TestWhoSigned(t *testing.T) {
 	for why, c := range map[string]smime.DecryptConfig{
 		"no roots":              {Keys: keys},
 		"revoked":               {Keys: keys, Roots: p.roots, Revoked: func(context.Context, *x509.Certificate) error { return revoked }},
+		"it is on hold":         {Keys: keys, Roots: p.roots, Revoked: func(context.Context, *x509.Certificate) error { return says("cert.held") }},
+		"found out now":         {Keys: keys, Roots: p.roots, Revoked: func(context.Context, *x509.Certificate) error { return says("cert.status") }},
 		"expired":               {Keys: keys, Roots: p.roots, Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }},
 		"issuer is not trusted": {Keys: keys, Roots: newCA(t).Roots()},
 	} {
