@@ -19,9 +19,10 @@ type Site struct {
 	// address and Landline the site's number there, as +44 and its digits. They
 	// are what a site without an owner is known by; each may be empty.
 	ManagerID, ManagerEmail, Landline string
-	// MoreAccounts is how many accounts it may have beyond the usual number
-	// (GrantAccounts); OpenSite begins with none.
-	MoreAccounts int
+	// MoreAccounts and MoreShared are how many accounts and shared mailboxes it
+	// may have beyond the usual numbers (GrantAccounts, GrantShared); OpenSite
+	// begins with none.
+	MoreAccounts, MoreShared int
 	// Opened is when it was registered here.
 	Opened time.Time
 }

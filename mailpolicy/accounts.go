@@ -41,7 +41,7 @@ const (
 func (by Actor) check() error {
 	switch by.Role {
 	case SiteApplicant, LocalAdministrator, AdministrationService:
-		if strings.TrimSpace(by.ID) != "" && textFault(by.ID) == "" {
+		if !isBlank(by.ID) && textFault(by.ID) == "" {
 			return nil
 		}
 	}
@@ -226,7 +226,7 @@ func (n NewAccount) record() (AccountRecord, error) {
 		return AccountRecord{}, refuse("the address is not at nhs.net")
 	case strings.HasPrefix(local, "care.") || strings.HasPrefix(local, "pharmacy."):
 		return AccountRecord{}, refuse("the address is kept for shared mailboxes")
-	case strings.TrimSpace(n.Name) == "":
+	case isBlank(n.Name):
 		return AccountRecord{}, refuse("the holder's name is missing")
 	}
 	for _, text := range []string{n.Name, n.Purpose} {

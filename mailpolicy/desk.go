@@ -103,12 +103,21 @@ func (a *Accounts) Disable(ctx context.Context, by Actor, address string) error 
 	}, LocalAdministrator, AdministrationService)
 }
 
-// Enable lets a disabled account be as it was before.
+// Enable lets a disabled account be as it was before; a leaver has as many days
+// left as before.
 func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
 	return a.administer(ctx, by, address, "mail.account.enabled", func(_ context.Context, tx StoreTx, _ *Policy, r *AccountRecord) error {
-		if r.Disabled {
-			r.Disabled, r.DisabledAt, r.Used = false, time.Time{}, tx.Now()
+		if !r.Disabled {
+			return nil
 		}
+		switch since := begun(*r, tx.Now()).DisabledAt; { // from then a leaver's days did not run
+		case r.Leaver.IsZero():
+		case r.Leaver.Before(since):
+			r.Leaver = r.Leaver.Add(tx.Now().Sub(since))
+		default:
+			r.Leaver = tx.Now()
+		}
+		r.Disabled, r.DisabledAt, r.Used = false, time.Time{}, tx.Now()
 		return nil
 	}, LocalAdministrator, AdministrationService)
 }

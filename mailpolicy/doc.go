@@ -61,7 +61,8 @@
 // Store; mailpolicy/sqlstore is one on database/sql. Example (Account) takes an
 // account from its application to its recovery.
 //
-//   - A site has ten accounts, and more by application (GrantAccounts).
+//   - A site has ten accounts and one shared mailbox, and more by application
+//     (GrantAccounts, GrantShared). CorrectSite keeps what it is registered with.
 //   - An account (Open) is activated by a texted password that works once. Its
 //     first login has three steps (ChangePassword, SetQuestions, AcceptPolicy);
 //     then it may send. States and State.Can are a table of what it can do where.
@@ -78,9 +79,11 @@
 //   - Policy.Contacts, Escalation, HelpdeskMenu, Methods and PrivateTicked are
 //     what a page shows.
 //
-// Whoever calls with an Actor has made sure who that is. The methods that take a
-// token are for the holder, whom SignIn has let in. Each act writes to the audit
-// chain in its own transaction (VerifyAudit).
+// Whoever calls with an Actor has made sure who that is. A Local Administrator is
+// not tied to sites here: that the account is of their organisation is for the
+// caller to know. The methods that take a token are for the holder, whom SignIn has
+// let in; SignOut ends that session, SignOutEverywhere all of the account's. Each
+// act writes to the audit chain in its own transaction (VerifyAudit).
 //
 // # Around it
 //

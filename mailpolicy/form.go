@@ -14,10 +14,13 @@ const maxText = 200
 
 // textFault says why a line of text is not kept, or "". A line break, a NUL or
 // a character that turns the direction of reading would make another line of a
-// report or a message out of it.
+// report or a message out of it, and one that is not seen another name that looks
+// the same.
 func textFault(text string) string {
 	bad := func(r rune) bool {
-		return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Bidi_Control, r)
+		const joiner, nonJoiner = 0x200d, 0x200c // which names in some scripts need
+		return r != joiner && r != nonJoiner &&
+			unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 	}
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, bad):
@@ -64,4 +67,7 @@ func nationalDigits(number string) string {
 	return digits
 }
 
-func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
+// isBlank reports a text without a letter or a number: nobody is called that.
+func isBlank(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })
+}

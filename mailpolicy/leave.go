@@ -178,7 +178,7 @@ func (a *Accounts) MarkLeaverByTicket(ctx context.Context, by Actor, t TransferT
 // missingOf lists what a ticket lacks.
 func (p *Policy) missingOf(t TransferTicket) []string {
 	var missing []string
-	if strings.TrimSpace(t.Reference) == "" || textFault(t.Reference) != "" {
+	if isBlank(t.Reference) || textFault(t.Reference) != "" {
 		missing = append(missing, "the ticket's reference")
 	}
 	for _, c := range p.TransferRecipients() {

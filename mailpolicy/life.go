@@ -120,11 +120,21 @@ func (l Life) deletedAt(r AccountRecord) time.Time {
 		return r.Deleted
 	}
 	if r.Disabled {
-		return r.DisabledAt.AddDate(0, l.DisabledMonths, 0)
+		return monthsAfter(r.DisabledAt, l.DisabledMonths)
 	}
 	at := l.inactiveAt(r).Add(l.Delete)
 	if left := r.Leaver.Add(l.Leaver); !r.Leaver.IsZero() && left.Before(at) {
 		return left
+	}
+	return at
+}
+
+// monthsAfter is the same day of a later month, in UTC, or its last one where it
+// has no such day.
+func monthsAfter(t time.Time, months int) time.Time {
+	at := t.AddDate(0, months, 0)
+	if at.Day() != t.Day() {
+		return at.AddDate(0, 0, -at.Day())
 	}
 	return at
 }
@@ -256,8 +266,8 @@ const dueAtOnce = 100
 
 // Due writes down what the calendar has done to accounts since it was last
 // called: unused ones become inactive, then deleted, and what can't be restored
-// any more loses its name, numbers, passwords and answers. It returns when it
-// next has something to do, zero for never; a server calls it then, and after
+// any more loses its name, numbers, passwords, answers and shared mailboxes. It
+// returns when it next has something to do, zero for never; a server calls it then, and after
 // each change. What an account can do does not wait for it. It may run on any
 // number of servers at once, and again, without doing anything twice.
 func (a *Accounts) Due(ctx context.Context) (next time.Time, err error) {
@@ -306,7 +316,7 @@ func (p *Policy) age(ctx context.Context, tx StoreTx, r AccountRecord) error {
 	if state == Removed {
 		r.Removed = true
 		r.Name, r.Purpose, r.Mobile, r.RegisteredMobile, r.ConfirmedMobile, r.PasswordHash = "", "", "", "", "", ""
-		if err := errors.Join(tx.ReplaceAnswers(ctx, r.Address, nil), tx.KeepPassword(ctx, r.Address, "", 0)); err != nil {
+		if err := errors.Join(leaveShared(ctx, tx, r), tx.ReplaceAnswers(ctx, r.Address, nil), tx.KeepPassword(ctx, r.Address, "", 0)); err != nil {
 			return err
 		}
 		if err := tx.Audit(ctx, calendar, "mail.account.removed", r.Address, ""); err != nil {

@@ -47,7 +47,7 @@ func (a *Accounts) SiteAccounts(ctx context.Context, ods, after string, limit in
 	return accounts, err
 }
 
-// SiteShared lists the shared mailboxes of a site by their addresses; the quota
+// SiteShared lists the shared mailboxes of a site by their addresses; its quota
 // bounds them. An unknown site has none. Refusal: mail.site.ods.
 func (a *Accounts) SiteShared(ctx context.Context, ods string) ([]Shared, error) {
 	ods, err := ParseODS(ods)

@@ -4,7 +4,8 @@ package mailpolicy
 
 import "context"
 
-// ChangeMobile changes where the holder is reached. The number given at
+// ChangeMobile changes where the holder is reached, and ends a recovery whose code
+// may have gone to the number before. The number given at
 // registration stays the one for activation passwords. Before the holder has a
 // password of their own only the administration service may correct it
 // (mail.account.mobile).
@@ -40,12 +41,16 @@ func (a *Accounts) DeleteMobile(ctx context.Context, token string, warned bool) 
 }
 
 func (a *Accounts) changeMobile(ctx context.Context, token, action string, fn func(*AccountRecord)) error {
-	return a.change(ctx, token, action, func(_ context.Context, _ StoreTx, r *AccountRecord) error {
+	return a.change(ctx, token, action, func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
 		if r.Activation != ActivationDone {
 			return Rules().Refuse("mail.account.mobile")
 		}
+		before := r.Mobile
 		fn(r)
-		return nil
+		if r.Mobile == before {
+			return nil
+		}
+		return tx.DeleteRecovery(ctx, r.Address)
 	})
 }
 

@@ -45,8 +45,12 @@ type Policy struct {
 	At time.Time
 	// Profile says which list rules the decision.
 	Profile Profile
-	// AccountsPerSite and SharedPerSite are quotas, inclusive.
+	// AccountsPerSite and SharedPerSite are the usual quotas, inclusive; a site may
+	// be granted more.
 	AccountsPerSite, SharedPerSite int
+	// SharedMark stands between a site's code and the number of its second shared
+	// mailbox and those after it.
+	SharedMark string
 	// MaxMessageBytes is the largest message, headers included, inclusive.
 	MaxMessageBytes int64
 	// PasswordMin is the fewest characters of a password; LockAfter the number
@@ -156,6 +160,9 @@ func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 		return nil, err
 	}
 	if p.Contacts, err = readContacts(book, t); err != nil {
+		return nil, err
+	}
+	if p.SharedMark, err = book.Text("mail.shared.mark", t); err != nil {
 		return nil, err
 	}
 	if err := p.readClients(book, t); err != nil {

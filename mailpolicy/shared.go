@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
 )
@@ -27,14 +28,24 @@ func sharedAddress(prefix, ods string) (string, error) {
 	return prefix + code + "@nhs.net", nil
 }
 
-func (s Site) sharedAddress() (string, error) {
+// sharedAddress is the address of a site's n-th shared mailbox, from 1: the second
+// is care.VLX12.2@nhs.net. No ODS code has the mark in it, so that it is no other
+// site's.
+func (p *Policy) sharedAddress(s Site, n int) (string, error) {
+	prefix := "care."
 	if s.Pharmacy {
-		return PharmacyAddress(s.ODS)
+		prefix = "pharmacy."
 	}
-	return SharedAddress(s.ODS)
+	first, err := sharedAddress(prefix, s.ODS)
+	if err != nil || n == 1 {
+		return first, err
+	}
+	local, domain, _ := strings.Cut(first, "@")
+	return local + p.SharedMark + strconv.Itoa(n) + "@" + domain, nil
 }
 
-// OpenShared opens the site's shared mailbox, owned by one of its accounts.
+// OpenShared opens a shared mailbox of the site, owned by one of its accounts: its
+// first one, or another where it was granted more (GrantShared).
 // Refusals: mail.role (an Actor without a name or a role), mail.site.unknown,
 // mail.quota.shared, mail.account.unknown (the owner has no account at this
 // site), mail.account.locked and mail.account.disabled (the owner can't sign in).
@@ -56,9 +67,6 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.site.unknown")
 		}
-		if shared.Address, err = site.sharedAddress(); err != nil {
-			return err
-		}
 		if err := p.mayOwn(ctx, tx, owner, ods); err != nil {
 			return err
 		}
@@ -66,12 +74,15 @@ func (a *Accounts) OpenShared(ctx context.Context, by Actor, ods, owner string) 
 		if err != nil {
 			return err
 		}
-		if n >= p.SharedPerSite {
-			return Rules().Refuse("mail.quota.shared", "limit", strconv.Itoa(p.SharedPerSite))
+		if limit := p.SharedPerSite + site.MoreShared; n >= limit {
+			return Rules().Refuse("mail.quota.shared", "limit", strconv.Itoa(limit))
+		}
+		if shared.Address, err = p.sharedAddress(site, n+1); err != nil {
+			return err
 		}
 		shared.Opened = tx.Now()
 		if err := tx.InsertShared(ctx, shared); err != nil {
-			return refuseIf(err, ErrExists, "mail.quota.shared")
+			return err
 		}
 		if err := tx.PutMember(ctx, MemberRecord{Shared: shared.Address, Account: owner, Owner: true}); err != nil {
 			return err

@@ -5,6 +5,7 @@ package mailpolicy
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -176,9 +177,18 @@ func (a *Accounts) session(ctx context.Context, token string) (*Policy, AccountR
 	return p, r, err
 }
 
-// SignOut ends all the sessions of the account that token is signed in to.
+// SignOut ends the session of a token. The account's others go on. Refusal:
+// mail.session (it was over already).
 func (a *Accounts) SignOut(ctx context.Context, token string) error {
-	return a.change(ctx, token, "mail.signed.out", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
+	return a.change(ctx, token, "mail.signed.out", func(ctx context.Context, tx StoreTx, _ *AccountRecord) error {
+		return tx.DeleteSession(ctx, tokenHash(token))
+	})
+}
+
+// SignOutEverywhere ends all the sessions of the account that token is signed in
+// to. Refusal: mail.session.
+func (a *Accounts) SignOutEverywhere(ctx context.Context, token string) error {
+	return a.change(ctx, token, "mail.signed.out.everywhere", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
 		return tx.DeleteSessions(ctx, r.Address, nil)
 	})
 }
@@ -225,7 +235,7 @@ func (a *Accounts) change(ctx context.Context, token, action string, fn func(con
 }
 
 // ChangePassword sets the holder's own password and ends the account's other
-// sessions. It must not be the one in force, so an activation password never
+// sessions and a recovery that is under way. It must not be the one in force, so an activation password never
 // becomes the lasting one. The password in force is not asked for again: a
 // portal asks for it by SignIn first, where the session is not fresh. None of the
 // holder's latest passwords is taken again. Refusals: mail.session,
@@ -246,14 +256,15 @@ func (a *Accounts) ChangePassword(ctx context.Context, token string, password []
 		if err := p.setPassword(ctx, tx, r, hash); err != nil {
 			return err
 		}
-		return tx.DeleteSessions(ctx, r.Address, tokenHash(token))
+		return errors.Join(tx.DeleteSessions(ctx, r.Address, tokenHash(token)), tx.DeleteRecovery(ctx, r.Address))
 	})
 }
 
 // Question is a security question and its answer, in the holder's words.
 type Question struct{ Question, Answer string }
 
-// SetQuestions sets the holder's security questions. They are part of the first
+// SetQuestions sets the holder's security questions, and ends a recovery by those
+// before. They are part of the first
 // login by the older published rule, which newer guidance drops, and open
 // nothing by themselves: there is no call that signs in, unlocks or resets by
 // answers alone. Refusals: mail.session,
@@ -279,7 +290,7 @@ func (a *Accounts) SetQuestions(ctx context.Context, token string, questions []Q
 	}
 	return a.change(ctx, token, "mail.questions.set", func(ctx context.Context, tx StoreTx, r *AccountRecord) error {
 		r.QuestionsSet = true
-		return tx.ReplaceAnswers(ctx, r.Address, records)
+		return errors.Join(tx.ReplaceAnswers(ctx, r.Address, records), tx.DeleteRecovery(ctx, r.Address))
 	})
 }
 
@@ -304,6 +315,9 @@ func (p *Policy) checkQuestions(questions []Question) *wardkey.Refusal {
 				return refuse("a question or an answer comes twice")
 			}
 			seen[strings.ToLower(s)] = true
+		}
+		if isBlank(q.Question) {
+			return refuse("a question asks nothing")
 		}
 		if n := utf8.RuneCountInString(q.Answer); n < p.AnswerMin || n > p.AnswerMax {
 			return refuse(fmt.Sprintf("an answer has fewer than %d or more than %d characters", p.AnswerMin, p.AnswerMax))

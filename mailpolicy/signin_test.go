@@ -155,6 +155,38 @@ func TestLockout(t *testing.T) {
 	refused(t, "mail.account.unknown", err)
 }
 
+// A session ends by itself, or with all the others.
+func TestSignOut(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a, b := h.active(1), h.active(2)
+	sessions := func() (n int) {
+		require.NoError(t, h.db.QueryRowContext(ctx, "SELECT count(*) FROM mail_session WHERE address = $1", a.Address).Scan(&n))
+		return n
+	}
+	require.NoError(t, h.accounts.SignOutEverywhere(ctx, h.session(a.Address)))
+	require.Zero(t, sessions())
+	one, two, other := h.session(a.Address), h.session(a.Address), h.session(b.Address)
+	require.NoError(t, h.accounts.SignOut(ctx, one))
+	_, err := h.accounts.Session(ctx, one)
+	refused(t, "mail.session", err)
+	_, err = h.accounts.Session(ctx, two)
+	require.NoError(t, err, "the other one goes on")
+	refused(t, "mail.session", h.accounts.SignOut(ctx, one))
+	refused(t, "mail.session", h.accounts.SignOut(ctx, ""))
+	refused(t, "mail.session", h.accounts.SignOutEverywhere(ctx, one))
+	third := h.session(a.Address)
+	require.NoError(t, h.accounts.SignOutEverywhere(ctx, two))
+	for _, token := range []string{two, third} {
+		_, err = h.accounts.Session(ctx, token)
+		refused(t, "mail.session", err)
+	}
+	_, err = h.accounts.Session(ctx, other)
+	require.NoError(t, err, "and nobody else's ends")
+	require.Equal(t, 1, h.audited("mail.signed.out", a.Address))
+	require.Equal(t, 2, h.audited("mail.signed.out.everywhere", a.Address))
+}
+
 func TestAfterReset(t *testing.T) {
 	h := newHome(t)
 	ctx := t.Context()

@@ -4,6 +4,7 @@ package mailpolicy
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func (a *Accounts) OpenSite(ctx context.Context, by Actor, s Site) (Site, error)
 		return Site{}, err
 	}
 	err = a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		s.Opened, s.MoreAccounts = tx.Now(), 0
+		s.Opened, s.MoreAccounts, s.MoreShared = tx.Now(), 0, 0
 		if err := tx.InsertSite(ctx, s); err != nil {
 			return refuseIf(err, ErrExists, "mail.site.exists")
 		}
@@ -80,26 +81,82 @@ func (s Site) canonical() (Site, error) {
 	return s, nil
 }
 
+// Site returns a registered site. Refusals: mail.site.ods, mail.site.unknown.
+func (a *Accounts) Site(ctx context.Context, ods string) (Site, error) {
+	ods, err := ParseODS(ods)
+	if err != nil {
+		return Site{}, err
+	}
+	var s Site
+	err = a.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) error {
+		s, err = tx.Site(ctx, ods)
+		return refuseIf(err, ErrNotFound, "mail.site.unknown")
+	})
+	return s, err
+}
+
+// CorrectSite corrects what is known of a site beside its code: its name, its
+// postcode, and what it is registered with at the CQC, such as a manager who has
+// changed. Whether it is a pharmacy, which its shared mailbox is named for, and
+// what it was granted stay. Only the administration service may. Refusals:
+// mail.role, mail.site.ods, mail.site.unknown, mail.site.form,
+// mail.recipient.address.
+func (a *Accounts) CorrectSite(ctx context.Context, by Actor, s Site) error {
+	if by.Role != AdministrationService || by.check() != nil {
+		return Rules().Refuse("mail.role")
+	}
+	s, err := s.canonical()
+	if err != nil {
+		return err
+	}
+	return a.changeSite(ctx, by, s.ODS, "mail.site.corrected", "", func(known *Site) {
+		s.Pharmacy, s.MoreAccounts, s.MoreShared, s.Opened = known.Pharmacy, known.MoreAccounts, known.MoreShared, known.Opened
+		*known = s
+	})
+}
+
 // GrantAccounts lets a site have so many accounts beyond the usual number, after
-// it has applied for them; 0 takes them back and closes none that is open. Only
-// the administration service may. Refusals: mail.role, mail.site.ods,
-// mail.site.unknown, mail.site.form (more is negative, or beyond MaxListed).
-func (a *Accounts) GrantAccounts(ctx context.Context, by Actor, ods string, more int) error {
+// it has applied for them; 0 takes them back and closes none that is open. The
+// audit keeps when it was granted, by whom and the reason. Only the administration
+// service may. Refusals: mail.role, mail.site.ods, mail.site.unknown,
+// mail.grant.form (more is negative or beyond MaxListed, or there is no reason).
+func (a *Accounts) GrantAccounts(ctx context.Context, by Actor, ods string, more int, reason string) error {
+	return a.grant(ctx, by, ods, "mail.site.granted", more, reason, func(s *Site) { s.MoreAccounts = more })
+}
+
+// GrantShared is GrantAccounts for shared mailboxes.
+func (a *Accounts) GrantShared(ctx context.Context, by Actor, ods string, more int, reason string) error {
+	return a.grant(ctx, by, ods, "mail.site.granted.shared", more, reason, func(s *Site) { s.MoreShared = more })
+}
+
+func (a *Accounts) grant(ctx context.Context, by Actor, ods, action string, more int, reason string, give func(*Site)) error {
 	if by.Role != AdministrationService || by.check() != nil {
 		return Rules().Refuse("mail.role")
 	}
 	ods, err := ParseODS(ods)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case more < 0 || more > MaxListed:
+		return Rules().Refuse("mail.grant.form", "why", fmt.Sprintf("it is not a number from 0 to %d", MaxListed))
+	case isBlank(reason) || textFault(reason) != "":
+		return Rules().Refuse("mail.grant.form", "why", "the reason is missing or can't be shown")
 	}
-	if more < 0 || more > MaxListed {
-		return Rules().Refuse("mail.site.form", "why", "that is no number of accounts")
-	}
+	return a.changeSite(ctx, by, ods, action, strconv.Itoa(more)+": "+reason, give)
+}
+
+// changeSite changes a site and audits it.
+func (a *Accounts) changeSite(ctx context.Context, by Actor, ods, action, detail string, change func(*Site)) error {
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
-		if err := tx.SetMoreAccounts(ctx, ods, more); err != nil {
+		s, err := tx.Site(ctx, ods)
+		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.site.unknown")
 		}
-		return tx.Audit(ctx, by.ID, "mail.site.granted", ods, strconv.Itoa(more))
+		change(&s)
+		if err := tx.UpdateSite(ctx, s); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, by.ID, action, ods, detail)
 	})
 }
 

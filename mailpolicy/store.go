@@ -50,8 +50,8 @@ type SiteTx interface {
 	// Sites are up to limit of those whose code comes after the one given, in
 	// the order of codes.
 	Sites(ctx context.Context, after string, limit int) ([]Site, error)
-	// SetMoreAccounts changes one site.
-	SetMoreAccounts(ctx context.Context, ods string, more int) error
+	// UpdateSite changes everything but the code and the day of opening.
+	UpdateSite(ctx context.Context, s Site) error
 	// SitesAt are up to limit of those with that postcode, in the order of codes.
 	SitesAt(ctx context.Context, postcode string, limit int) ([]Site, error)
 }
@@ -109,6 +109,8 @@ type SessionTx interface {
 	// InsertSession also forgets the sessions that have ended.
 	InsertSession(ctx context.Context, s SessionRecord) error
 	Session(ctx context.Context, tokenHash []byte) (SessionRecord, error)
+	// DeleteSession ends one session, and does nothing where there is none.
+	DeleteSession(ctx context.Context, tokenHash []byte) error
 	// DeleteSessions ends the account's sessions but the one with that hash,
 	// which may be nil.
 	DeleteSessions(ctx context.Context, address string, but []byte) error

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -108,6 +109,40 @@ func TestNothingSurvives(t *testing.T) {
 		require.NoError(t, away(), name)
 		err := h.accounts.FinishRecovery(ctx, token, code, mailpolicy.UnlockAndReset, []byte("another-good-sentence"))
 		refused(t, "mail.recovery.ended", err)
+	}
+}
+
+// Who has the old phone, with a code on it, is out as soon as the holder changes
+// what the account is opened with.
+func TestChangeEndsARecovery(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	a := h.active(1)
+	digits := "0001"
+	for _, c := range []struct {
+		name   string
+		change func(session string) error
+		after  string // the digits then
+	}{
+		{"the number", func(s string) error { return h.accounts.ChangeMobile(ctx, s, "07700 900555") }, "0555"},
+		{"the password", func(s string) error { return h.accounts.ChangePassword(ctx, s, []byte("another-good-sentence")) }, "0555"},
+		{"the questions", func(s string) error { return h.accounts.SetQuestions(ctx, s, questions) }, "0555"},
+		{"no number", func(s string) error { return h.accounts.DeleteMobile(ctx, s, true) }, ""},
+	} {
+		token, code, _ := h.answered(a.Address, digits)
+		password := lasting
+		if c.name != "the number" && c.name != "the password" {
+			password = "another-good-sentence"
+		}
+		s, err := h.signIn(a.Address, []byte(password))
+		require.NoError(t, err)
+		require.NoError(t, c.change(s.Token), c.name)
+		err = h.accounts.FinishRecovery(ctx, token, code, mailpolicy.UnlockAndReset, []byte("the-thiefs-own-sentence"))
+		require.Equal(t, "mail.recovery.ended", wardkey.RuleOf(err), c.name)
+		_, err = h.accounts.AnswerRecovery(ctx, token, nil, "")
+		refused(t, "mail.recovery.ended", err)
+		digits = c.after
+		h.machine.forward(time.Hour)
 	}
 }
 

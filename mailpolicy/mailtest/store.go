@@ -31,7 +31,7 @@ func TestStore(t *testing.T, open func(t *testing.T) mailpolicy.Store) {
 }
 
 var (
-	site    = mailpolicy.Site{ODS: "VLX12", Name: "The Elms", CQCLocation: "1-101", Postcode: "AB1 2CD", Pharmacy: true, ManagerID: "1-9", ManagerEmail: "m@elms.example", Landline: "+442079460000", MoreAccounts: 3, Opened: time.Unix(1800000000, 0).UTC()}
+	site    = mailpolicy.Site{ODS: "VLX12", Name: "The Elms", CQCLocation: "1-101", Postcode: "AB1 2CD", Pharmacy: true, ManagerID: "1-9", ManagerEmail: "m@elms.example", Landline: "+442079460000", MoreAccounts: 3, MoreShared: 2, Opened: time.Unix(1800000000, 0).UTC()}
 	second  = func(n int64) time.Time { return time.Unix(1800000000+n, 0).UTC() }
 	account = mailpolicy.AccountRecord{
 		Address: "asha.patel@nhs.net", Site: "VLX12", Name: "Asha Patel", Purpose: "direct care",
@@ -179,11 +179,15 @@ func missingAndTwice(t *testing.T, s mailpolicy.Store) {
 		return tx.UpdateAccount(ctx, mailpolicy.AccountRecord{Address: "none@nhs.net", Site: "VLX12"})
 	}), mailpolicy.ErrNotFound)
 	write(t, s, func(ctx context.Context, tx mailpolicy.StoreTx) error {
-		require.ErrorIs(t, tx.SetMoreAccounts(ctx, "NONE1", 1), mailpolicy.ErrNotFound)
-		require.NoError(t, tx.SetMoreAccounts(ctx, site.ODS, 7))
+		require.ErrorIs(t, tx.UpdateSite(ctx, mailpolicy.Site{ODS: "NONE1"}), mailpolicy.ErrNotFound)
+		changed := mailpolicy.Site{
+			ODS: site.ODS, Name: "The Oaks", CQCLocation: "1-102", Postcode: "AB1 2CE", ManagerID: "1-8", ManagerEmail: "n@elms.example",
+			Landline: "+442079460001", MoreAccounts: 7, MoreShared: 1, Opened: site.Opened,
+		}
+		require.NoError(t, tx.UpdateSite(ctx, changed))
 		got, err := tx.Site(ctx, site.ODS)
 		require.NoError(t, err)
-		require.Equal(t, 7, got.MoreAccounts)
+		require.Equal(t, changed, got)
 		return nil
 	})
 }
@@ -384,6 +388,12 @@ func sessions(t *testing.T, s mailpolicy.Store) {
 			_, err = tx.Session(ctx, []byte(gone))
 			require.ErrorIs(t, err, mailpolicy.ErrNotFound, gone)
 		}
+		four := mailpolicy.SessionRecord{TokenHash: []byte("four"), Address: account.Address, Expires: expires}
+		require.NoError(t, errors.Join(tx.InsertSession(ctx, four), tx.DeleteSession(ctx, []byte("four")), tx.DeleteSession(ctx, []byte("none"))))
+		_, err = tx.Session(ctx, []byte("four"))
+		require.ErrorIs(t, err, mailpolicy.ErrNotFound)
+		_, err = tx.Session(ctx, []byte("two"))
+		require.NoError(t, err, "the other goes on")
 		return tx.DeleteSessions(ctx, account.Address, nil)
 	})
 	require.ErrorIs(t, s.Read(t.Context(), func(ctx context.Context, tx mailpolicy.StoreTx) error {

@@ -69,6 +69,11 @@ func (t tx) Session(ctx context.Context, tokenHash []byte) (mailpolicy.SessionRe
 	return s, nil
 }
 
+func (t tx) DeleteSession(ctx context.Context, tokenHash []byte) error {
+	_, err := t.ExecContext(ctx, "DELETE FROM mail_session WHERE token_hash = $1", tokenHash)
+	return err
+}
+
 // DeleteSessions compares with an empty hash where none is to stay: no session
 // has that.
 func (t tx) DeleteSessions(ctx context.Context, address string, but []byte) error {

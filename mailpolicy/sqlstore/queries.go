@@ -9,19 +9,27 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-const siteColumns = "ods, name, cqc_location, postcode, pharmacy, manager_id, manager_email, landline, more_accounts, opened"
+const siteColumns = "ods, name, cqc_location, postcode, pharmacy, manager_id, manager_email, landline, more_accounts, more_shared"
+
+func siteValues(s mailpolicy.Site) []any {
+	return []any{
+		s.ODS, s.Name, s.CQCLocation, s.Postcode, s.Pharmacy, s.ManagerID, s.ManagerEmail, s.Landline, int64(s.MoreAccounts), int64(s.MoreShared),
+	}
+}
 
 func (t tx) InsertSite(ctx context.Context, s mailpolicy.Site) error {
-	return t.insert(ctx, "INSERT INTO mail_site ("+siteColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		s.ODS, s.Name, s.CQCLocation, s.Postcode, s.Pharmacy, s.ManagerID, s.ManagerEmail, s.Landline, int64(s.MoreAccounts), s.Opened.Unix())
+	return t.insert(ctx, "INSERT INTO mail_site ("+siteColumns+", opened) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		append(siteValues(s), s.Opened.Unix())...)
 }
 
 func (t tx) Site(ctx context.Context, ods string) (mailpolicy.Site, error) {
 	return one(t.QueryRowContext(ctx, selectSite+" WHERE ods = $1", ods), scanSite)
 }
 
-func (t tx) SetMoreAccounts(ctx context.Context, ods string, more int) error {
-	return t.changed(ctx, "UPDATE mail_site SET more_accounts = $2 WHERE ods = $1", ods, int64(more))
+// UpdateSite changes everything but the code and the day of opening.
+func (t tx) UpdateSite(ctx context.Context, s mailpolicy.Site) error {
+	return t.changed(ctx, `UPDATE mail_site SET name = $2, cqc_location = $3, postcode = $4, pharmacy = $5, manager_id = $6,
+		manager_email = $7, landline = $8, more_accounts = $9, more_shared = $10 WHERE ods = $1`, siteValues(s)...)
 }
 
 func (t tx) Sites(ctx context.Context, after string, limit int) ([]mailpolicy.Site, error) {
@@ -32,11 +40,11 @@ func (t tx) SitesAt(ctx context.Context, postcode string, limit int) ([]mailpoli
 	return all(ctx, t, scanSite, selectSite+" WHERE postcode = $1 ORDER BY ods LIMIT $2", postcode, limit)
 }
 
-const selectSite = "SELECT " + siteColumns + " FROM mail_site"
+const selectSite = "SELECT " + siteColumns + ", opened FROM mail_site"
 
 func scanSite(row scanner) (s mailpolicy.Site, err error) {
 	var opened int64
-	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &s.Postcode, &s.Pharmacy, &s.ManagerID, &s.ManagerEmail, &s.Landline, &s.MoreAccounts, &opened)
+	err = row.Scan(&s.ODS, &s.Name, &s.CQCLocation, &s.Postcode, &s.Pharmacy, &s.ManagerID, &s.ManagerEmail, &s.Landline, &s.MoreAccounts, &s.MoreShared, &opened)
 	s.Opened = at(opened)
 	return s, err
 }
