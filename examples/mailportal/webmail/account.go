@@ -63,7 +63,7 @@ func (p *Portal) ownAccount(v *visit) (*page, error) {
 }
 
 // confirmed asks for the password of who is signed in once more, as a sign-in
-// does, and gives the browser the session that it opens: whoever finds a
+// does, and gives the browser the session that it opens for the one it had: whoever finds a
 // workstation unattended can't take the account over. Who has no password of
 // their own yet is not asked for one, and changes nothing but that.
 func (p *Portal) confirmed(v *visit) (token string, err error) {
@@ -83,7 +83,11 @@ func (p *Portal) confirmed(v *visit) (token string, err error) {
 			return "", err
 		}
 	}
+	if err := p.leave(v); err != nil {
+		return "", err
+	}
 	p.keep(v, sessionCookie, "/", s.Token)
+	v.fresh = s.Token
 	return s.Token, nil
 }
 

@@ -45,6 +45,8 @@ func TestForgedUnlock(t *testing.T) {
 		"/recover/finish":        {"outcome": {"unlock"}, "code": {code}},
 		"/desk/state":            {"address": {asha}, "to": {"unlock"}},
 		"/signout":               {},
+		"/signout/everywhere":    {},
+		"/desk/grant":            {"site": {home}, "of": {"shared"}, "more": {"9"}, "reason": {"because"}},
 		"/account/mobile/delete": {"warned": {"yes"}},
 		"/signin":                {"address": {asha}, "password": {secret}},
 	}
@@ -147,6 +149,38 @@ func TestFixation(t *testing.T) {
 		require.True(t, c.HttpOnly)
 		require.Equal(t, http.SameSiteStrictMode, c.SameSite)
 	})
+}
+
+// Signing out ends what this browser had, and no more unless that is asked for.
+func TestSignOut(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	s.registered(home, asha)
+	one, two, three := s.settled(asha), s.visitor(), s.visitor()
+	for _, v := range []*visitor{two, three} {
+		require.Equal(t, "/account", v.signIn(asha, secret).path)
+	}
+	stale := one.token()
+	require.Equal(t, "/signin?told=out", one.post("/signout", nil).path)
+	require.Empty(t, one.token())
+	one.plant(stale)
+	require.Equal(t, "/signin?told=session", one.get("/account").path, "the session is over, and not the cookie alone")
+	require.Equal(t, "/account", two.get("/account").path)
+
+	before := two.token()
+	require.Equal(t, "/account", two.signIn(asha, secret).path)
+	other := s.visitor()
+	other.plant(before)
+	require.Equal(t, "/signin?told=session", other.get("/account").path, "the session before it is not left behind")
+	before = two.token()
+	two.submit("/account", "/account/mobile", url.Values{"mobile": {"07700 900456"}, "current": {secret}})
+	other.plant(before)
+	require.Equal(t, "/signin?told=session", other.get("/account").path, "nor is the one that asked for the password again")
+
+	require.Equal(t, "/signin?told=everywhere", two.submit("/account", "/signout/everywhere", nil).path)
+	require.Equal(t, "/signin?told=session", three.get("/account").path)
+	require.Equal(t, "/signin?told=out", three.post("/signout", nil).path, "over already")
+	require.Equal(t, "/signin?told=everywhere", three.post("/signout/everywhere", nil).path)
 }
 
 // The owner of one site's mailbox rules over no other's.

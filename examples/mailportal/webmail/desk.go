@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -14,7 +15,7 @@ import (
 
 type deskForm func(context.Context, *mailpolicy.Accounts, mailpolicy.Actor, *visit) error
 
-// deskForms are what the administration service does with an account, by the last
+// deskForms are what the administration service does with an account or a site, by the last
 // part of the form's address.
 func deskForms() map[string]deskForm {
 	return map[string]deskForm{
@@ -46,6 +47,20 @@ func deskForms() map[string]deskForm {
 			}
 			return change(ctx, by, v.trimmed("address"))
 		},
+		"grant": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			more, err := strconv.Atoi(v.trimmed("more"))
+			if err != nil {
+				more = -1 // refused as no such number
+			}
+			grant := a.GrantAccounts
+			if v.form.Get("of") == "shared" {
+				grant = a.GrantShared
+			}
+			return grant(ctx, by, v.trimmed("site"), more, v.trimmed("reason"))
+		},
+		"site": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
+			return a.CorrectSite(ctx, by, v.site("site"))
+		},
 		"owner": func(ctx context.Context, a *mailpolicy.Accounts, by mailpolicy.Actor, v *visit) error {
 			return a.BreakGlass(ctx, by, mailpolicy.BreakGlass{
 				ODS: v.trimmed("ods"), LocationID: v.trimmed("location"), ManagerID: v.trimmed("manager"),
@@ -59,7 +74,8 @@ func (p *Portal) deskRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /desk", p.show(p.desk))
 	for name, act := range deskForms() {
 		mux.HandleFunc("POST /desk/"+name, p.do(func(v *visit) (answer, error) {
-			return answer{Next: "/desk?told=desk&address=" + url.QueryEscape(v.trimmed("address"))}, act(v.r.Context(), p.Accounts, p.Desk, v)
+			next := url.Values{"told": {"desk"}, "address": {v.trimmed("address")}, "site": {v.trimmed("site")}}
+			return answer{Next: "/desk?" + next.Encode()}, act(v.r.Context(), p.Accounts, p.Desk, v)
 		}, p.desk))
 	}
 }
@@ -71,18 +87,32 @@ type desk struct {
 	Question mailpolicy.DeskQuestion
 	Unasked  *wardkey.Refusal // why the desk can't ask a question
 	Tickets  []mailpolicy.Contact
+	ODS      string // asked for
+	Site     *mailpolicy.Site
+	NoSite   *wardkey.Refusal
 }
 
 // desk is the page of the administration service: one account and what can be
-// done about it, and a shared mailbox without an owner.
+// done about it, one site and what it is granted, and a shared mailbox without an
+// owner.
 func (p *Portal) desk(v *visit) (*page, error) {
 	policy, err := p.Accounts.Policy()
 	if err != nil {
 		return nil, err
 	}
-	data := desk{Address: v.r.URL.Query().Get("address"), Tickets: policy.TransferRecipients()}
+	q := v.r.URL.Query()
+	data := desk{Address: q.Get("address"), ODS: q.Get("site"), Tickets: policy.TransferRecipients()}
 	if v.form != nil {
-		data.Address = v.trimmed("address")
+		data.Address, data.ODS = v.trimmed("address"), v.trimmed("site")
+	}
+	if data.ODS != "" {
+		site, err := p.Accounts.Site(v.r.Context(), data.ODS)
+		switch {
+		case err == nil:
+			data.Site = &site
+		case !errors.As(err, &data.NoSite):
+			return nil, err
+		}
 	}
 	if data.Address != "" {
 		account, err := p.Accounts.Account(v.r.Context(), data.Address)

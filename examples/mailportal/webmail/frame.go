@@ -29,6 +29,7 @@ type visit struct {
 	r       *http.Request
 	form    url.Values       // what was sent; nil where a page is only looked at
 	refused wardkey.Refusals // of the form, where its page is shown again
+	fresh   string           // the session that this request has opened in place of the browser's
 }
 
 // was reports that the form was refused by a rule.
@@ -55,6 +56,14 @@ type page struct {
 func (p *page) In(action, name string) string {
 	if p.path != action {
 		return ""
+	}
+	return p.typed.Get(name)
+}
+
+// InOr is In, or what is known already where that form was not refused.
+func (p *page) InOr(action, name, known string) string {
+	if p.path != action {
+		return known
 	}
 	return p.typed.Get(name)
 }
@@ -220,25 +229,26 @@ func writeJSON(w http.ResponseWriter, body any) {
 // words can be asked for.
 func told(r *http.Request) string {
 	return map[string]string{
-		"session":  "You are not signed in. Sign in first.",
-		"out":      "You are signed out, in this browser and everywhere else.",
-		"site":     "The site is registered. Apply for its accounts now.",
-		"applied":  "The account is applied for. Its activation password is on its way as a text to that number.",
-		"step":     "Done. Take the next step.",
-		"ready":    "All three steps are done. The account can send, and use Teams.",
-		"password": "The password is changed. All your other sessions have ended.",
-		"mobile":   "The mobile number is changed.",
-		"hidden":   "The number is out of the directory. Recovery goes on using it.",
-		"shown":    "The number is in the directory.",
-		"gone":     "The number is deleted. You can’t recover this account yourself any more.",
-		"computer": "Done.",
-		"unlocked": "The account is open again. Sign in with the password that you had.",
-		"reset":    "The password is set. Sign in with it.",
-		"shared":   "The shared mailbox is open, and you own it.",
-		"members":  "The users of the shared mailbox are changed.",
-		"leaver":   "The account is marked as leaving. Another site can take it over now.",
-		"sent":     "The message is with the mail gateway, for each recipient as decided.",
-		"desk":     "Done.",
+		"session":    "You are not signed in. Sign in first.",
+		"out":        "You are signed out in this browser.",
+		"everywhere": "You are signed out, in this browser and everywhere else.",
+		"site":       "The site is registered. Apply for its accounts now.",
+		"applied":    "The account is applied for. Its activation password is on its way as a text to that number.",
+		"step":       "Done. Take the next step.",
+		"ready":      "All three steps are done. The account can send, and use Teams.",
+		"password":   "The password is changed. All your other sessions have ended.",
+		"mobile":     "The mobile number is changed.",
+		"hidden":     "The number is out of the directory. Recovery goes on using it.",
+		"shown":      "The number is in the directory.",
+		"gone":       "The number is deleted. You can’t recover this account yourself any more.",
+		"computer":   "Done.",
+		"unlocked":   "The account is open again. Sign in with the password that you had.",
+		"reset":      "The password is set. Sign in with it.",
+		"shared":     "The shared mailbox is open, and you own it.",
+		"members":    "The users of the shared mailbox are changed.",
+		"leaver":     "The account is marked as leaving. Another site can take it over now.",
+		"sent":       "The message is with the mail gateway, for each recipient as decided.",
+		"desk":       "Done.",
 	}[r.URL.Query().Get("told")]
 }
 

@@ -54,17 +54,22 @@ func (v *visit) applicant() mailpolicy.Actor {
 	return mailpolicy.Actor{ID: v.trimmed("applicant"), Role: mailpolicy.SiteApplicant}
 }
 
-func (p *Portal) register(v *visit) (answer, error) {
-	site, err := p.Accounts.OpenSite(v.r.Context(), v.applicant(), mailpolicy.Site{
-		ODS: v.trimmed("ods"), Name: v.trimmed("name"), CQCLocation: v.trimmed("location"), Postcode: v.trimmed("postcode"),
+// site is what a form says of a site, with its code in the field of that name.
+func (v *visit) site(code string) mailpolicy.Site {
+	return mailpolicy.Site{
+		ODS: v.trimmed(code), Name: v.trimmed("name"), CQCLocation: v.trimmed("location"), Postcode: v.trimmed("postcode"),
 		Pharmacy: v.form.Get("pharmacy") == "yes", ManagerID: v.trimmed("manager"), ManagerEmail: v.trimmed("email"), Landline: v.trimmed("landline"),
-	})
+	}
+}
+
+func (p *Portal) register(v *visit) (answer, error) {
+	site, err := p.Accounts.OpenSite(v.r.Context(), v.applicant(), v.site("ods"))
 	return answer{Next: "/apply?told=site&site=" + site.ODS, Body: map[string]string{"ods": site.ODS}}, err
 }
 
 type application struct {
-	Site string
-	Most int
+	Site             string
+	Most, MostShared int // the usual numbers
 }
 
 func (p *Portal) application(v *visit) (*page, error) {
@@ -72,7 +77,7 @@ func (p *Portal) application(v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &page{Template: "apply.html", Title: "Apply for an account", Data: application{v.r.URL.Query().Get("site"), policy.AccountsPerSite}}, nil
+	return &page{Template: "apply.html", Title: "Apply for an account", Data: application{v.r.URL.Query().Get("site"), policy.AccountsPerSite, policy.SharedPerSite}}, nil
 }
 
 func (p *Portal) apply(v *visit) (answer, error) {

@@ -3,6 +3,7 @@
 package webmail
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ func (p *Portal) signInRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /signin", p.show(p.signingIn))
 	mux.HandleFunc("POST /signin", p.do(p.signIn, p.signingIn))
 	mux.HandleFunc("POST /signout", p.do(p.signOut, p.signingIn))
+	mux.HandleFunc("POST /signout/everywhere", p.do(p.signOutEverywhere, p.signingIn))
 	mux.HandleFunc("GET /first", p.show(p.firstLogin))
 	mux.HandleFunc("POST /first/password", p.do(p.ownPassword, p.firstLogin))
 	mux.HandleFunc("POST /first/questions", p.do(p.questions, p.firstLogin))
@@ -26,7 +28,7 @@ func (p *Portal) signInRoutes(mux *http.ServeMux) {
 }
 
 // token is the session of a browser, "" for none.
-func (v *visit) token() string { return v.cookie(sessionCookie) }
+func (v *visit) token() string { return cmp.Or(v.fresh, v.cookie(sessionCookie)) }
 
 // cookie is one of the portal's own. Of two with its name the second may be the
 // portal's, and the first another program's on this machine: neither is taken.
@@ -92,7 +94,7 @@ func (p *Portal) signIn(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := p.leaveOther(v, s.Account.Address); err != nil {
+	if err := p.leave(v); err != nil {
 		return answer{}, err
 	}
 	if v.form.Get("private") == "yes" {
@@ -108,26 +110,27 @@ func (p *Portal) signIn(v *visit) (answer, error) {
 	return a, nil
 }
 
-// leaveOther ends the sessions of somebody else who was signed in with this
-// browser.
-func (p *Portal) leaveOther(v *visit, address string) error {
-	before, err := p.account(v)
-	if err == nil && before.Address != address {
-		err = p.Accounts.SignOut(v.r.Context(), v.token())
-	}
+// leave ends the session that this browser had, its holder's or somebody else's.
+func (p *Portal) leave(v *visit) error { return over(p.Accounts.SignOut(v.r.Context(), v.token())) }
+
+// over takes a session that is over already for one that was ended.
+func over(err error) error {
 	if wardkey.RuleOf(err) != "" {
-		return nil // there was none
+		return nil
 	}
 	return err
 }
 
 func (p *Portal) signOut(v *visit) (answer, error) {
-	err := p.Accounts.SignOut(v.r.Context(), v.token())
-	if wardkey.RuleOf(err) != "" {
-		err = nil // it was over already
-	}
+	err := p.leave(v)
 	p.keep(v, sessionCookie, "/", "")
 	return answer{Next: "/signin?told=out"}, err
+}
+
+func (p *Portal) signOutEverywhere(v *visit) (answer, error) {
+	err := over(p.Accounts.SignOutEverywhere(v.r.Context(), v.token()))
+	p.keep(v, sessionCookie, "/", "")
+	return answer{Next: "/signin?told=everywhere"}, err
 }
 
 type firstLogin struct {

@@ -19,11 +19,12 @@ func (p *Portal) siteRoutes(mux *http.ServeMux) {
 }
 
 type ownSite struct {
-	Site      string
-	Boxes     []box
-	Directory []mailpolicy.DirectoryEntry
-	Most      int
-	Tickets   []mailpolicy.Contact // where to write where no owner can
+	Site       string
+	Boxes      []box
+	Directory  []mailpolicy.DirectoryEntry
+	Most       int // accounts
+	MostShared int
+	Tickets    []mailpolicy.Contact // where to write where no owner can
 }
 
 // box is a shared mailbox as the person who is signed in has it.
@@ -31,6 +32,9 @@ type box struct {
 	mailpolicy.Shared
 	As mailpolicy.Membership // "" for none
 }
+
+// Another reports that the site may have another shared mailbox.
+func (s ownSite) Another() bool { return len(s.Boxes) < s.MostShared }
 
 // Owned reports that users are added and removed here.
 func (b box) Owned() bool { return b.As == mailpolicy.Owner }
@@ -48,7 +52,14 @@ func (p *Portal) ownSite(v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := ownSite{Site: account.Site, Most: policy.AccountsPerSite, Tickets: policy.TransferRecipients()}
+	site, err := p.Accounts.Site(v.r.Context(), account.Site)
+	if err != nil {
+		return nil, err
+	}
+	data := ownSite{
+		Site: site.ODS, Most: policy.AccountsPerSite + site.MoreAccounts, MostShared: policy.SharedPerSite + site.MoreShared,
+		Tickets: policy.TransferRecipients(),
+	}
 	if data.Directory, _, err = p.Accounts.Directory(v.r.Context(), account.Site, "", mailpolicy.MaxListed); err != nil {
 		return nil, err
 	}
@@ -73,7 +84,7 @@ func (p *Portal) boxes(v *visit, site string) ([]box, error) {
 	return boxes, nil
 }
 
-// openShared opens the mailbox of the holder's own site, in their ownership.
+// openShared opens a mailbox of the holder's own site, in their ownership.
 func (p *Portal) openShared(v *visit) (answer, error) {
 	account, err := p.account(v)
 	if err != nil {

@@ -72,7 +72,7 @@ func TestFirstLogin(t *testing.T) {
 	t.Run("the next login leads to the steps that are left", func(t *testing.T) {
 		v := s.arrived(ben)
 		v.submit("/first", "/first/password", url.Values{"new": {secret}})
-		require.Contains(t, v.post("/signout", nil).body, "You are signed out")
+		require.Contains(t, v.post("/signout", nil).body, "You are signed out in this browser.")
 		require.Equal(t, "/signin?told=session", v.get("/first").path)
 		require.Equal(t, "/first", v.signIn(ben, secret).path)
 	})
@@ -364,6 +364,50 @@ func TestDesk(t *testing.T) {
 	got = desk.rule("mail.transfer.ticket", do("ticket", url.Values{"address": {ben}, "reference": {"T-1"}, "raised": {"careadmin@nhs.net"}}))
 	require.Contains(t, got.body, "feedback@nhs.net")
 	require.Contains(t, desk.get("/desk?address=nobody@nhs.net").body, "mail.account.unknown")
+}
+
+// More than the usual number, by application to the administration service.
+func TestMoreByApplication(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	s.registered(home, asha)
+	owner, desk := s.settled(asha), s.visitor()
+	grant := func(of, more, reason string) shown {
+		t.Helper()
+		return desk.submit("/desk?site="+home, "/desk/grant", url.Values{"site": {home}, "of": {of}, "more": {more}, "reason": {reason}})
+	}
+	t.Run("row138", func(t *testing.T) {
+		require.Contains(t, owner.submit("/site", "/site/shared", nil).body, "You are its owner")
+		require.NotContains(t, owner.get("/site").body, `action="/site/shared"`)
+		got := desk.rule("mail.grant.form", grant("shared", "many", "asked on 3 November"))
+		require.Contains(t, got.body, `value="asked on 3 November"`)
+		require.Contains(t, got.body, `value="shared" selected`)
+		desk.rule("mail.grant.form", grant("shared", "1", " "))
+		require.Contains(t, grant("shared", "1", "asked on 3 November").body, "0 accounts and 1 shared mailboxes")
+		require.Contains(t, owner.submit("/site", "/site/shared", nil).body, "care.VLX12.2@nhs.net")
+		page := owner.get("/site").body
+		require.NotContains(t, page, `action="/site/shared"`)
+		require.Contains(t, owner.get("/compose").body, "care.VLX12.2@nhs.net", "it can be written from")
+		for _, id := range []string{"box", "user", "as", "box1", "user1", "as1"} {
+			require.Equal(t, 1, strings.Count(page, `id="`+id+`"`), id)
+		}
+		owner.rule("mail.quota.shared", owner.post("/site/shared", nil))
+
+		require.Contains(t, page, "It can have 10, and more by application.")
+		require.Contains(t, grant("accounts", "3", "asked on 4 November").body, "3 accounts and 1 shared mailboxes")
+		require.Contains(t, owner.get("/site").body, "It can have 13, and more by application.")
+	})
+	t.Run("row141", func(t *testing.T) {
+		fields := url.Values{"site": {home}, "name": {"Mill House"}, "location": {"1-123"}, "postcode": {"LS1 4AP"}, "manager": {"CON1-10"}, "email": {"new manager"}, "landline": {""}}
+		got := desk.rule("mail.recipient.address", desk.submit("/desk?site="+home, "/desk/site", fields))
+		require.Contains(t, got.body, `value="new manager"`)
+		require.NotContains(t, got.body, `value="0113`)
+		fields.Set("email", "New@home.example")
+		got = desk.submit("/desk?site="+home, "/desk/site", fields)
+		require.Contains(t, got.path, "told=desk")
+		require.Contains(t, got.body, `value="new@home.example"`)
+	})
+	require.Contains(t, desk.get("/desk?site=NONE9").body, "No site with this ODS code is registered")
 }
 
 func TestHelp(t *testing.T) {

@@ -23,6 +23,15 @@
 // session is a cookie that no script reads, under a new token at each sign-in.
 // Forms of other sites are refused before they are read.
 //
+// This is a demonstration of the accounts and not of who is at the keyboard: /register
+// and /apply ask for a name and believe it, so whoever reaches them registers a site
+// and fills its accounts, and /desk and /phone are open to whoever reaches those. A
+// portal in earnest puts its own sign-in before them, and gives mailpolicy the Actor
+// whom that knows.
+//
+// Sign out ends this browser's session; on the page of the account stands a button
+// that ends all of the holder's.
+//
 // Where several errors would tell who has an account, mailpolicy gives one, and
 // the pages add nothing to it. A recovery shows the holder's questions to whoever
 // knows the address: that is the published procedure.
@@ -36,6 +45,11 @@
 // and it is decided again when it goes. It is handed to a mail gateway on this
 // machine (Config.SMTP) that encrypts what is to be encrypted, as package
 // mailpolicy/gateway does; where there is none, nothing can be sent.
+//
+// The portal has no inbox and writes no answers of its own, so it knows of no
+// message that came encrypted, and does not set mailpolicy.Message.Encrypted. A
+// subject that shows by itself that it answers one, such as "Re: [...]", is warned
+// about all the same.
 //
 // A program that does not ask for text/html posts the same forms, and gets JSON
 // or application/problem+json.
