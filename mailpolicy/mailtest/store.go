@@ -5,6 +5,7 @@ package mailtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -427,6 +428,19 @@ func writersAtOnce(t *testing.T, s mailpolicy.Store) {
 		require.Equal(t, account.Wrong+len(errs), a.Wrong)
 		return nil
 	}))
+	for i := range errs {
+		wg.Go(func() {
+			errs[i] = s.Write(t.Context(), func(ctx context.Context, tx mailpolicy.StoreTx) error {
+				n, err := tx.CountShared(ctx, site.ODS)
+				if err != nil {
+					return err
+				}
+				return tx.InsertShared(ctx, mailpolicy.Shared{Address: fmt.Sprintf("care.%d@nhs.net", n), Site: site.ODS, Opened: site.Opened})
+			})
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...), "as if alone, each counts those before it")
 }
 
 func audit(t *testing.T, s mailpolicy.Store) {

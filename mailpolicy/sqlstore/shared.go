@@ -8,7 +8,17 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
+// InsertShared looks for the address first: where two transactions take the same
+// one at once, PostgreSQL then fails the second for that it must be run again, and
+// not for a row that its own count has not seen.
 func (t tx) InsertShared(ctx context.Context, s mailpolicy.Shared) error {
+	var there int
+	if err := t.QueryRowContext(ctx, "SELECT count(*) FROM mail_shared WHERE address_key = lower($1)", s.Address).Scan(&there); err != nil {
+		return err
+	}
+	if there > 0 {
+		return mailpolicy.ErrExists
+	}
 	return t.insert(ctx, "INSERT INTO mail_shared (address_key, address, ods, opened) VALUES (lower($1), $2, $3, $4)",
 		s.Address, s.Address, s.Site, s.Opened.Unix())
 }
