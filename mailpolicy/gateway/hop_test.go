@@ -131,8 +131,12 @@ func newHop(t *testing.T, answer func(line string) string) *hop {
 
 func (h *hop) talk(conn net.Conn, answer func(string) string) {
 	defer func() { _ = conn.Close() }()
-	in, content := bufio.NewScanner(conn), false
 	_, _ = io.WriteString(conn, "220 hop.example\r\n")
+	h.converse(conn, answer)
+}
+
+func (h *hop) converse(conn net.Conn, answer func(string) string) {
+	in, content := bufio.NewScanner(conn), false
 	for in.Scan() {
 		line := strings.TrimSpace(in.Text())
 		h.mu.Lock()

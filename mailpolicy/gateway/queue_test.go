@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
@@ -147,7 +148,18 @@ func TestAtLeastOnce(t *testing.T) {
 
 // Two gateways on one store send nothing twice.
 func TestTwoGateways(t *testing.T) {
-	r := startRelay(t, nil)
+	t.Run("sqlite", func(t *testing.T) { twoGateways(t, startRelay(t, nil)) })
+	t.Run("postgres", func(t *testing.T) {
+		store, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: postgrestest.Open(t)})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+		r := startRelay(t, func(c *gateway.Config) { c.Store = store })
+		r.store = store
+		twoGateways(t, r)
+	})
+}
+
+func twoGateways(t *testing.T, r *relay) {
 	other, err := gateway.New(r.config)
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -96,10 +96,11 @@ func (s *Store) Write(ctx context.Context, fn func(context.Context, gateway.Stor
 }
 
 // isFull reports a disk without room: SQLITE_FULL, or disk_full (PostgreSQL,
-// Appendix A).
+// Appendix A). The SQLite driver reports a write that the system had no room for
+// as IOERR_WRITE, and not as SQLITE_FULL.
 func isFull(err error) bool {
 	var pg *pgconn.PgError
-	return errors.Is(err, sqlite3.FULL) || errors.As(err, &pg) && pg.Code == "53100"
+	return errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR_WRITE) || errors.As(err, &pg) && pg.Code == "53100"
 }
 
 // Read runs fn on a snapshot.
