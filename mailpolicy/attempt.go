@@ -28,10 +28,10 @@ func nearMiss(text string) string {
 	if why := findAttempt(fold(text)); why != "" {
 		return why
 	}
-	if plain := unescape(text); plain != text && (hasTag(plain) || findAttempt(fold(plain)) != "") {
+	if plain := unescape(text); plain != text && findAttempt(fold(plain)) != "" {
 		return whyEscaped
 	}
-	if shown := strings.Map(untagged, text); shown != text && (hasTag(shown) || findAttempt(fold(shown)) != "") {
+	if shown := strings.Map(untagged, text); shown != text && findAttempt(fold(shown)) != "" {
 		return whyInside
 	}
 	return ""
@@ -59,7 +59,7 @@ func findAttempt(tokens []token) string {
 		switch t {
 		case openSquare, openOther:
 			open++
-			if t == openSquare && i+1 < len(tokens) && tokens[i+1] == closeSquare && endsInWord(trimRight(tokens[:i], token.isBlank)) {
+			if before := trimRight(tokens[:i], token.isBlank); len(before) < i && i+1 < len(tokens) && tokens[i+1].closes() && endsInWord(before) {
 				return whyBrackets // "secure []", where a program sets both at once; "[ ]" is a box to tick
 			}
 			if why := bracketed(tokens[i:]); why != "" {
@@ -125,9 +125,6 @@ func bracketed(tokens []token) string {
 	}
 	square := tokens[0] == openSquare && tokens[end] == closeSquare
 	word := all.known()
-	if word == "" && square && all.in([]string{"secured"}) != "" {
-		return whyCousin // between other brackets it is talk
-	}
 	switch {
 	case all.isPlace():
 		return ""
@@ -135,16 +132,14 @@ func bracketed(tokens []token) string {
 		return whyBrackets
 	case word == triggers[0]:
 		return whyInside
-	case word != "":
+	case word != "" || (square && string(all.text()) == "secured"): // (secured) is talk
 		return whyCousin
 	case !square && all.meant(1-broken):
 		return whyBrackets
 	case !square:
 		return ""
-	case first == triggers[0], all.meant(2 - broken), lead.meant(1), lists(tokens[1:end]):
+	case slices.Contains(triggers, first), all.meant(2 - broken), lead.meant(1), lists(tokens[1:end]):
 		return whyInside
-	case slices.Contains(triggers, first):
-		return whyCousin
 	}
 	return ""
 }
@@ -190,20 +185,20 @@ func endsInWord(tokens []token) bool {
 // Signs join: is_secure() is the name of something.
 func split(tokens []token) bool {
 	var w spelling
-	wrong, pending := false, false // a bracket that is, or is if a letter follows
+	wrong, closed := false, false // a bracket that is, and one that is if a letter follows
 	for _, t := range tokens {
 		switch {
 		case t.letter():
-			wrong = wrong || pending
+			wrong = wrong || closed
 			w.add(t)
 		case t.bracket():
-			pending = pending || w.n > 0 || t.closes()
+			closed = t.closes()
 			wrong = wrong || (w.n > 0 && t.opens())
 		case t == blank:
 			if wrong && w.meant(0) {
 				return true
 			}
-			w, wrong, pending = spelling{}, false, false
+			w, wrong, closed = spelling{}, false, false
 		}
 	}
 	return wrong && w.meant(0)
@@ -214,7 +209,7 @@ func split(tokens []token) bool {
 // other words.
 func marked(tokens []token, i int) bool {
 	w, end := wordAt(tokens, i+1)
-	if w.n == 0 || !w.meant(1) {
+	if !w.meant(1) {
 		return false
 	}
 	alone := i == 0 || !tokens[i-1].letter()
@@ -252,7 +247,7 @@ func setOff(tokens []token) bool {
 		}
 	}
 	w, end := wordAt(tokens, i)
-	if w.n == 0 || !w.meant(1) {
+	if !w.meant(1) {
 		return false
 	}
 	at := end
@@ -301,27 +296,23 @@ func prefix(tokens []token) int {
 	for n < len(tokens) && tokens[n].letter() {
 		n++
 	}
-	if n == 1 || n > 3 {
+	if n > 3 {
 		return 0 // a word of the subject's own
 	}
+	letters := n
 	for n < len(tokens) && tokens[n] == blank {
 		n++
 	}
 	if n < len(tokens) && tokens[n] == openSquare {
-		label := slices.Index(tokens[n:], closeSquare)
-		if label < 0 {
-			return 0
+		n += slices.Index(tokens[n:], closeSquare) + 1 // none: n stays
+		if letters == 0 {
+			return n
 		}
-		label += n + 1
-		if n == 0 {
-			return label
-		}
-		n = label
 	}
-	if n == 0 || n == len(tokens) || tokens[n] != colon {
-		return 0
+	if n < len(tokens) && tokens[n] == colon {
+		return n + 1
 	}
-	return n + 1
+	return 0
 }
 
 // token is one character of folded text: a small letter or digit, or one of

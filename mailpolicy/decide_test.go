@@ -78,10 +78,10 @@ func TestRows(t *testing.T) {
 		decideStrictly := func(subject string) mailpolicy.Decision {
 			return mailpolicy.Decide(strict, mailpolicy.Message{Header: header(subject), Recipients: []string{outside}})
 		}
-		for _, s := range []string{"[secure] x", "[SECURE]", "Re: [secure] x", "RE : [secure]", "AW: [EXTERNAL] WG[2]: [Secure] x", "转发：[secure]", b64("utf-8", "Réf: [secure]"), "\r\n [secure] x"} {
+		for _, s := range []string{"[secure] x", "[SECURE]", "Re: [secure] x", "RE : [secure]", "AW: [EXTERNAL] WG[2]: [Secure] x", "转发：[secure]", b64("utf-8", "Réf: [secure]"), "R: [secure] x", "Weitergeleitet: [secure]", "\r\n [secure] x"} {
 			require.Equal(t, mailpolicy.Encrypt, decideStrictly(s).Verdict, s)
 		}
-		for _, s := range []string{"x [secure]", "Results for today: [secure]", "(1) [secure]", "Re [secure]", "[EXTERNAL x [secure]", b64("utf-8", "x [secure]")} {
+		for _, s := range []string{"x [secure]", "Results for today: [secure]", "(1) [secure]", ": [secure]", "2: [secure]", "Re x: [secure]", "R.: [secure]", "Weitergeleitete: [secure]", "Re [secure]", "[EXTERNAL x [secure]", b64("utf-8", "x [secure]")} {
 			require.Equal(t, nearMiss, wardkey.RuleOf(decideStrictly(s).Err()), s)
 		}
 		require.Contains(t, decideStrictly("x [secure]").Refusal.Public, "it does not stand before the subject")
@@ -185,7 +185,8 @@ var ordinary = []string{
 	// What is written on wards.
 	"[EXTERNAL] RE: bloods", "(see below) secure results", "[Secure Unit] rota", "RE: [secure wards] beds", "[Medium Secure Unit] beds", "[Secure children's home] visit",
 	"[NHS Secure Boundary] alert", "(Low) secure bed [urgent]", "[Ensure] Ensure Plus", "[Cyber Security] alert", "(secure unit) rota", "[привет]", "[ ] secure the door",
-	"=?iso-8859-1?Q?Wait=85_Patient=92s_bloods?=", "=?windows-1252?Q?Mrs_O=92Neill?=", "is it =? or ?= that we use",
+	"=?iso-8859-1?Q?Wait=85_Patient=92s_bloods?=", "=?windows-1252?Q?Mrs_O=92Neill?=", "is it =? or ?= that we use", "was it =?us or them", "did he say =?what??", "=?? really ? yes",
+	b64("utf-16", "\xff\xfeh\x00i\x00"), "=?iso-8859-1?Q?=aa=ff=AA=FF=99=70?=",
 }
 
 // attempts look like the tag to a person and are not.
@@ -208,6 +209,8 @@ var attempts = []string{
 var unreadable = []string{
 	"=?bogus?Q?x?=", "=?utf-8?B?!!!?=", "=?utf-8?Q?=ZZ?=", "=?utf-8?Q?=4?=", "=?utf-8?X?abc?=", "=?utf-8?B?W3NlY3VyZV0", "=?utf-8?Q?x",
 	b64("utf-8", "\xff\xfe"), b64("us-ascii", "caf\xe9"), "caf\xe9", b64("utf-7", "+AFs-x"), b64("utf-8", b64("utf-8", "[secure]")), "a\x01b", "a\x7fb",
+	b64("utf-8", "a\ufffdb"), "a\ufffdb", b64("utf-8", "=?utf-8 x"), "=?866 x", "=??Q?=5Bsecure=5D?=",
+	"=?iso-8859-1?Q?=4Z?=", "=?iso-8859-1?Q?=Z4?=", "=?iso-8859-1?Q?=/0?=", "=?iso-8859-1?Q?=:0?=", "=?iso-8859-1?Q?=@0?=", "=?iso-8859-1?Q?=G0?=", "=?iso-8859-1?Q?=`0?=", "=?iso-8859-1?Q?=g0?=", "=?iso-8859-1?Q?caf\xe9?=", "=?iso-8859-1?Q?\x80?=",
 	b64("utf-8", "a\x00b"), b64("iso-2022-kr", "x\x0e!!\x0f"), "=?utf-8?Q?caf\xe9?=",
 	// Words that a lenient reader opens.
 	"=?utf-8 ?B?W3NlY3VyZV0=?=", "=?utf-\r\n 8?B?W3NlY3VyZV0=?=", "=?utf-8?\r\n B?W3NlY3VyZV0=?=", "=?utf-8?B\r\n ?W3NlY3VyZV0=?=", "=\r\n ?utf-8?B?W3NlY3VyZV0=?=",
@@ -253,11 +256,11 @@ func TestThreat045(t *testing.T) {
 			"mail.secure.linebreak": {
 				"Subject: x\r [secure]\r\n\r\n", "Subject: x\n [secure]\r\n\r\n", "To: a\rSubject: [secure]\r\n\r\n", "Subject: x\n\n",
 				"To: a\nSubject: [secure]\r\n\r\n", "Subject: =?utf-8?Q?x=0D=0ASubject:_[secure]?=\r\n\r\n", "Subject: a\u2028b\r\n\r\n", "\nSubject: x\r\n\r\n",
-				"Subject: x\r", "Subject: [secure]=?utf-8?Q?=0A?=\r\n\r\n",
+				"Subject: x\r", "\rSubject: x\r\n\r\n", "Subject: [secure]=?utf-8?Q?=0A?=\r\n\r\n",
 			},
 			"mail.secure.header": {
 				"Subject: x\r\n \r\n [secure]\r\n\r\n", " Subject: x\r\n\r\n", "no field\r\nSubject: x\r\n\r\n", ": x\r\n\r\n", "Sub ject: [secure]\r\n\r\n",
-				"Subj\u200bect: [secure]\r\n\r\n", "Subject: x\x00[secure]\r\n\r\n", "Subject\r\n : [secure]\r\n\r\n", "From bob Mon Nov 22\r\nSubject: x\r\n\r\n",
+				"Subj\u200bect: [secure]\r\n\r\n", "Subject: x\x00[secure]\r\n\r\n", "Subject\r\n : [secure]\r\n\r\n", "X\x7f: y\r\nSubject: x\r\n\r\n", "From bob Mon Nov 22\r\nSubject: x\r\n\r\n",
 			},
 		} {
 			for _, h := range raw {
@@ -308,50 +311,6 @@ func TestEveryCharset(t *testing.T) {
 		}
 	}
 	require.Greater(t, n, 80)
-}
-
-func TestThreat016(t *testing.T) {
-	t.Run("threat016", func(t *testing.T) {
-		for _, to := range []string{
-			"a@nhs.net.", "a@.nhs.net", "a@nhs..net", "a@nhѕ.net", "a@xn--nh-1ib.net", "a@mail.XN--nh-1ib.gov.uk", "a@ｎhs.net", "a@nhs.net\u200b", "a@evil.com@nhs.net",
-			"\"a@evil.com\"@nhs.net", "a%evil.com@nhs.net", "evil.com!a@nhs.net", "@nhs.net:a@evil.com", "a@[127.0.0.1]", "a@nhs.net ", " a@nhs.net", "a@nhs.net\r\nRCPT TO:<b@evil.com>",
-			"a@nhs.net\x00.evil.com", "@nhs.net", "a@", "a", "", ".a@nhs.net", "a.@nhs.net", "a..b@nhs.net", "a@-nhs.net", "a@nhs-.net", "a@1.2.3.4", "a@nhs_net.uk",
-			"a@nhs", "a@localhost", "a (son@gmail.com)@nhs.net", "a@nhs(gmail).net", "a@nhs.net (son@gmail.com)", "(x)a@nhs.net", "Son <a@nhs.net>", "<a@nhs.net>", "Team: a@nhs.net, b@gmail.com;", "undisclosed-recipients:;", "@relay.example,@nhs.net:a@evil.com",
-			"\"a b\"@nhs.net", "\"\"@nhs.net", "\"a\"@nhs.net", `a\@nhs.net`, `"a\"@evil.com"@nhs.net`, "a@nhs.net,b@gmail.com", "a@nhs.net;b@gmail.com", "a b@nhs.net", "a@nhs.net\t", "a@nhs.net/..", "a@nhs.net:25", "mailto:a@nhs.net", "a@nhs.net?cc=b@evil.com", "a@NHS.NET.", "a@.", "a@nhs.net..",
-			"a@nhs.net\u3002uk", "a@\u212a.gov.uk", "a@leeds.gov.u\u212a", "a@\u00adnhs.net", "a@gov", "a@0x7f000001", "a@127.0.0x1", "a@nhs.net2", "a@nhs.n-t", strings.Repeat("a", 65) + "@nhs.net", "a@" + strings.Repeat("a", 64) + ".gov.uk", "a@" + strings.Repeat("a.", 130) + "gov.uk", "é@nhs.net", "a@nhs。net", "a<b@nhs.net",
-		} {
-			for _, subject := range []string{"x", "[secure] x"} {
-				d := decide(t, subject, "b@nhs.net", to)
-				require.Equal(t, mailpolicy.Hold, d.Verdict, "%q", to)
-				require.Equal(t, mailpolicy.Hold, d.Recipients[1].Verdict, "%q", to)
-				require.Equal(t, to, d.Recipients[1].Address)
-				require.Equal(t, "mail.recipient.address", wardkey.RuleOf(d.Err()), "%q", to)
-				require.NotEqual(t, mailpolicy.Hold, d.Recipients[0].Verdict)
-			}
-		}
-		for _, to := range []string{
-			"a@mail.nhs.net", "a@nhs.net.uk", "a@xnhs.net", "a@nhs.net-x.com", "a@nhs-net.com",
-			// What older lists called secure, and trusts, count only where they are accredited.
-			"a@leeds.nhs.uk", "a@nhs.uk", "a@cjsm.net", "a@x.pnn.police.uk", "a@mod.uk", "a@parliament.uk", "a@gov.scot", "a@x.gov.wales",
-		} {
-			require.False(t, decide(t, "x", to).Recipients[0].Secure, to)
-		}
-		// An address that holds another one is not secure by where it is sent first.
-		for _, local := range []string{"IMCEASMTP-son+40gmail+2Ecom", "imceaex-_o=x", "SRS0=HH=TT=gmail.com=son", "srs0+HH=TT=gmail.com=son", "SRS1=HH=x.example==HH=TT=gmail.com=son", "/S=son/P=gmail/C=gb/"} {
-			for _, subject := range []string{"x", "[secure] x"} {
-				d := decide(t, subject, local+"@nhs.net", "a@leeds.gov.uk")
-				require.Equal(t, mailpolicy.Encrypt, d.Verdict, local)
-				require.False(t, d.Recipients[0].Secure, local)
-				require.Equal(t, "mail.secure.carriers", d.Why.Rule)
-			}
-		}
-		for _, to := range []string{"srs@nhs.net", "imc@nhs.net", "s@nhs.net", "o'neill+x@nhs.net", "a/b@nhs.net", "srs0x@leeds.gov.uk"} {
-			require.True(t, decide(t, "x", to).Recipients[0].Secure, to)
-		}
-		var refusals wardkey.Refusals
-		require.ErrorAs(t, decide(t, "x", "a@", "b@").Err(), &refusals)
-		require.Len(t, refusals, 2)
-	})
 }
 
 func list(t *testing.T, asOf string, domains ...string) *mailpolicy.DomainList {
@@ -427,10 +386,11 @@ func TestPolicyIsNeeded(t *testing.T) {
 	m := mailpolicy.Message{Header: header("x"), Recipients: []string{"a@nhs.net"}}
 	require.Equal(t, "mail.secure.policy", wardkey.RuleOf(mailpolicy.Decide(nil, m).Err()))
 	require.Equal(t, "mail.secure.policy", wardkey.RuleOf(mailpolicy.Decide(&mailpolicy.Policy{}, m).Err()))
+	require.Nil(t, mailpolicy.Decide(&mailpolicy.Policy{}, m).Recipients[0].Why, "nothing is known of the address")
 	m.Recipients = nil
 	require.Equal(t, "mail.recipient.none", wardkey.RuleOf(mailpolicy.Decide(policyAt(t, today), m).Err()))
 	require.Equal(t, "hold", mailpolicy.Verdict(0).String())
-	require.Error(t, mailpolicy.Decision{}.Err(), "no verdict is a hold")
+	require.Equal(t, "mail.secure.policy", wardkey.RuleOf(mailpolicy.Decision{}.Err()), "no verdict is a hold")
 }
 
 // Each refusal has a row with its source, a sentence and a step.
@@ -439,6 +399,8 @@ func TestRefusalsHaveSources(t *testing.T) {
 		require.True(t, strings.HasPrefix(id, "mail."), id)
 		require.NotEmpty(t, mailpolicy.Rules().Refuse(id).Source.Document, id)
 	}
+	d := decide(t, "[encrypt] x", outside, "a@nhs.net")
+	require.Same(t, d.Refusal, d.Err(), "one for all")
 	var no *wardkey.Refusal
 	require.True(t, errors.As(decide(t, "[encrypt] x", outside).Err(), &no))
 	require.Contains(t, no.Public, "the word between the brackets is not secure")

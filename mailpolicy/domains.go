@@ -50,7 +50,7 @@ func ParseDomainList(data []byte) (*DomainList, error) {
 	}
 	l := &DomainList{Document: file.Document, AsOf: asOf, domains: map[string]bool{}}
 	for _, d := range file.Domains {
-		if why := domainFault(d); why != "" || !strings.Contains(d, ".") {
+		if why := domainFault(d); why != "" {
 			return nil, fmt.Errorf("mailpolicy: domain list: %q is no whole domain", d)
 		}
 		l.domains[strings.ToLower(d)] = true

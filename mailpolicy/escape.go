@@ -31,16 +31,13 @@ func unescape(text string) string {
 	return text
 }
 
-// escapes finds %5B =5B \x5b \x{5b} \u005b \u{5b} \U0000005b U+005B \133 \[ and
-// +AFs-.
-var escapes = regexp.MustCompile(`(?i)[%=][0-9a-f]{2}|(?:\\[xu]|U\+)\{?(?:0{6}|00)?[0-9a-f]{2}\}?|\\[01][0-7]{2}|\\[\[\](){}]|[+&][a-z0-9/,]{3,}-?`)
+// escapes finds %5B =5B \x5b \x{5b} \u005b \u{5b} \U0000005b U+005B \133 and +AFs-.
+var escapes = regexp.MustCompile(`(?i)[%=][0-9a-f]{2}|(?:\\[xu]|U\+)\{?(?:0{6}|00)?[0-9a-f]{2}\}?|\\[01][0-7]{2}|[+&][a-z0-9/,]{3,}-?`)
 
 func unescapeOne(escape string) string {
 	digits := strings.TrimLeft(strings.Trim(escape, `%=\xuU+{}`), "{")
 	base := 16
 	switch {
-	case strings.ContainsAny(escape[1:], "[](){}") && len(escape) == 2:
-		return escape[1:]
 	case escape[0] == '+' || escape[0] == '&':
 		return unescapeUTF7(escape)
 	case escape[0] == '\\' && !strings.ContainsAny(escape[1:2], "xuU"):

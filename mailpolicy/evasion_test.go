@@ -64,13 +64,14 @@ func evasions(t testing.TB) []evasion {
 		{"a charset that the program named wrongly", nearMiss, []string{
 			b64("utf-16le", mixed("(secure)")), "=?iso-8859-1?Q?=EF=BC=BBsecure=EF=BC=BD?=", "=?koi8-r?Q?=EF=BC=BBsecure=EF=BC=BD?=", "=?us-ascii?Q?(secure)?=",
 		}},
+		{"words that only a reader who joins them reads so", nearMiss, []string{b64("iso-2022-jp", "\x1b$B") + " " + b64("iso-2022-jp", "!N#s#e#c#u#r#e!O")}},
 		{"escapes of stateful charsets inside the tag", "", []string{
 			"=?hz-gb-2312?Q?[sec~=0Aure]?=", "=?iso-2022-jp?B?W3NlGyhCY3VyZV0=?=", b64("iso-2022-jp", "\x1b(J[secure]\x1b(B"), b64("utf-16", "\xfe\xff"+mixed("[secure]")), b64("utf-16", "\xff\xfe"+utf16of(t, "[secure]", unicode.LittleEndian, unicode.IgnoreBOM)),
 		}},
 		{"bytes that are no text", undecodable, []string{
 			"\xc1\x9bsecure\xc1\x9d", "=?utf-8?Q?=C1=9Bsecure=C1=9D?=", "[sec\x7fure]", "=?utf-8?Q?[sec=00ure]?=", "=?utf-8?Q?[secure]=00?=", "=?utf-8?Q?[sec=1Bure]?=", "\xed\xa0\xbd[x]", "[secure\x85]", "(secure) \xe9",
 		}},
-		{"line breaks of other alphabets", linebreak, []string{"[sec\u2028ure]", "[sec\u2029ure]", "[sec\u0085ure]", b64("utf-8", "x\r\n[secure]"), b64("iso-8859-1", "x\n[secure]")}},
+		{"line breaks of other alphabets", linebreak, []string{"[sec\u2028ure]", "[sec\u2029ure]", "[sec\u0085ure]", b64("utf-8", "x\r\n[secure]"), b64("utf-8", "x\r[secure]"), b64("utf-8", "x\ny"), b64("iso-8859-1", "x\n[secure]")}},
 		{"written as codes, and as codes of codes", nearMiss, []string{
 			"&amp;#91;secure&amp;#93;", "%255Bsecure%255D", "[=73ecure]", "[%73ecure]", `[\u0073ecure]`, "&AFs-secure&AF0-", "+AFsAcwBlAGMAdQByAGUAXQ-", "&lsqb;secure&rsqb;", "&#x5b;secure&#x5d;", "&#91secure&#93",
 			`\133secure\135`, "U+005BsecureU+005D", `\U0000005bsecure\U0000005d`, `\x{5b}secure]`, "[secure&#93;", "[secure%5D", "&#91;secure]", "&#40;secure&#41;", "[&#115;ecure]", "=5Bsecure=5D",
@@ -124,7 +125,7 @@ func TestNoEvasions(t *testing.T) {
 		"https://secure.example/login", "a/secure/b", "/secure/login is down", `C:\secure\x`, "low-secure-unit", "#secureboots", "Q&A: secure / not secure", "secure/unsecure", "A_secure_B", "snake_case_secure_name",
 		"[encrypted backup] failed", "[encryption at rest] review", "[confidential]", "[private]", "R&D +44 20 7946 0000 50% off", "A+B=C", "a=3Db", "1 + 2 = 3 &c.", "&copy; 2026", `\\server\share`,
 		"[…] secure", "Re: ...", "\u202bشكرا\u202c", "\u2067שלום\u2069 results", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F [Scotland]", "[secret] plan", "(secured)", "x [y] #12", "is it secure? :)", "[not secure, urgent]", "[a, b] secure",
-		b64("iso-2022-jp", "\x1b$B4E?/L}\x1b(B"), b64("gb18030", "\xc4\xe3\xba\xc3"), b64("utf-16", "\xfe\xff\x00h\x00i"), b64("iso-8859-1", "na\xefve"),
+		b64("iso-2022-jp", "\x1b$B4E?/L}\x1b(B"), b64("iso-2022-jp", "\x1b$B$\"") + " " + b64("iso-2022-jp", "x"), b64("gb18030", "\xc4\xe3\xba\xc3"), b64("utf-16", "\xfe\xff\x00h\x00i"), b64("iso-8859-1", "na\xefve"),
 	} {
 		d := decide(t, s, outside)
 		if d.Verdict != mailpolicy.Pass || d.Warning != nil {
@@ -138,6 +139,7 @@ func TestOtherFields(t *testing.T) {
 	for _, h := range []string{
 		"From: \"[secure]\" <home@nhs.net>\r\nSubject: x\r\n\r\n", "To: [secure] <son@gmail.com>\r\nSubject: x\r\n\r\n", "Comments: [secure]\r\nKeywords: [secure]\r\n\r\n",
 		"X-Subject: [secure]\r\nSubject: x\r\n\r\n", "Subject: x\r\n\r\nSubject: [secure]\r\n", "Subject: x\r\n\r\n[secure]\r\n",
+		"Subject: x\r\nTo: a@nhs.net,\r\n [secure] <son@gmail.com>\r\n\r\n", "Sub: [secure]\r\nSubject: x\r\n\r\n", "Subject: x\r\nSubject-Old: [secure]\r\nSubjects: (secure)\r\n\r\n", "!x~: [secure]\r\n\r\n",
 	} {
 		d := mailpolicy.Decide(policyAt(t, today), mailpolicy.Message{Header: []byte(h), Recipients: []string{outside}})
 		require.Equal(t, mailpolicy.Pass, d.Verdict, "%q", h)

@@ -51,7 +51,7 @@ func unbox(text string) string {
 		case r == acute:
 			r = '\''
 		}
-		if inside && (unicode.IsSpace(r) || hidden(r)) {
+		if inside && unicode.IsSpace(r) {
 			gap.WriteRune(r)
 			continue
 		}
@@ -101,9 +101,7 @@ func foldRune(r rune) (token, bool) {
 		return quote, true
 	case unicode.Is(unicode.Pd, r):
 		return dash, true
-	case unicode.IsSpace(r):
-		return blank, true
-	case unicode.IsLetter(r) || unicode.IsDigit(r):
+	case unicode.IsLetter(r):
 		return foreign, true
 	}
 	return sign, true
@@ -134,7 +132,7 @@ func hidden(r rune) bool {
 	case 0x115f, 0x1160, 0x3164, 0xffa0:
 		return true
 	}
-	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r) || unicode.Is(unicode.Cc, r)
+	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cc, r)
 }
 
 // lookalikes holds brackets and the letters of the tag and of its cousins as

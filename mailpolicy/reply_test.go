@@ -56,12 +56,14 @@ func TestThreat052(t *testing.T) {
 			require.NotEmpty(t, d.Warning.Source.Document)
 			require.Contains(t, d.Warning.Next, "[secure]")
 		}
-		for _, s := range []string{"Re: [...]", "RE : FW: [...]", "[EXTERNAL] Re: [...]", "Re: " + b64("utf-8", "[...]"), b64("utf-8", "Réf: [...]"), "Weitergeleitet: [...] "} {
+		for _, s := range []string{"Re: [...]", "RE : FW: [...]", "[EXTERNAL] Re: [...]", "Re: [EXTERNAL] [...]", "Re: " + b64("utf-8", "[...]"), b64("utf-8", "Réf: [...]"), "Weitergeleitet: [...] "} {
 			d, _ := thread(t, s, "", nil, outside)
 			require.NotNil(t, d.Warning, s)
 		}
+		d, _ := thread(t, "Re: x", answers, known, outside, "gp@nhs.net")
+		require.NotNil(t, d.Warning, "in whatever order")
 		// A tag that was broken on the way is held like any other.
-		d, _ := thread(t, "Re: (secure) x", answers, known, outside)
+		d, _ = thread(t, "Re: (secure) x", answers, known, outside)
 		require.Equal(t, mailpolicy.Hold, d.Verdict)
 		require.Nil(t, d.Warning)
 	})
@@ -87,6 +89,10 @@ func TestWarningsAreRare(t *testing.T) {
 	d, asked := thread(t, "Re: x", "In-Reply-To: <1@nhs.net>\r\nThread-Topic: [secure]\r\n", []string{"1@nhs.net"}, "gp@nhs.net", "a@leeds.gov.uk")
 	require.Nil(t, d.Warning)
 	require.Empty(t, asked)
+	// A header that ends without a line's end is read to its end.
+	for _, h := range []string{"Subject: Re: x\r\nIn-Reply-To: <1@nhs.net>", "In-Reply-To: <1@nhs.net>\r\nSubject: Re: x"} {
+		require.NotNil(t, mailpolicy.Decide(policyAt(t, today), mailpolicy.Message{Header: []byte(h), Recipients: []string{outside}, Encrypted: func(string) bool { return true }}).Warning, h)
+	}
 	// A caller that knows no messages still has the signs in the header.
 	m := mailpolicy.Message{Header: []byte("Subject: Re: x\r\nIn-Reply-To: <1@nhs.net>\r\n\r\n"), Recipients: []string{outside}}
 	require.Nil(t, mailpolicy.Decide(policyAt(t, today), m).Warning)

@@ -56,7 +56,7 @@ func senders(t *testing.T) []sender {
 			return b64("iso-2022-jp", encoded(japanese.ISO2022JP, "退院 ")) + "\r\n " + b64("iso-2022-jp", encoded(japanese.ISO2022JP, s))
 		}},
 		{"Chinese: a word cut inside a letter", func(s string) string {
-			return cut("gb2312", encoded(simplifiedchinese.GBK, "出院 "+s+" 你好"), 5, "\r\n\t")
+			return cut("gb2312", encoded(simplifiedchinese.GBK, "出院 "+s+" 你好"), 3, "\r\n\t")
 		}},
 		{"Chinese: four bytes a letter", func(s string) string { return b64("GB18030", encoded(simplifiedchinese.GB18030, s+" 𠀀")) }},
 	}

@@ -48,7 +48,7 @@ func decodeSubject(raw []byte) decoded {
 			begin += 2 // "=?" as plain text
 		}
 		// Blanks between two words are part of neither.
-		if plain := s[:begin]; shape != goodWord || len(r.run) == 0 || strings.Trim(plain, " \t") != "" {
+		if plain := s[:begin]; strings.Trim(plain, " \t") != "" {
 			r.plain(plain)
 		}
 		s = s[begin:]
@@ -127,7 +127,7 @@ func rawOf(run []encodedWord) string {
 // not make out, for bytes in the wrong order, and for words that are encoded
 // twice or that only a reader who drops blanks would find.
 func readable(t string) bool {
-	return utf8.ValidString(t) && !strings.ContainsRune(t, utf8.RuneError) && !strings.ContainsRune(t, 0xfffe) &&
+	return !strings.ContainsRune(t, utf8.RuneError) && !strings.ContainsRune(t, 0xfffe) &&
 		!looksEncoded(t) && !looksEncoded(noBlanks.Replace(t))
 }
 
@@ -178,7 +178,7 @@ func parseWhole(s string) (encodedWord, wordShape) {
 	if !ok || encoding == "" {
 		return encodedWord{}, noWord
 	}
-	if charset == "" || strings.ContainsAny(charset, " \t=") || strings.ContainsAny(encoding, " \t") {
+	if charset == "" || strings.ContainsAny(charset, " \t=") {
 		// Some readers take it for a word all the same.
 		if e := noBlanks.Replace(encoding); strings.EqualFold(e, "B") || strings.EqualFold(e, "Q") {
 			return encodedWord{}, brokenWord

@@ -5,7 +5,6 @@ package mailpolicy
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/wardkey-sdk/wardkey"
 )
@@ -96,9 +95,7 @@ func slowTag(raw []byte) (bool, *wardkey.Refusal) {
 	if !d.whole {
 		return false, Rules().Refuse("mail.secure.undecodable")
 	}
-	if utf8.ValidString(d.bytes) {
-		d.texts = append(d.texts, d.bytes)
-	}
+	d.texts = append(d.texts, d.bytes)
 	for i, text := range d.texts {
 		if slices.Contains(d.texts[:i], text) {
 			continue

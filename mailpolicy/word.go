@@ -82,8 +82,7 @@ func (s *spelling) in(list []string) string {
 }
 
 func (s *spelling) isPlace() bool {
-	text := strings.TrimSuffix(string(s.text()), "s")
-	return slices.Contains(places, text) || s.in(places) != ""
+	return slices.Contains(places, strings.TrimSuffix(string(s.text()), "s"))
 }
 
 // meant reports a trigger, or what at most so many slips of the pen make of it
@@ -110,7 +109,8 @@ func (s *spelling) meant(slips int) bool {
 	return s.heldN == len(triggers[0]) && string(s.held[:s.heldN]) == triggers[0] || resembles(text)
 }
 
-// within reports that at most n slips lie between two words.
+// within reports that at most n slips lie between two words; less than none
+// never do.
 func within(a []byte, b string, n int) bool {
 	if len(a) > len(b)+n || len(b) > len(a)+n {
 		return false
@@ -118,12 +118,7 @@ func within(a []byte, b string, n int) bool {
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 		a, b = a[1:], b[1:]
 	}
-	switch {
-	case len(a) == 0 && len(b) == 0:
-		return true
-	case n == 0:
-		return false
-	case len(a) == 0 || len(b) == 0:
+	if len(a) == 0 || len(b) == 0 {
 		return true // what is left over is no more than n
 	}
 	return within(a[1:], b[1:], n-1) || within(a[1:], b, n-1) || within(a, b[1:], n-1) ||
