@@ -20,15 +20,18 @@
 //
 // Whether a certificate is revoked is asked each time, of the OCSP responder that
 // it names and, where that has no answer that counts, of the list (CRL) that it
-// names; a list is asked for again after five minutes. What is revoked or on hold
-// is refused with that reason. Where nobody can tell, the message is answered with
-// 451, within seconds for each certificate and minutes for all, and the mail system
-// before tries again. The gateway must reach those addresses by http or https; what
-// names only others, such as ldap, is refused. A certificate that names neither
-// responder nor list has nobody to ask: it is good until it expires or its file is
-// taken out of the folder, which works at once and is the way to revoke it. How
-// many of those there are is in the log. The authorities of -roots are not asked
-// about: they are taken out of the file, at the next start.
+// names; a list is asked for again after five minutes. The gateway must reach
+// those addresses by http or https; what names only others, such as ldap, is
+// refused. What is revoked or on hold is refused with that reason. Where nobody
+// can tell, the message is answered with 451, within seconds for each certificate
+// and minutes for all; the log says who was asked, and the mail system before tries
+// again.
+//
+// A certificate that names neither responder nor list has nobody to ask: it is good
+// until it expires or its file is taken out of the folder, which works at once and
+// is the way to revoke it. How many of those there are is in the log. The
+// authorities of -roots are not asked about: they are taken out of the file, at the
+// next start.
 //
 // Messages are not kept for people without a certificate: that needs a web address
 // (gateway.Config.PickupURL), and examples/estate shows it.
@@ -174,7 +177,7 @@ func (c config) gateway(store gateway.Store, key []byte, log *slog.Logger) (*gat
 	if n := count(known, unpublished); n > 0 {
 		log.Info("mailgate: certificates that name neither responder nor list; only taking them out of the folder revokes them", "certificates", n, "of", len(known))
 	}
-	status, err := newStatus(roots, statusPatience, fetchPatience)
+	status, err := newStatus(roots, statusPatience, fetchPatience, log)
 	if err != nil {
 		return nil, err
 	}

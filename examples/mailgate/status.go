@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -29,13 +30,14 @@ const (
 type status struct {
 	verifier *pki.Verifier
 	patience time.Duration
+	log      *slog.Logger
 }
 
 // newStatus asks by OCSP first, which is newest, and then reads the lists. The
 // lists are kept for a few minutes each, OCSP answers are not. No nonce is sent:
 // few public responders return one. A responder whose certificate has to be
 // looked up itself is looked up in the lists.
-func newStatus(roots []*x509.Certificate, patience, each time.Duration) (*status, error) {
+func newStatus(roots []*x509.Certificate, patience, each time.Duration, log *slog.Logger) (*status, error) {
 	fetcher, err := pki.NewFetcher(pki.FetcherConfig{Timeout: each})
 	if err != nil {
 		return nil, err
@@ -49,27 +51,31 @@ func newStatus(roots []*x509.Certificate, patience, each time.Duration) (*status
 		return nil, err
 	}
 	verifier, err := pki.NewVerifier(pki.VerifierConfig{Roots: roots, Sources: []pki.StatusSource{live, lists}})
-	return &status{verifier, patience}, err
+	return &status{verifier, patience, log}, err
 }
 
 var errNotAsked = errors.New("the certificate names its list or responder by addresses that are not http")
 
 // revoked is smime.Config.Revoked.
 func (s *status) revoked(ctx context.Context, cert *x509.Certificate) error {
-	switch {
-	case unpublished(cert):
+	if unpublished(cert) {
 		return nil
-	case !slices.ContainsFunc(slices.Concat(cert.OCSPServer, cert.CRLDistributionPoints), isHTTP):
+	}
+	addresses := slices.DeleteFunc(slices.Concat(cert.OCSPServer, cert.CRLDistributionPoints), notHTTP)
+	if len(addresses) == 0 {
 		return errNotAsked // and waiting doesn't help
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	_, err := s.verifier.Verify(ctx, []*x509.Certificate{cert}, pki.PurposeAny, time.Time{})
+	if errors.Is(err, pki.ErrStatus) { // which has the holder's name in it
+		s.log.Warn("mailgate: nobody tells whether a certificate is revoked", "serial", cert.SerialNumber.Text(16), "asked", addresses)
+	}
 	return err
 }
 
-func isHTTP(address string) bool {
-	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+func notHTTP(address string) bool {
+	return !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://")
 }
 
 // unpublished says that the issuer has put into a certificate, over its own

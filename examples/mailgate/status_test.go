@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -232,6 +233,7 @@ func TestRevocation(t *testing.T) {
 	g.stop()
 	require.Len(t, s.inbox.Mails(), taken+2)
 	require.Contains(t, g.stderr.String(), "certificates=2 of=17", "whom nobody vouches for but the folder")
+	require.Contains(t, g.stderr.String(), "asked=["+a.url+"/stale]")
 	require.NotContains(t, g.stderr.String(), "@")
 }
 
@@ -247,7 +249,7 @@ func TestStatusIsBounded(t *testing.T) {
 	}
 	cert := a.issued(gp, hanging, hanging).Certificate
 	for _, patience := range []struct{ all, each time.Duration }{{time.Hour, 50 * time.Millisecond}, {50 * time.Millisecond, time.Hour}} {
-		s, err := newStatus(roots, patience.all, patience.each)
+		s, err := newStatus(roots, patience.all, patience.each, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		began := time.Now()
 		err = s.revoked(t.Context(), cert)
@@ -257,7 +259,7 @@ func TestStatusIsBounded(t *testing.T) {
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	s, err := newStatus(roots, time.Hour, time.Hour)
+	s, err := newStatus(roots, time.Hour, time.Hour, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.ErrorIs(t, s.revoked(ended, cert), context.Canceled)
 
