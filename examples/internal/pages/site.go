@@ -72,8 +72,9 @@ type Config struct {
 	// the code of an authenticator app signs in. Nil: there is no such way here.
 	MailPassword func(ctx context.Context, address string, password []byte) error
 
-	Now func() time.Time // the calendar; default time.Now
-	Log *slog.Logger     // nil is silent
+	Now  func() time.Time // the calendar; default time.Now
+	Wall func() time.Time // measures how often somebody tries; default time.Now
+	Log  *slog.Logger     // nil is silent
 }
 
 func (c Config) withDefaults() Config {
@@ -82,6 +83,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -94,6 +98,7 @@ type Site struct {
 	Config
 
 	rules     *wardkey.Rulebook // of this package
+	tries     *tries
 	templates *template.Template
 	inside    http.Handler // what Handler was given, for showing a page again
 }
@@ -110,6 +115,9 @@ func New(c Config) (*Site, error) {
 	}
 	s := &Site{Config: c}
 	if s.rules, err = wardkey.ParseRulebook(rulesJSON); err != nil {
+		return nil, err
+	}
+	if s.tries, err = newTries(s.rules, c.Now()); err != nil {
 		return nil, err
 	}
 	s.templates, err = template.New("").Funcs(words()).ParseFS(templateFiles, "templates/*.html")

@@ -93,7 +93,7 @@ func (m *Module) wayRoutes(mux *http.ServeMux) {
 
 // app signs in by the password of a mail account and the code of an authenticator
 // app, or has a session go on by both. The password is asked first: who doesn't
-// know it makes no app count a try.
+// know it makes no app count a try. Refusals of its own: rate.refused.
 func (m *Module) app(w http.ResponseWriter, r *http.Request) (Answer, error) {
 	var in struct {
 		Address        string
@@ -108,6 +108,9 @@ func (m *Module) app(w http.ResponseWriter, r *http.Request) (Answer, error) {
 	stepsUp := in.Purpose == careid.StepUp
 	if !stepsUp && in.Purpose != "" && in.Purpose != careid.SignIn {
 		return Answer{}, m.Refuse("request.invalid")
+	}
+	if err := m.MayTry(r); err != nil {
+		return Answer{}, err
 	}
 	if err := m.MailPassword(r.Context(), in.Address, in.Password); err != nil {
 		return Answer{}, err

@@ -4,8 +4,12 @@ package pages_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -221,5 +225,56 @@ func TestAppAttacked(t *testing.T) {
 		for _, next := range []string{"https://evil.test/", "//evil.test", `/\evil.test`, "javascript:alert(1)"} {
 			require.Contains(t, b.Get("/signin/again?next="+url.QueryEscape(next)).Body, `data-then="/"`, next)
 		}
+	})
+}
+
+// from sends a sign-in by an account and an app from another address of this machine.
+func from(t *testing.T, s *pagestest.Site, source string, body io.Reader) *wardkey.Refusal {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/signin/app", body)
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	got, err := client.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = got.Body.Close() }() // read as far as it is needed
+	if got.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	no, err := wardkey.ParseRefusal(got)
+	require.NoError(t, err)
+	return no
+}
+
+// One password on many accounts: no account counts more than one try.
+func TestAppSprayed(t *testing.T) {
+	s, app := byApp(t)
+	rules, err := os.ReadFile("rules.json")
+	require.NoError(t, err)
+	book, err := wardkey.ParseRulebook(rules)
+	require.NoError(t, err)
+	burst, err := book.Int("rate.password.burst", s.Clock.Now())
+	require.NoError(t, err)
+	for i := range burst {
+		no := from(t, s, "127.0.0.1", shown(fmt.Sprintf("nobody.%d@nhs.net", i), "Summer-2026-by-the-sea", "000000", careid.SignIn))
+		require.Equal(t, "mail.password.wrong", wardkey.RuleOf(no))
+	}
+	mine := func() *strings.Reader {
+		s.Clock.Add(time.Minute) // for another code; the calendar opens nothing here
+		return shown("asha.patel@nhs.net", secret, string(app.Code()), careid.SignIn)
+	}
+	t.Run("threat001", func(t *testing.T) { // the next guess is not even looked at, be it the right one
+		no := from(t, s, "127.0.0.1", mine())
+		require.Equal(t, "rate.refused", wardkey.RuleOf(no))
+		require.Equal(t, http.StatusTooManyRequests, no.Status)
+		require.Equal(t, s.Wall.Now().Add(time.Minute), no.RetryAt)
+	})
+	t.Run("the person signs in from elsewhere", func(t *testing.T) {
+		require.Nil(t, from(t, s, "127.0.0.2", mine()))
+	})
+	t.Run("and from there again after a minute", func(t *testing.T) {
+		s.Wall.Add(time.Minute)
+		require.Nil(t, from(t, s, "127.0.0.1", mine()))
 	})
 }

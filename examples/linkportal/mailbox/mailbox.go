@@ -156,6 +156,9 @@ func (m *Mailbox) signIn(w http.ResponseWriter, r *http.Request) (pages.Answer, 
 		return pages.Answer{}, err
 	}
 	defer clear(in.Password)
+	if err := m.pages.MayTry(r); err != nil {
+		return pages.Answer{}, err
+	}
 	session, err := m.SignIn(r.Context(), in.Address, in.Password)
 	if err != nil {
 		return pages.Answer{}, err

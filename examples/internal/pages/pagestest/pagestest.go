@@ -104,7 +104,7 @@ func (s *Site) handler(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := pages.Config{Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now, Log: c.Log}
+	shown := pages.Config{Name: "Pages under test", Care: s.Care, Cards: cards, Book: book, Base: base, Agents: c.Agents, Now: h.Clock.Now, Wall: h.Wall.Now, Log: c.Log}
 	if len(c.Models) > 0 {
 		shown.Keys, err = webauthn.New(webauthn.Config{
 			Service: s.Care, Sessions: cards, RPID: "localhost", Origins: []string{base}, Models: c.Models, Rules: book, Now: h.Clock.Now, Wall: h.Wall.Now,
