@@ -13,8 +13,9 @@
 // has not, for the workstation that is declared: by its card service as far as
 // that tells, and by the person. Behind the button is /portal, for level 3 and a
 // role. What the card needs is told on both pages, as soon as the card service
-// says so. A page whose session has ended, by a pulled card or otherwise, goes
-// to /signed-out by itself.
+// says so. A page whose session has ended, by a pulled card, by a sign-out at the
+// provider or otherwise, goes to /signed-out by itself: the provider tells the portal
+// by back-channel logout, and the portal its open pages.
 //
 // What a browser declares is believed for what that browser's person is shown,
 // and for nothing else: who is let in is the provider's word.
@@ -79,6 +80,7 @@ func (c Config) withDefaults() Config {
 type Portal struct {
 	Config
 	login     *relyingparty.RelyingParty
+	endings   endings
 	book      *wardkey.Rulebook // careid's
 	rules     *wardkey.Rulebook // of this package
 	templates *template.Template
@@ -98,7 +100,7 @@ func New(c Config) (*Portal, error) {
 	if at, err := url.Parse(c.Agent); err != nil || c.Agent != "" && (at.Scheme != "http" || at.Host == "" || at.Path != "" || strings.ContainsAny(c.Agent, " ;,*")) {
 		return nil, errors.New("portal: Agent is not an address such as http://127.0.0.1:9443")
 	}
-	p := &Portal{Config: c}
+	p := &Portal{Config: c, endings: endings{pages: map[*openPage]struct{}{}}}
 	if err := p.read(); err != nil {
 		return nil, err
 	}
@@ -136,12 +138,13 @@ func (p *Portal) read() error {
 // Handler is the whole portal.
 func (p *Portal) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(p.login.Path(), p.login)
+	mux.Handle(p.login.Path(), p.heard(p.login))
 	mux.HandleFunc("GET /{$}", p.front)
 	mux.HandleFunc("GET /button", p.button)
 	mux.HandleFunc("GET /signed-out", p.signedOut)
 	mux.HandleFunc("POST /prompts", p.prompts)
 	mux.Handle("GET /portal", p.login.Protect(http.HandlerFunc(p.inside)))
+	mux.Handle("GET /portal/ended", p.login.Protect(http.HandlerFunc(p.ended)))
 	mux.Handle("POST /portal/prompts", p.login.Protect(http.HandlerFunc(p.prompts)))
 	mux.Handle("GET /session", p.login.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks after a page of somebody who is signed in: when their card leaves its
-// reader, the provider ends the session here, and the page goes and says so.
+// Looks after a page of somebody who is signed in: when the provider ends the
+// session, as when the card leaves its reader, the page goes and says so.
 
 import { follow } from "./prompts.js";
 
@@ -16,9 +16,14 @@ async function look() {
   }
 }
 
-// A card that left: the provider's word needs a moment to arrive.
-follow((name) => {
-  if (name === "removed") for (const after of [300, 800, 1500, 2500, 4000]) setTimeout(look, after);
+follow();
+
+// The portal tells of the end. What ended before it listened, or while it was not
+// reached, is seen by looking.
+const endings = new EventSource("/portal/ended");
+for (const sign of ["open", "ended"]) endings.addEventListener(sign, look);
+endings.addEventListener("error", () => {
+  if (endings.readyState === EventSource.CLOSED) look();
 });
 
 // Asking counts as use, so it is asked only after somebody did something here,
