@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/rooms"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/seed"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/web"
+	"github.com/wardkey-sdk/wardkey/examples/internal/loopback"
 )
 
 // config says where an estate lives and at which addresses it answers. The
@@ -118,10 +118,12 @@ func prepareFolder(dir string) (fresh bool, err error) {
 
 // open listens first, because the rooms have to know their addresses.
 func (e *estate) open(ctx context.Context, c config) error {
-	listeners := map[string]net.Listener{}
+	listeners := map[string][]net.Listener{}
 	defer func() {
-		for _, l := range listeners { // those that nobody serves
-			_ = l.Close()
+		for _, unserved := range listeners {
+			for _, l := range unserved {
+				_ = l.Close()
+			}
 		}
 	}()
 	for name, address := range map[string]string{
@@ -133,10 +135,12 @@ func (e *estate) open(ctx context.Context, c config) error {
 		}
 		listeners[name] = l
 	}
-	base := func(name string) string { return "http://" + listeners[name].Addr().String() }
+	at := func(name string) string { return listeners[name][0].Addr().String() }
+	// Browsers give a cookie to every port of a host, RFC 6265 §8.5: the applications are not at the host of the identity
+	// service, or their cookies would be mixed with those. The agents have none.
 	e.addresses = rooms.Addresses{
-		Web: base("web"), Agent: base("agent"), Ward: base("ward"), Portal: otherHost(base("portal")), MailPortal: otherHost(base("mail")),
-		SMTP: listeners["smtp"].Addr().String(), Inbox: listeners["inbox"].Addr().String(),
+		Web: loopback.Base(listeners["web"][0].Addr()), Agent: "http://" + at("agent"), Ward: "http://" + at("ward"),
+		Portal: "http://" + at("portal"), MailPortal: "http://" + at("mail"), SMTP: at("smtp"), Inbox: at("inbox"),
 	}
 	all, err := rooms.Open(ctx, rooms.Config{Dir: c.dir, Addresses: e.addresses, Log: c.log})
 	if err != nil {
@@ -158,24 +162,22 @@ func (e *estate) open(ctx context.Context, c config) error {
 	for name, handler := range map[string]http.Handler{
 		"web": site, "portal": clinical, "mail": mail, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
 	} {
-		e.serve(listeners[name], handler)
+		for _, l := range listeners[name] {
+			e.serve(l, handler)
+		}
 		delete(listeners, name)
 	}
-	all.Gateway.Serve(listeners["smtp"])
+	all.Gateway.Serve(listeners["smtp"][0])
 	delete(listeners, "smtp")
-	e.receive(all.Inbox, listeners["inbox"])
+	e.receive(all.Inbox, listeners["inbox"][0])
 	delete(listeners, "inbox")
 	e.keepDue()
 	return nil
 }
 
-// otherHost is the same loopback address by its name. Browsers give a cookie to
-// every port of a host, RFC 6265 §8.5: an application that is not the identity
-// service has a host of its own, or its cookies would be mixed with those.
-func otherHost(address string) string { return strings.Replace(address, "127.0.0.1", "localhost", 1) }
-
-// listen takes a loopback address, or says in one sentence why it can't.
-func listen(name, address string) (net.Listener, error) {
+// listen takes a loopback address, or says in one sentence why it can't. The pages
+// are at a name, and so at both of its addresses.
+func listen(name, address string) ([]net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
@@ -186,14 +188,22 @@ func listen(name, address string) (net.Listener, error) {
 	if host != "127.0.0.1" {
 		return nil, fmt.Errorf("-%s %s: the estate answers on this machine alone, so its addresses begin with 127.0.0.1", flagOf[name], address)
 	}
-	l, err := net.Listen("tcp4", address)
+	var all []net.Listener
+	if name == "web" {
+		all, err = loopback.Listen(address)
+	} else {
+		var one net.Listener
+		one, err = net.Listen("tcp4", address)
+		all = []net.Listener{one}
+	}
+	var failed *net.OpError
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is taken by another program, perhaps an estate that still runs: stop that, or choose another address with -%s", address, flagOf[name])
+	case errors.Is(err, syscall.EADDRINUSE) && errors.As(err, &failed):
+		return nil, fmt.Errorf("%s is taken by another program, perhaps an estate that still runs: stop that, or choose another address with -%s", failed.Addr, flagOf[name])
 	case err != nil:
 		return nil, fmt.Errorf("listening on %s: %w", address, err)
 	}
-	return l, nil
+	return all, nil
 }
 
 // flagOf is the flag that sets an address.

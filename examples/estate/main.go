@@ -15,6 +15,11 @@
 // the same -dir takes everything up as it was left. The calendar can be moved
 // forward on the front page and stays where it was put.
 //
+// The pages are at http://localhost and the port of -addr, at both addresses of that
+// name, since browsers bind security keys to names. Keys of no maker are taken, but
+// those that Chromium's developer tools make up. The portals are at 127.0.0.1, and so
+// have cookies of their own.
+//
 // # What it is not
 //
 // A demonstration, for professionals. It is not affiliated with or approved by

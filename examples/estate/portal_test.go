@@ -42,11 +42,11 @@ func (h hand) typesPasscode(passcode string) {
 }
 
 // declares says at the clinical portal's front page what the workstation is, once
-// its card service has told what it knows.
-func (h hand) declares(system string) {
+// its card service has told what it knows: of a card, yes or no.
+func (h hand) declares(system, card string) {
 	h.t.Helper()
 	require.Eventually(h.t, func() bool {
-		told, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`location.search.includes("card=yes")`))
+		told, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`location.search.includes("card=`+card+`")`))
 		return err == nil && told && chromedp.Do(h.ctx, chromedp.SetValue("#system", system), chromedp.SetValue("#browser", careid.Chrome),
 			chromedp.SetValue("#network", careid.NetworkHSCN), chromedp.Click("#workstation button")) == nil
 	}, time.Minute, 100*time.Millisecond, "the workstation is declared")
@@ -69,7 +69,7 @@ func TestPortalsByHand(t *testing.T) {
 	h.press("#why summary")
 	h.shows("system.")
 	h.looked("40-no-button")
-	h.declares(careid.Windows11)
+	h.declares(careid.Windows11, "yes")
 	h.do(chromedp.WaitVisible("#button"))
 	h.press("#why summary")
 	h.looked("41-button")
@@ -207,7 +207,7 @@ func TestPortals(t *testing.T) {
 		status, body := client(t, e).call("GET", "/openid/.well-known/openid-configuration", nil)
 		require.Equal(t, 200, status)
 		require.Contains(t, string(body), `"issuer":"`+e.rooms.Issuer()+`"`)
-		resp, err := http.Get(strings.Replace(e.addresses.Portal, "localhost", "127.0.0.1", 1))
+		resp, err := http.Get(strings.Replace(e.addresses.Portal, "127.0.0.1", "localhost", 1))
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode, "the portal is no host of the identity service's")

@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	virtual "github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -53,13 +51,7 @@ func newJourney(t *testing.T) *journey {
 	need.Tool(t, "browser")
 	w := alonetest.NewWorkstation(t)
 	j := &journey{alonetest.NewPerson(t, w), &about{app: newParty(t), passcode: ofNurse}}
-	empty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<!doctype html><title>Empty</title>")
-	}))
-	t.Cleanup(empty.Close)
-	j.Open(strings.Replace(empty.URL, "127.0.0.1", "localhost", 1))
-	dir, models := t.TempDir(), file(t, string(j.Models(careid.KindSecurityKey)))
+	dir, models := t.TempDir(), "../internal/virtualkeys/models.json"
 	j.rest = alonetest.Start(t, alonetest.Everything(), "-dir", dir, "-agent", w.URL, "-models", models)
 	j.provider = run(t, "-listen", "127.0.0.1:0", "-dir", dir, "-agent", w.URL, "-models", models, "-clients", j.app.clients(t))
 	require.True(t, strings.HasPrefix(j.provider.issuer, "http://localhost:"), j.provider.issuer)
@@ -235,7 +227,7 @@ func (j *journey) byCard() {
 
 // registers puts a key, a mail account and an app on the nurse's own profile.
 func (j *journey) registers() {
-	j.NewKey(virtual.AuthenticatorTransportUsb)
+	j.NewKey()
 	j.Open(j.rest.URL + "/signin")
 	j.AtAgent("passcode", j.passcode)
 	j.Arrive("/my")
@@ -257,7 +249,7 @@ func (j *journey) registers() {
 	j.Press(`form[action="/my/authenticators/mail"] button`)
 	j.Arrive("?told=account")
 	j.Type("name", "my phone")
-	j.Press(`form[action="/my/authenticators"]:not(#newkey) button`)
+	j.Press(`form[action="/my/authenticators"] button`)
 	j.Do(chromedp.WaitVisible("svg.qr"))
 	key := regexp.MustCompile(`key into it: ([A-Z2-7 ]+)`).FindStringSubmatch(j.Eval("document.body.innerText"))
 	require.Len(j.T, key, 2)

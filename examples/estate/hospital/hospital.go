@@ -43,7 +43,7 @@ import (
 
 // Config says where an estate is.
 type Config struct {
-	// Web is the base URL, such as http://127.0.0.1:8500. It is needed.
+	// Web is the base URL, such as http://localhost:8460. It is needed.
 	Web string
 	// Patience is how long a call waits for a message or a task. The default is
 	// 20 seconds.

@@ -15,8 +15,9 @@
 //
 // With -models, a list as careid/webauthn.ParseModels reads it, people also sign
 // in with security keys and Windows Hello. The pages are at http://localhost then,
-// since browsers bind a key to a name, and at both of its addresses. The password of a mail account and the code
-// of an authenticator app sign in without more.
+// since browsers bind a key to a name, and at both of its addresses. The list examples/internal/virtualkeys/models.json
+// has the keys that Chromium's developer tools make up. The password of a mail account and the code of an authenticator
+// app sign in without more.
 //
 // A fresh hospital has nobody. The first start prints an address, good as long
 // as the program runs, at which the first RA manager is made and their card

@@ -3,19 +3,14 @@
 package alone
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 
 	"github.com/wardkey-sdk/wardkey/careid/webauthn"
+	"github.com/wardkey-sdk/wardkey/examples/internal/loopback"
 )
-
-// keyName is what browsers bind the keys of a hospital to. Its programs are at ports of one name, so that a key that one
-// has registered signs in at another. WebAuthn Level 2 §5.1.3.
-const keyName = "localhost"
 
 // readModels reads the file of -models, "" for none.
 func (c *Config) readModels(name string) error {
@@ -32,43 +27,27 @@ func (c *Config) readModels(name string) error {
 	return nil
 }
 
-// listen takes the address. Where the pages are at a name, it takes the other address that browsers find by it as well:
-// whoever else answered there would be this site to them, with its keys and its cookies. RFC 6761 §6.3.
+// listen takes the address. Where the pages are at a name, it takes both addresses that browsers find by it.
 func (c Config) listen(address string) ([]net.Listener, error) {
-	first, err := net.Listen("tcp", address)
-	if err != nil || len(c.Models) == 0 {
-		return []net.Listener{first}, err
+	if len(c.Models) > 0 {
+		return loopback.Listen(address)
 	}
-	host, port, err := net.SplitHostPort(first.Addr().String())
-	if err != nil {
-		return nil, errors.Join(err, first.Close())
-	}
-	other := "::1"
-	if host == other {
-		other = "127.0.0.1"
-	}
-	second, err := net.Listen("tcp", net.JoinHostPort(other, port))
-	switch {
-	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT): // this machine has one of the two alone
-		return []net.Listener{first}, nil
-	case err != nil:
-		return nil, errors.Join(err, first.Close())
-	}
-	return []net.Listener{first, second}, nil
+	one, err := net.Listen("tcp", address)
+	return []net.Listener{one}, err
 }
 
 // named refuses an address that browsers would not find by the name of the pages.
 func (c Config) named(ip net.IP) error {
 	if len(c.Models) > 0 && !ip.Equal(net.IPv4(127, 0, 0, 1)) && !ip.Equal(net.IPv6loopback) {
-		return fmt.Errorf("-listen %s: with -models the pages are at %s, which is 127.0.0.1 and ::1", ip, keyName)
+		return fmt.Errorf("-listen %s: with -models the pages are at %s, which is 127.0.0.1 and ::1", ip, loopback.Name)
 	}
 	return nil
 }
 
 // base is the address of the pages: by a name where keys are to be bound to it.
 func (c Config) base(at net.Addr) string {
-	if tcp, ok := at.(*net.TCPAddr); ok && len(c.Models) > 0 {
-		return fmt.Sprintf("http://%s:%d", keyName, tcp.Port)
+	if len(c.Models) > 0 {
+		return loopback.Base(at)
 	}
 	return "http://" + at.String()
 }
@@ -76,7 +55,7 @@ func (c Config) base(at net.Addr) string {
 func (h *Hospital) openKeys() (err error) {
 	if len(h.config.Models) > 0 {
 		h.Keys, err = webauthn.New(webauthn.Config{
-			Service: h.Care, Sessions: h.Cards, RPID: keyName, RPName: "Wardkey hospital", Origins: []string{h.config.Base},
+			Service: h.Care, Sessions: h.Cards, RPID: loopback.Name, RPName: "Wardkey hospital", Origins: []string{h.config.Base},
 			Models: h.config.Models, Rules: h.Book, Now: h.config.Now, Log: h.config.Log,
 		})
 	}

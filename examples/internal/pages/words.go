@@ -128,11 +128,21 @@ func firstLine(text string) string {
 // piece is a stretch of a message, a link where it is an address of a web page.
 type piece struct{ Text, Link string }
 
+// addressAt is where the first web address of a demonstration begins, at the number
+// or at the name of this machine, -1 for nowhere.
+func addressAt(text string) int {
+	number, name := strings.Index(text, "http://127.0.0.1:"), strings.Index(text, "http://localhost:")
+	if number < 0 || name < 0 {
+		return max(number, name)
+	}
+	return min(number, name)
+}
+
 // pieces cuts a message at its web addresses.
 func pieces(body string) []piece {
 	var out []piece
 	for body != "" {
-		i := strings.Index(body, "http://127.0.0.1:")
+		i := addressAt(body)
 		if i < 0 {
 			return append(out, piece{Text: body})
 		}

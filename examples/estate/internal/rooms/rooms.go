@@ -30,9 +30,12 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/careid/openid"
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
+	"github.com/wardkey-sdk/wardkey/careid/webauthn"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/clock"
 	"github.com/wardkey-sdk/wardkey/examples/estate/internal/inbox"
+	"github.com/wardkey-sdk/wardkey/examples/internal/loopback"
 	"github.com/wardkey-sdk/wardkey/examples/internal/remind"
+	"github.com/wardkey-sdk/wardkey/examples/internal/virtualkeys"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
@@ -40,9 +43,10 @@ import (
 	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
 )
 
-// Addresses are where the parts are reached, all on this machine. Agent is the
-// base URL of the desk's agent, Ward of the ward's, Portal of the clinical portal,
-// MailPortal of the mail portal; SMTP and Inbox are host:port.
+// Addresses are where the parts are reached, all on this machine. Web is the base
+// URL of the identity service, at the name localhost; Agent that of the desk's agent,
+// Ward of the ward's, Portal of the clinical portal, MailPortal of the mail portal;
+// SMTP and Inbox are host:port.
 type Addresses struct {
 	Web, Agent, Ward, Portal, MailPortal string
 	SMTP, Inbox                          string
@@ -77,6 +81,7 @@ type Rooms struct {
 	CA        *pki.CA
 	Care      *careid.Service
 	Cards     *cardhttp.Handler
+	Keys      *webauthn.Handler
 	Provider  *openid.Provider
 	Clients   []openid.Client // of the provider
 	Desk      *Desk
@@ -106,7 +111,7 @@ func Open(ctx context.Context, c Config) (*Rooms, error) {
 	}
 	r := &Rooms{Addresses: c.Addresses, dir: c.Dir, wall: c.Wall, log: c.Log}
 	for _, open := range []func(context.Context) error{
-		r.openFolder, r.openPKI, r.openMail, r.openCare, r.openProvider, r.openGateway, r.openDesk,
+		r.openFolder, r.openPKI, r.openMail, r.openCare, r.openKeys, r.openProvider, r.openGateway, r.openDesk,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, r.Close(ctx))
@@ -233,6 +238,20 @@ func (r *Rooms) openCare(ctx context.Context) error {
 		return err
 	}
 	return r.Care.Resume(ctx)
+}
+
+// openKeys takes the security keys that a browser makes up itself, as the cards here
+// are made up: nothing of a maker is needed, and nothing of a maker is approved.
+func (r *Rooms) openKeys(context.Context) error {
+	models, err := virtualkeys.Models()
+	if err != nil {
+		return err
+	}
+	r.Keys, err = webauthn.New(webauthn.Config{
+		Service: r.Care, Sessions: r.Cards, RPID: loopback.Name, RPName: "Wardkey estate", Origins: []string{r.Addresses.Web},
+		Models: models, Now: r.Clock.Now, Wall: r.wall, Log: r.log,
+	})
+	return err
 }
 
 func (r *Rooms) openDesk(context.Context) error {

@@ -5,7 +5,7 @@
 // manager, then invitations, identity checks, approvals, roles and cards, each
 // card made by the agent over HTTP. It writes into no database.
 //
-//	err := seed.Run(ctx, "http://127.0.0.1:8460", note)
+//	err := seed.Run(ctx, "http://localhost:8460", note)
 package seed
 
 import (

@@ -143,6 +143,9 @@ func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (pages.Answer,
 		return pages.Answer{}, err
 	}
 	defer clear(in.Password)
+	if err := s.MayTry(r); err != nil {
+		return pages.Answer{}, err
+	}
 	account, err := s.rooms.Mail.Account(r.Context(), in.Address)
 	if err == nil && slices.Contains(account.Steps, mailpolicy.ChangePassword) {
 		return pages.Answer{}, s.MailPassword(r.Context(), in.Address, in.Password)

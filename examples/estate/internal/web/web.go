@@ -67,7 +67,7 @@ func New(c Config) (*Site, error) {
 	shared, err := pages.New(pages.Config{
 		Name: "Wardkey estate", Care: c.Rooms.Care, Cards: c.Rooms.Cards, Book: book, Base: c.Rooms.Addresses.Web, After: "/my",
 		Agents: []string{c.Rooms.Addresses.Agent, c.Rooms.Addresses.Ward}, Readers: s.readers,
-		MailPassword: pages.PasswordOf(c.Rooms.Mail), Now: c.Rooms.Clock.Now, Log: c.Log,
+		Keys: c.Rooms.Keys, MailPassword: pages.PasswordOf(c.Rooms.Mail), Now: c.Rooms.Clock.Now, Wall: c.Rooms.Wall, Log: c.Log,
 		Places: []pages.Place{
 			{Path: "/", Name: "Estate"},
 			{Path: "/my", Name: "My card"},

@@ -28,4 +28,4 @@ form.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
-button.disabled = false; // before, it would send the form
+button.disabled = false; // before, the form would only load this page again
