@@ -91,5 +91,5 @@
 // that decides and encrypts, with a page where people without a certificate pick
 // their mail up; mailpolicy/mailtest helps tests. Passwords are held against the
 // commonest ones, and against a list of breached ones where the caller brings it
-// (Blocklist).
+// (Blocklist; HashFile reads the published one).
 package mailpolicy

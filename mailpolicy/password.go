@@ -8,7 +8,9 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -217,6 +219,37 @@ func everOwned(ctx context.Context, tx StoreTx, r AccountRecord) (bool, error) {
 	}
 	kept, err := tx.Passwords(ctx, r.Address)
 	return len(kept) > 0, err
+}
+
+func readReminders(book *wardkey.Rulebook, t time.Time) ([]int, error) {
+	words, err := book.Strings("mail.password.reminders", t)
+	if err != nil {
+		return nil, err
+	}
+	days := make([]int, len(words))
+	for i, word := range words {
+		if days[i], err = strconv.Atoi(word); err != nil || days[i] < 1 || i > 0 && days[i] >= days[i-1] {
+			return nil, fmt.Errorf("mailpolicy: mail.password.reminders: %q is not fewer days than those before", word)
+		}
+	}
+	return days, nil
+}
+
+// PasswordReminder says which reminder that its password expires is due to an
+// account's holder: of the published days (PasswordReminders, each of 24 hours and
+// inclusive) the last one that has come, 0 where none has or the password has
+// expired. A portal shows it; who sends it does so once for each.
+func (p *Policy) PasswordReminder(a Account) (days int) {
+	left := a.PasswordExpires.Sub(p.At)
+	if a.PasswordExpires.IsZero() || left <= 0 {
+		return 0
+	}
+	for _, n := range p.PasswordReminders {
+		if left <= time.Duration(n)*24*time.Hour {
+			days = n
+		}
+	}
+	return days
 }
 
 func notLetter(r rune) bool { return !unicode.IsLetter(r) }

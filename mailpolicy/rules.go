@@ -59,6 +59,9 @@ type Policy struct {
 	// PasswordHistory is how many passwords before the one in force are not taken
 	// again.
 	PasswordHistory int
+	// PasswordReminders are the days before a password expires on which its holder is
+	// reminded, the earliest first (PasswordReminder).
+	PasswordReminders []int
 	// ActivationLength is the number of characters of an activation password.
 	ActivationLength int
 	// Questions is how many security questions the second gate wants, each
@@ -160,6 +163,9 @@ func PolicyOf(book *wardkey.Rulebook, t time.Time) (*Policy, error) {
 		return nil, err
 	}
 	if p.Contacts, err = readContacts(book, t); err != nil {
+		return nil, err
+	}
+	if p.PasswordReminders, err = readReminders(book, t); err != nil {
 		return nil, err
 	}
 	if p.SharedMark, err = book.Text("mail.shared.mark", t); err != nil {

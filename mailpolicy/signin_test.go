@@ -283,6 +283,12 @@ func TestPasswordsExpire(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, mailpolicy.Active, now.State)
 	require.WithinDuration(t, ends, now.PasswordExpires, 0)
+	for left, days := range map[time.Duration]int{
+		18*day + time.Second: 0, 18 * day: 18, 10*day + time.Second: 18, 10 * day: 10, 5 * day: 5, 2 * day: 2, day + time.Second: 2, day: 1, time.Second: 1, 0: 0, -day: 0,
+	} {
+		require.Equal(t, days, policyAt(t, ends.Add(-left)).PasswordReminder(now), left)
+	}
+	require.Zero(t, policyAt(t, ends).PasswordReminder(mailpolicy.Account{}), "who has none of their own")
 	h.forward(time.Second)
 	err = h.accounts.CanSend(ctx, a.Address)
 	refused(t, "mail.aup.pending", err)

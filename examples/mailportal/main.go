@@ -17,6 +17,9 @@
 // file, the file of that name with .key after it, which the first start makes. A
 // portal on a server without that variable runs, and its desk can't ask.
 //
+// -breached is a list of passwords that others know, by their SHA-1 and in order, as
+// Pwned Passwords can be downloaded: nobody chooses one of them.
+//
 // A demonstration, not affiliated with or approved by the NHS, and never for live
 // services.
 package main
@@ -52,7 +55,7 @@ func main() {
 	os.Exit(status)
 }
 
-type config struct{ listen, db, smtp string }
+type config struct{ listen, db, smtp, breached string }
 
 // command is main with the exit status as its result.
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -62,6 +65,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:8488", "loopback `address` of the pages")
 	flags.StringVar(&c.db, "db", "mailportal.db", "SQLite `file` or postgres:// URL")
 	flags.StringVar(&c.smtp, "smtp", "", "loopback `address` of the mail gateway that takes what is sent (default: nothing is sent)")
+	flags.StringVar(&c.breached, "breached", "", "`file` of breached passwords, SHA-1 in order (default: none)")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -100,7 +104,16 @@ func (c config) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	phone := &webmail.Phone{}
-	accounts, err := mailpolicy.NewAccounts(mailpolicy.AccountsConfig{Store: store, Sender: phone, Key: key, Log: log})
+	settings := mailpolicy.AccountsConfig{Store: store, Sender: phone, Key: key, Log: log}
+	if c.breached != "" {
+		list, openErr := mailpolicy.OpenHashFile(c.breached)
+		if openErr != nil {
+			return fmt.Errorf("-breached: %w", openErr)
+		}
+		defer func() { err = errors.Join(err, list.Close()) }()
+		settings.Blocklist = list
+	}
+	accounts, err := mailpolicy.NewAccounts(settings)
 	if err != nil {
 		return err
 	}

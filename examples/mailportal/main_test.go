@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 )
 
@@ -147,6 +150,25 @@ func TestOnPostgreSQL(t *testing.T) {
 	require.Contains(t, p.get("/desk?address="+asha, "text/html"), "be checked by their characters here", "no key, no questions")
 }
 
+// A password that is on the list is nobody's choice.
+func TestBreached(t *testing.T) {
+	dir := t.TempDir()
+	list := filepath.Join(dir, "list")
+	require.NoError(t, os.WriteFile(list, fmt.Appendf(nil, "%X:3\r\n", sha1.Sum([]byte("a-breached-sentence"))), 0o600))
+	at, _ := start(t, "-db", filepath.Join(dir, "mail.db"), "-breached", list)
+	p := someone(t, at)
+	p.firstLogin("VLX12")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/account/password", strings.NewReader(url.Values{"current": {secret}, "new": {"a-breached-sentence"}}.Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	got, err := p.http.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = got.Body.Close() }() // the refusal is all of it
+	no, err := wardkey.ParseRefusal(got)
+	require.NoError(t, err)
+	require.Equal(t, "mail.password.form", no.Rule)
+}
+
 func TestRefuses(t *testing.T) {
 	dir := t.TempDir()
 	lost := filepath.Join(dir, "lost.db")
@@ -164,6 +186,7 @@ func TestRefuses(t *testing.T) {
 		"lost.db has no key":            {"-listen", "127.0.0.1:0", "-db", lost},
 		"torn.db.key is no key":         {"-listen", "127.0.0.1:0", "-db", torn},
 		"the password has no place":     {"-listen", "127.0.0.1:0", "-db", "postgres://ward:hunter2@127.0.0.1/mail"},
+		"-breached":                     {"-listen", "127.0.0.1:0", "-db", fresh, "-breached", dir},
 		"no such file or directory":     {"-listen", "127.0.0.1:0", "-db", filepath.Join(dir, "nowhere", "mail.db")},
 	} {
 		t.Run(says, func(t *testing.T) {

@@ -29,6 +29,7 @@ type ownAccount struct {
 	Warned       bool             // that the number is about to be deleted
 	Clients      []client
 	Lowest       int // characters of a password
+	Reminder     int // days, 0 where it is not time to say that the password expires
 }
 
 // client is a program and how one signs in to mail in it.
@@ -50,7 +51,7 @@ func (p *Portal) ownAccount(v *visit) (*page, error) {
 		return nil, err
 	}
 	data := ownAccount{
-		Account: account, Capabilities: mailpolicy.Capabilities(), States: mailpolicy.States(), Lowest: policy.PasswordMin,
+		Account: account, Capabilities: mailpolicy.Capabilities(), States: mailpolicy.States(), Lowest: policy.PasswordMin, Reminder: policy.PasswordReminder(account),
 		Warned: v.was("mail.mobile.delete") || v.form.Get("warned") == "yes",
 	}
 	if err := p.Accounts.CanOpenAttachments(v.r.Context(), v.token()); err != nil && !errors.As(err, &data.Attachments) {

@@ -202,6 +202,17 @@ func TestOwnAccount(t *testing.T) {
 		require.Equal(t, "/account", v.signIn(asha, newSecret).path)
 		require.Contains(t, v.get("/account").body, `<span class="state">active</span>`)
 	})
+	t.Run("a password that is about to expire", func(t *testing.T) {
+		for s.clock().Before(time.Date(2027, 11, 3, 0, 0, 0, 0, time.UTC)) {
+			s.later(20 * 24 * time.Hour)
+			v.signIn(asha, newSecret)
+		}
+		s.later(time.Date(2027, 11, 4, 8, 59, 59, 0, time.UTC).Sub(s.clock()))
+		v.signIn(asha, newSecret)
+		require.NotContains(t, v.get("/account").body, "Your password expires")
+		s.later(time.Second)
+		require.Contains(t, v.get("/account").body, "Your password expires on 22 Nov 2027, 09:00")
+	})
 }
 
 // A locked account is opened by its holder alone.
