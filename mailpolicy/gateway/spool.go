@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// spool bounds what the store holds. The store is asked every pollEvery, and what
-// this gateway writes until it is asked again is added. What others write is not
-// known until then: they may go over the bound by what they take in a second.
+// spool bounds what the store holds. The store is asked now and then, and what this
+// gateway writes until it is asked again is added. What others write is not known
+// until then: they may go over the bound by what they take in a second.
 type spool struct {
 	max int64
 
@@ -28,8 +28,11 @@ func (s *spool) fits(bytes int64) bool {
 	return s.hasRoom(bytes)
 }
 
+// most is how much there may be: some of it may be delivered since.
+func (s *spool) most() int64 { return s.held + s.written - s.before }
+
 func (s *spool) hasRoom(bytes int64) bool {
-	has := s.held+s.written-s.before+bytes <= s.max
+	has := s.most()+bytes <= s.max
 	s.refused = s.refused || !has
 	return has
 }
@@ -44,6 +47,14 @@ func (s *spool) take(bytes int64) bool {
 	}
 	s.written += bytes
 	return true
+}
+
+// isHalfFull reports that it matters what was delivered meanwhile, and written by
+// others.
+func (s *spool) isHalfFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most() > s.max/2
 }
 
 // asking returns what was written before the store is asked, and whether anything
@@ -89,19 +100,23 @@ func (g *Gateway) measure(ctx context.Context) error {
 	return err
 }
 
-// watch measures until claiming ends. Where the store can't be asked, its last
-// answer stands, and what is taken meanwhile is added to it.
+// watch measures until claiming ends: every pollEvery where the store is half full
+// or more, and else, since all copies are looked at for it, once a minute. Where the
+// store can't be asked, its last answer stands.
 func (g *Gateway) watch() {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-g.claiming.Done():
 			return
 		case <-ticker.C:
-			if err := g.measure(g.claiming); err != nil && g.claiming.Err() == nil {
-				g.config.Log.Warn("mail: what the store holds can't be asked", "cause", err)
-			}
+		}
+		if !g.spool.isHalfFull() && n%60 != 0 {
+			continue
+		}
+		if err := g.measure(g.claiming); err != nil && g.claiming.Err() == nil {
+			g.config.Log.Warn("mail: what the store holds can't be asked", "cause", err)
 		}
 	}
 }

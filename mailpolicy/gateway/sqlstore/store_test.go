@@ -69,7 +69,7 @@ func TestOlderStoreIsMeasured(t *testing.T) {
 					tx.InsertPiece(ctx, "a", 0, []byte("and ")), tx.InsertPiece(ctx, "a", 1, []byte("more")))
 			})
 			for _, undo := range []string{
-				"DROP TABLE mailgate_audit", "DROP TABLE mailgate_audit_head", "DROP INDEX mailgate_copy_bytes",
+				"DROP TABLE mailgate_audit", "DROP TABLE mailgate_audit_head",
 				"ALTER TABLE mailgate_copy DROP COLUMN bytes", "DELETE FROM mailgate_migrations WHERE version_id > 4",
 			} {
 				_, err := db.ExecContext(t.Context(), undo)
