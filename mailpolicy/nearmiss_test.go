@@ -22,7 +22,7 @@ var boundaries = []struct {
 	{
 		"the word alone is talk (row 172); something that sets it off is not",
 		[]string{"[secure", "(secure)", "secure]", "{secure} x", "<secure> x", "《secure》", "x 〖secure〗", "x secure〗 y", "sec\u0080ure]", "sec\u200bure]", "|secure|", "*secure* x", "/secure/", "#secure", "x |secure| y", "x /secure/ y", "x *secure*", "x _secure_ y", "x #secure", "x #secure# y", "x /secure#"},
-		[]string{"secure", "SECURE Mrs Smith bloods", "secure Hello", "x secure", "Re: secure Hello", "[EXTERNAL] secure Hello", "𝐬𝐞𝐜𝐮𝐫𝐞 x", "results: secure", "Re: security of ward 4", "secure email: how to send one", "a/secure/b", "x/secure/ y", "x /secure/y", "x /secure y", "x |secure y", "x#secure"},
+		[]string{"secure", "SECURE Mrs Smith bloods", "secure Hello", "x secure", "Re: secure Hello", "[EXTERNAL] secure Hello", "𝐬𝐞𝐜𝐮𝐫𝐞 x", "results: secure", "Re: security of ward 4", "secure email: how to send one", "a/secure/b", "x/secure/ y", "x /secure/y", "x /secure y", "x /secure", "x /secure -- y", "x |secure y", "x#secure"},
 	},
 	{
 		"quotation marks set it off at the front only: further on people quote a word to talk of it",
@@ -45,7 +45,7 @@ var boundaries = []struct {
 	{
 		"so does a dash or bar that stands free, and a sign at the word's end; commas, full stops, questions and signs that join words do not",
 		[]string{"secure - x", "Secure – x", "SECURE — x", "secure -- x", "secure | x", "secure -", "secure- x", "secure* x", "Secure! x", "secure> x", `secure" x`, "secure/ x"},
-		[]string{"secure, warm and dry", "Secure. Warm. Dry.", "secure; warm", "Secure?", "secure...", "secure & safe", "secure / insecure", "secure-unit rota", "secure—results", "secure/results", "secure@home", "secure + warm", "Doors - secure - windows", "Ward: secure - windows open", "GP [x] secure - x", "[EXTERNAL secure - x", "secure (low) beds", "secure? (low) beds"},
+		[]string{"secure, warm and dry", "Secure. Warm. Dry.", "secure; warm", "Secure?", "secure...", "secure & safe", "secure / insecure", "secure-unit rota", "secure—results", "secure/results", "secure@home", "secure + warm", "Doors - secure - windows", "Ward: secure - windows open", "GP [x] secure - x", "[EXTERNAL secure - x", "- x] secure - y", "secure (low) beds", "secure? (low) beds"},
 	},
 	{
 		"letters in boxes of their own bring their brackets with them",
@@ -55,7 +55,7 @@ var boundaries = []struct {
 	{
 		"a bracket inside the word or on its wrong side is a slip of the hand, unless letters outside make another word of it",
 		[]string{"[SEC]URE x", "[s]ecure", "secur[e]", "(se)cure", "]secure[", "[]secure", "secure[]", "[ ]secure", "secure [] x", ")secure( x", "[EXTERNAL] ]secure[ x", "<enc>rypt", "x [SEC]URE: y", "secure()", "secure () x", "sec[ure", "x secure["},
-		[]string{"re(cure)", "re(cure) x", "(in)secure", "secure(d)", "[x]secure", "secure[1]", "[ ] secure the door", "[] secure the door", "doors secure [ ]", "is_secure() fails", "(see below)secure doors", "1) secure 2) warm", "[se] [cure]"},
+		[]string{"re(cure)", "re(cure) x", "(in)secure", "secure(d)", "[x]secure", "secure[1]", "[ ] secure the door", "[] secure the door", "doors secure [ ]", "doors [] x", "x [", "x (", "is_secure() fails", "(see below)secure doors", "1) secure 2) warm", "[se] [cure]"},
 	},
 	{
 		"blanks and signs inside do not make another word of it",
