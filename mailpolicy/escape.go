@@ -44,7 +44,7 @@ func unescapeOne(escape string) string {
 		base = 8
 	}
 	code, err := strconv.ParseUint(digits, base, 32)
-	if err != nil || code < 0x20 || code >= 0x7f {
+	if err != nil {
 		return escape
 	}
 	return string(rune(code))
@@ -53,7 +53,7 @@ func unescapeOne(escape string) string {
 func unescapeUTF7(escape string) string {
 	run := strings.ReplaceAll(strings.TrimSuffix(escape[1:], "-"), ",", "/")
 	data, err := base64.RawStdEncoding.DecodeString(run)
-	if err != nil || len(data)%2 != 0 {
+	if err != nil {
 		return escape
 	}
 	text, ok := charsetText("utf-16be", data)

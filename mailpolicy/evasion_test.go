@@ -74,7 +74,7 @@ func evasions(t testing.TB) []evasion {
 		{"line breaks of other alphabets", linebreak, []string{"[sec\u2028ure]", "[sec\u2029ure]", "[sec\u0085ure]", b64("utf-8", "x\r\n[secure]"), b64("utf-8", "x\r[secure]"), b64("utf-8", "x\ny"), b64("iso-8859-1", "x\n[secure]")}},
 		{"written as codes, and as codes of codes", nearMiss, []string{
 			"&amp;#91;secure&amp;#93;", "%255Bsecure%255D", "[=73ecure]", "[%73ecure]", `[\u0073ecure]`, "&AFs-secure&AF0-", "+AFsAcwBlAGMAdQByAGUAXQ-", "&lsqb;secure&rsqb;", "&#x5b;secure&#x5d;", "&#91secure&#93",
-			`\133secure\135`, "U+005BsecureU+005D", `\U0000005bsecure\U0000005d`, `\x{5b}secure]`, "[secure&#93;", "[secure%5D", "&#91;secure]", "&#40;secure&#41;", "[&#115;ecure]", "=5Bsecure=5D",
+			`\133secure\135`, "U+005BsecureU+005D", `\U0000005bsecure\U0000005d`, `\x{5b}secure]`, "[secure&#93;", "[secure%5D", "&#91;secure]", "&#40;secure&#41;", "[&#115;ecure]", "=5Bsecure=5D", "[s%E9cure]", `[s\xe9cure]`,
 		}},
 		{"letters that the eye does not see", nearMiss, []string{
 			"\U000E005B\U000E0073\U000E0065\U000E0063\U000E0075\U000E0072\U000E0065\U000E005D x", "[\U000E0073\U000E0065\U000E0063\U000E0075\U000E0072\U000E0065]", "[sec\U000E0020ure]",
