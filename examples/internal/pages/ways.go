@@ -66,7 +66,8 @@ func (s *Site) appAAL() careid.AAL {
 // chosen no password yet has only an activation password, which opens nothing here
 // and is not spent: it is refused as an account that there is not, and as slowly. A
 // password that has expired is no factor, which only who knows it is told. Guesses
-// count and lock the account as at its own portal.
+// count and lock the account as at its own portal. No session of the account is
+// left behind.
 func PasswordOf(accounts *mailpolicy.Accounts) func(context.Context, string, []byte) error {
 	return func(ctx context.Context, address string, password []byte) error {
 		account, err := accounts.Account(ctx, address)
@@ -74,10 +75,16 @@ func PasswordOf(accounts *mailpolicy.Accounts) func(context.Context, string, []b
 			address = "" // nobody's
 		}
 		session, err := accounts.SignIn(ctx, address, password)
-		if err == nil && slices.Contains(session.Account.Steps, mailpolicy.ChangePassword) {
-			err = accounts.CanSend(ctx, address) // says what is still to do
+		if err != nil {
+			return err
 		}
-		return err
+		if err := accounts.SignOut(ctx, session.Token); err != nil { // nobody is to have it
+			return err
+		}
+		if slices.Contains(session.Account.Steps, mailpolicy.ChangePassword) {
+			return accounts.CanSend(ctx, address) // says what is still to do
+		}
+		return nil
 	}
 }
 

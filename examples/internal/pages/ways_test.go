@@ -131,6 +131,19 @@ func TestUnactivatedIsNoAccount(t *testing.T) {
 	require.Greater(t, 4*took["tom.birch@nhs.net"], took["nobody@nhs.net"], "a hash is computed for the one as for the other")
 }
 
+// The password that was asked for leaves no session of the mail account.
+func TestPasswordLeavesNoSession(t *testing.T) {
+	s, app := byApp(t)
+	sessions := func() (n int) {
+		require.NoError(t, s.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM mail_session WHERE address = ?", "asha.patel@nhs.net").Scan(&n))
+		return n
+	}
+	before := sessions() // of the first login
+	require.Empty(t, s.Stranger().Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, string(app.Code()), careid.SignIn)))
+	require.Equal(t, "totp.code", s.Stranger().Refused(http.MethodPost, "/signin/app", shown("asha.patel@nhs.net", secret, "000000", careid.SignIn)))
+	require.Equal(t, before, sessions())
+}
+
 // The attacks on this way in.
 func TestAppAttacked(t *testing.T) {
 	s, app := byApp(t)

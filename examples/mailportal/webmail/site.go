@@ -4,6 +4,7 @@ package webmail
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
@@ -67,12 +68,14 @@ func (p *Portal) ownSite(v *visit) (*page, error) {
 	return &page{Template: "site.html", Title: "Your site", Data: data}, err
 }
 
-// boxes are the shared mailboxes of a site, and what the session is in each.
+// boxes are the shared mailboxes of a site, the first one first, and what the
+// session is in each.
 func (p *Portal) boxes(v *visit, site string) ([]box, error) {
 	shared, err := p.Accounts.SiteShared(v.r.Context(), site)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(shared, func(x, y mailpolicy.Shared) int { return len(x.Address) - len(y.Address) }) // care.ODS, then care.ODS.2
 	boxes := make([]box, len(shared))
 	for i, s := range shared {
 		as, err := p.Accounts.CanOpenShared(v.r.Context(), v.token(), s.Address)
