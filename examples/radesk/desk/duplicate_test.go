@@ -111,6 +111,7 @@ func TestDuplicate(t *testing.T) {
 		require.Contains(t, shown.Body, "has a Care Identity profile already, with user id "+id)
 		require.Contains(t, shown.Body, "reopen the profile: nobody has a second one.")
 		require.Contains(t, shown.Body, `value="925665416"`)
+		require.Contains(t, shown.Body, "leave this one unchecked: it can’t be taken back, and opens nothing.", "the application stays where it is")
 		require.Contains(t, agent.Submit("/desk", "/desk/applications/"+third+"/check", seen()).Path, "?told=done", "another person is not kept waiting")
 	})
 	t.Run("of two that were checked, one is approved", func(t *testing.T) {
