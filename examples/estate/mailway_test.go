@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/base32"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -76,4 +77,17 @@ func TestMailAccountSignsIn(t *testing.T) {
 	require.Error(t, h.Browser().PostForm(ctx, "/signin/app", fields), "not twice")
 	fields.Set("password", "eight-herons-at-dusk")
 	require.Equal(t, "mail.password.wrong", wardkey.RuleOf(h.Browser().PostForm(ctx, "/signin/app", fields)))
+
+	t.Run("threat001", func(t *testing.T) { // guesses from one place count together, at whichever form and of whomever
+		guess := func(i int) error {
+			return h.Browser().OwnMail(ctx, fmt.Sprintf("nobody.%d@nhs.net", i), "Summer-2026-by-the-sea")
+		}
+		const more = 100 // than the burst, and than what comes back meanwhile
+		i := 0
+		for ; i < more && wardkey.RuleOf(err) != "rate.refused"; i++ {
+			err = guess(i)
+		}
+		require.Less(t, i, more)
+		require.Equal(t, "rate.refused", wardkey.RuleOf(h.Browser().PostForm(ctx, "/signin/app", fields)))
+	})
 }

@@ -4,6 +4,9 @@ package portal_test
 
 import (
 	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,6 +178,18 @@ func TestJourney(t *testing.T) {
 	require.Regexp(t, `^(Ward nurse|Night sister) at RBA$`, chosen)
 	p.looked("4-portal")
 
+	t.Run("threat058", func(t *testing.T) { // a stranger's logout token signs nobody out
+		p := person{t, p.ctx, h}
+		part := base64.RawURLEncoding.EncodeToString
+		forged := part([]byte(`{"alg":"RS256"}`)) + "." + part([]byte(`{"sub":"`+h.Nurse.Profile.ID+`"}`)) + "." + part([]byte("signed"))
+		for _, token := range []string{forged, "forged", ""} {
+			got, err := http.PostForm(h.portal.URL+"/auth/backchannel-logout", url.Values{"logout_token": {token}})
+			require.NoError(t, err)
+			require.NoError(t, got.Body.Close())
+			require.Equal(t, http.StatusBadRequest, got.StatusCode)
+		}
+		require.Equal(t, h.portal.URL+"/portal", p.eval("location.href"))
+	})
 	t.Run("row046", func(t *testing.T) {
 		p := person{t, p.ctx, h}
 		require.NoError(t, h.tray.Remove(0))

@@ -149,9 +149,11 @@ func TestPages(t *testing.T) {
 	require.Contains(t, body, "<code>page.unknown</code>")
 	got, _ = get("/", "evil.example:8486", "text/html")
 	require.Equal(t, http.StatusMisdirectedRequest, got.StatusCode)
-	got, body = get("/session", "127.0.0.1:8486", "application/json")
-	require.Equal(t, http.StatusUnauthorized, got.StatusCode)
-	require.Contains(t, body, "rp.session")
+	for _, path := range []string{"/session", "/portal/ended"} {
+		got, body = get(path, "127.0.0.1:8486", "application/json")
+		require.Equal(t, http.StatusUnauthorized, got.StatusCode)
+		require.Contains(t, body, "rp.session")
+	}
 	got, _ = get("/", "127.0.0.1:8486", "text/html")
 	require.Equal(t, "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self' "+desk+"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 		got.Header.Get("Content-Security-Policy"))
