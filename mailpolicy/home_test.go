@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,6 +126,25 @@ func (h *home) active(n int) mailpolicy.Account {
 	require.NoError(h.t, h.accounts.SetQuestions(h.t.Context(), s.Token, questions))
 	require.NoError(h.t, h.accounts.AcceptPolicy(h.t.Context(), s.Token, "2026-1"))
 	return a
+}
+
+// fiftyAtOnce counts those of fifty at once that were not refused by a rule.
+func fiftyAtOnce(t *testing.T, rule string, fn func(i int) error) (good int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	errs := make([]error, 50)
+	for i := range errs {
+		wg.Go(func() { errs[i] = fn(i) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err == nil {
+			good++
+			continue
+		}
+		refused(t, rule, err)
+	}
+	return good
 }
 
 func refused(t *testing.T, rule string, err error) {

@@ -246,48 +246,6 @@ func TestRecoveryLimits(t *testing.T) {
 	})
 }
 
-// Whoever knows an address can lock it and use up its recovery's tries, as the
-// published rules have it. The holder works on, and the help desk opens the account;
-// the guesses are audited, and no other account feels them.
-func TestLockedByOthers(t *testing.T) {
-	h := newHome(t)
-	ctx := t.Context()
-	a, b := h.active(1), h.active(2)
-	session := h.session(a.Address)
-	t.Run("threat056", func(t *testing.T) {
-		h.lock(a.Address)
-		for range 3 {
-			rec, err := h.accounts.StartRecovery(ctx, a.Address)
-			require.NoError(t, err)
-			_, err = h.accounts.AnswerRecovery(ctx, rec.Token, []string{"x", "y"}, "0000")
-			refused(t, "mail.recovery.answers", err)
-		}
-		_, err := h.accounts.StartRecovery(ctx, a.Address)
-		refused(t, "mail.recovery.blocked", err)
-		require.Equal(t, 1, h.audited("mail.account.locked", a.Address))
-		require.Equal(t, 3, h.audited("mail.recovery.failed", a.Address))
-
-		_, err = h.accounts.Session(ctx, session)
-		require.NoError(t, err, "whoever is signed in works on")
-		require.NoError(t, h.accounts.CanSend(ctx, b.Address))
-		h.session(b.Address)
-		q, err := h.accounts.HelpdeskQuestion(ctx, nas, a.Address)
-		require.NoError(t, err)
-		caller := mailpolicy.Caller{Address: a.Address, Mobile: "07700 900001", Characters: characters(t, q)}
-		require.NoError(t, h.accounts.HelpdeskReset(ctx, nas, caller, ""))
-		texts := h.texts()
-		s, err := h.signIn(a.Address, []byte(texts[len(texts)-1].LastLine()))
-		require.NoError(t, err)
-		require.NoError(t, h.accounts.ChangePassword(ctx, s.Token, []byte("brand-new-sentence")))
-		require.NoError(t, h.accounts.CanSend(ctx, a.Address))
-		// And after an hour of the machine's clock the holder alone.
-		_, err = h.accounts.StartRecovery(ctx, a.Address)
-		refused(t, "mail.recovery.blocked", err)
-		h.machine.forward(time.Hour)
-		h.answered(a.Address, "0001")
-	})
-}
-
 func TestMobile(t *testing.T) {
 	h := newHome(t)
 	ctx := t.Context()

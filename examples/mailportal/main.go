@@ -8,8 +8,9 @@
 //	go run ./examples/mailportal -smtp 127.0.0.1:8525  # and sends, through examples/mailgate
 //
 // Package mailpolicy decides everything; package webmail is the pages. Texts go to
-// the phone of the demonstration, at /phone, and whoever opens /desk is its help
-// desk.
+// the phone of the demonstration, at /phone. Nobody proves who they are before they
+// have an account: whoever opens /register or /apply is believed, and whoever opens
+// /desk is the help desk.
 //
 // -db is an SQLite file, or a postgres:// URL without a password (PGPASSWORD or a
 // .pgpass file has that). For what the help desk asks of security answers it needs

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
 )
 
 var (
@@ -38,29 +40,77 @@ func application(n int) mailpolicy.NewAccount {
 	return mailpolicy.NewAccount{Site: "VLX12", Address: fmt.Sprintf("person%d@nhs.net", n), Name: "Po Li", Mobile: fmt.Sprintf("07700 9%05d", n)}
 }
 
-// Two servers on one database keep to a site's limits, and its shared mailboxes
-// their last owner.
-func TestServers(t *testing.T) {
+// onBoth runs a test on either kind of database, with a handle for each server.
+func onBoth(t *testing.T, fn func(t *testing.T, dbs [2]*sql.DB)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "mail.db")
-		twoServers(t, func() *sql.DB {
+		var dbs [2]*sql.DB
+		for i := range dbs {
 			db, err := sqlkit.OpenSQLite(file)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, db.Close()) })
-			return db
-		})
+			dbs[i] = db
+		}
+		fn(t, dbs)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		db := postgrestest.Open(t)
-		twoServers(t, func() *sql.DB { return db })
+		fn(t, [2]*sql.DB{db, db})
 	})
 }
 
-func twoServers(t *testing.T, database func() *sql.DB) {
+// Two servers that sweep at once write each account's end down once, and to the
+// second.
+func TestServersSweep(t *testing.T) {
+	onBoth(t, func(t *testing.T, dbs [2]*sql.DB) {
+		ctx := t.Context()
+		phone := new(mailtest.Phone)
+		var ahead atomic.Int64
+		began := time.Date(2027, 2, 28, 9, 0, 0, 0, time.UTC) // a summer time begins within the days that follow
+		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		var servers [2]*mailpolicy.Accounts
+		for i, db := range dbs {
+			store, err := sqlstore.Open(ctx, sqlstore.Config{DB: db, Now: now})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, store.Close()) })
+			servers[i], err = mailpolicy.NewAccounts(mailpolicy.AccountsConfig{Store: store, Sender: phone, Now: now})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, servers[i].Close(context.Background())) })
+		}
+		_, err := servers[0].OpenSite(ctx, manager, mailpolicy.Site{ODS: "VLX12", Name: "The Elms"})
+		require.NoError(t, err)
+		for n := range 10 {
+			_, err := servers[n%2].Open(ctx, manager, application(n))
+			require.NoError(t, err)
+		}
+		for i, action := range []string{"mail.account.inactive", "mail.account.deleted", "mail.account.removed"} {
+			for _, at := range []time.Duration{time.Duration(i+1)*30*24*time.Hour - time.Second, time.Duration(i+1) * 30 * 24 * time.Hour} {
+				ahead.Store(int64(at))
+				for _, err := range atOnce(8, func(i int) error { _, err := servers[i%2].Due(ctx); return err }) {
+					require.NoError(t, err)
+				}
+				want := 10
+				if at%(24*time.Hour) != 0 {
+					want = 0
+				}
+				require.Equal(t, want, rows(t, dbs[0], "mail_audit WHERE action = $1", action), "%s after %v", action, at)
+			}
+		}
+		_, err = servers[1].VerifyAudit(ctx)
+		require.NoError(t, err)
+	})
+}
+
+// Two servers on one database keep to a site's limits, and its shared mailboxes
+// their last owner.
+func TestServers(t *testing.T) { onBoth(t, twoServers) }
+
+func twoServers(t *testing.T, dbs [2]*sql.DB) {
 	t.Helper()
 	ctx := t.Context()
 	phone := new(mailtest.Phone)
-	servers := []*mailpolicy.Accounts{service(t, open(t, database()), phone), service(t, open(t, database()), phone)}
+	servers := []*mailpolicy.Accounts{service(t, open(t, dbs[0]), phone), service(t, open(t, dbs[1]), phone)}
 	_, err := servers[0].OpenSite(ctx, manager, mailpolicy.Site{ODS: "VLX12", Name: "The Elms"})
 	require.NoError(t, err)
 	for n := range 9 {
