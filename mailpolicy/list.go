@@ -26,7 +26,8 @@ func (a *Accounts) Sites(ctx context.Context, after string, limit int) ([]Site, 
 }
 
 // SiteAccounts lists the accounts of a site by their addresses, as Sites does
-// with sites; after is an address in lower case. An unknown site has none.
+// with sites; after is an address in lower case. One that can't be restored any
+// more is not listed once Due has seen it. An unknown site has none.
 // Refusal: mail.site.ods.
 func (a *Accounts) SiteAccounts(ctx context.Context, ods, after string, limit int) ([]Account, error) {
 	ods, err := ParseODS(ods)

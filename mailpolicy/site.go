@@ -98,9 +98,9 @@ func (a *Accounts) Site(ctx context.Context, ods string) (Site, error) {
 // CorrectSite corrects what is known of a site beside its code: its name, its
 // postcode, and what it is registered with at the CQC, such as a manager who has
 // changed. Whether it is a pharmacy, which its shared mailbox is named for, and
-// what it was granted stay. Only the administration service may. Refusals:
-// mail.role, mail.site.ods, mail.site.unknown, mail.site.form,
-// mail.recipient.address.
+// what it was granted stay. The audit keeps which of them have changed. Only the
+// administration service may. Refusals: mail.role, mail.site.ods,
+// mail.site.unknown, mail.site.form, mail.recipient.address.
 func (a *Accounts) CorrectSite(ctx context.Context, by Actor, s Site) error {
 	if by.Role != AdministrationService || by.check() != nil {
 		return Rules().Refuse("mail.role")
@@ -109,9 +109,26 @@ func (a *Accounts) CorrectSite(ctx context.Context, by Actor, s Site) error {
 	if err != nil {
 		return err
 	}
-	return a.changeSite(ctx, by, s.ODS, "mail.site.corrected", "", func(known *Site) {
-		s.Pharmacy, s.MoreAccounts, s.MoreShared, s.Opened = known.Pharmacy, known.MoreAccounts, known.MoreShared, known.Opened
-		*known = s
+	return a.changeSite(ctx, by, s.ODS, "mail.site.corrected", func(known *Site) string {
+		var changed []string
+		for _, field := range []struct {
+			name      string
+			into      *string
+			corrected string
+		}{
+			{"name", &known.Name, s.Name},
+			{"CQC location", &known.CQCLocation, s.CQCLocation},
+			{"postcode", &known.Postcode, s.Postcode},
+			{"manager's id", &known.ManagerID, s.ManagerID},
+			{"manager's address", &known.ManagerEmail, s.ManagerEmail},
+			{"landline", &known.Landline, s.Landline},
+		} {
+			if *field.into != field.corrected {
+				changed = append(changed, field.name)
+			}
+			*field.into = field.corrected
+		}
+		return strings.Join(changed, ", ")
 	})
 }
 
@@ -142,17 +159,20 @@ func (a *Accounts) grant(ctx context.Context, by Actor, ods, action string, more
 	case isBlank(reason) || textFault(reason) != "":
 		return Rules().Refuse("mail.grant.form", "why", "the reason is missing or can't be shown")
 	}
-	return a.changeSite(ctx, by, ods, action, strconv.Itoa(more)+": "+reason, give)
+	return a.changeSite(ctx, by, ods, action, func(s *Site) string {
+		give(s)
+		return strconv.Itoa(more) + ": " + reason
+	})
 }
 
-// changeSite changes a site and audits it.
-func (a *Accounts) changeSite(ctx context.Context, by Actor, ods, action, detail string, change func(*Site)) error {
+// changeSite changes a site and audits what change says.
+func (a *Accounts) changeSite(ctx context.Context, by Actor, ods, action string, change func(*Site) (detail string)) error {
 	return a.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
 		s, err := tx.Site(ctx, ods)
 		if err != nil {
 			return refuseIf(err, ErrNotFound, "mail.site.unknown")
 		}
-		change(&s)
+		detail := change(&s)
 		if err := tx.UpdateSite(ctx, s); err != nil {
 			return err
 		}

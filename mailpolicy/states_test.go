@@ -210,6 +210,9 @@ func TestNothingIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	_, err = h.accounts.AnswerRecovery(ctx, h.begun(owner.Address), nil, "") // which forgets the tries of an hour ago
 	refused(t, "mail.recovery.answers", err)
+	listed, err := h.accounts.SiteAccounts(ctx, "VLX12", "", 0)
+	require.NoError(t, err)
+	require.Len(t, listed, 1)
 	for table, column := range map[string]string{
 		"mail_session": "address", "mail_answer": "address", "mail_password": "address", "mail_recovery": "address", "mail_member": "account", "mail_tries": "what",
 	} {

@@ -68,8 +68,8 @@ type AccountTx interface {
 	// earliest first. NextDue is the earliest Due of all, zero where none is.
 	DueAccounts(ctx context.Context, limit int) ([]AccountRecord, error)
 	NextDue(ctx context.Context) (time.Time, error)
-	// SiteAccounts are up to limit of the site's whose address comes after the
-	// one given, in the order of addresses.
+	// SiteAccounts are up to limit of the site's that are not Removed and whose
+	// address comes after the one given, in the order of addresses.
 	SiteAccounts(ctx context.Context, ods, after string, limit int) ([]AccountRecord, error)
 }
 

@@ -111,9 +111,12 @@ func lists(t *testing.T, s mailpolicy.Store) {
 		}
 		for i := range names {
 			one := account
-			one.Site, one.Address = "B20", names[len(names)-1-i]
+			one.Site, one.Address, one.Removed = "B20", names[len(names)-1-i], false
 			errs = append(errs, tx.InsertAccount(ctx, one))
 		}
+		removed := account
+		removed.Site, removed.Address = "B20", "b.removed@nhs.net"
+		errs = append(errs, tx.InsertAccount(ctx, removed))
 		errs = append(errs, tx.InsertShared(ctx, mailpolicy.Shared{Address: "care.B20@nhs.net", Site: "B20", Opened: site.Opened}))
 		return errors.Join(errs...)
 	})

@@ -72,7 +72,7 @@ func (t tx) Account(ctx context.Context, address string) (mailpolicy.AccountReco
 }
 
 func (t tx) SiteAccounts(ctx context.Context, ods, after string, limit int) ([]mailpolicy.AccountRecord, error) {
-	return all(ctx, t, scanAccount, selectAccount+" WHERE ods = $1 AND address > $2 ORDER BY address LIMIT $3", ods, after, limit)
+	return all(ctx, t, scanAccount, selectAccount+" WHERE ods = $1 AND address > $2 AND NOT removed ORDER BY address LIMIT $3", ods, after, limit)
 }
 
 const selectAccount = "SELECT address, " + accountColumns + ", opened FROM mail_account"
