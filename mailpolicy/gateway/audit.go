@@ -77,9 +77,9 @@ func (g *Gateway) PickupAudit(ctx context.Context, after int64) (found []PickupR
 }
 
 // VerifyAudit counts the rows of the unbroken audit, or names the first bad one
-// in its error. Rows are chained by their hashes; who can write all of the Store
-// can make a whole new chain, which only an anchor kept elsewhere shows
-// (examples/auditcheck).
+// in its error. Who can write to the Store and knows how rows are chained can make a
+// whole new chain: to see that, keep elsewhere how many rows there were and copies
+// of them.
 func (g *Gateway) VerifyAudit(ctx context.Context) (rows int64, err error) {
 	err = g.config.Store.Read(ctx, func(ctx context.Context, tx StoreTx) (err error) {
 		rows, err = tx.VerifyAudit(ctx)

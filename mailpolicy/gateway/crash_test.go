@@ -35,11 +35,17 @@ const (
 	childHop   = "WARDKEY_TEST_CHILD_HOP"
 	childRun   = "WARDKEY_TEST_CHILD_RUN"
 	childLines = "WARDKEY_TEST_CHILD_LINES"
+
+	runDelay = "delay"
 )
 
 func TestMain(m *testing.M) {
 	if dir := crashtest.Folder(); dir != "" {
-		if err := takeAndDeliver(dir); err != nil {
+		work := takeAndDeliver
+		if os.Getenv(childRun) == runDelay {
+			work = tellOfDelay
+		}
+		if err := work(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -126,14 +132,19 @@ func openPost(dir, hop string, wall func() time.Time) (*post, error) {
 
 // drained waits until nothing that was taken is kept any more.
 func (p *post) drained() error {
+	return p.none("mailgate_copy WHERE whole AND NOT parked")
+}
+
+// none waits until there is no such row.
+func (p *post) none(rows string) error {
 	for range 6000 {
 		var kept int
-		if err := p.db.QueryRow("SELECT count(*) FROM mailgate_copy WHERE whole AND NOT parked").Scan(&kept); err != nil || kept == 0 {
+		if err := p.db.QueryRow("SELECT count(*) FROM " + rows).Scan(&kept); err != nil || kept == 0 {
 			return err
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return errors.New("mail is still kept after a minute")
+	return fmt.Errorf("after a minute there still is a %s", rows)
 }
 
 func (p *post) close() error { return errors.Join(p.gate.Close(), p.store.Close(), p.db.Close()) }
@@ -161,13 +172,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 // sweep kills at every stride-th of the calls until two runs came to their end.
 func sweep(t *testing.T, dir, lines string, stride int, calls ...string) {
 	t.Helper()
-	if testing.Short() {
-		stride *= 9
-	}
-	inbox, err := mailtest.OpenInbox()
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = inbox.Close() })
-	recipient(t, dir)
+	inbox, stride := stage(t, dir, stride)
 	first, err := openPost(dir, inbox.Addr(), time.Now) // migrates, outside what is counted
 	require.NoError(t, err)
 	require.NoError(t, first.close())
@@ -189,6 +194,19 @@ func sweep(t *testing.T, dir, lines string, stride int, calls ...string) {
 	t.Logf("%d kills; %d messages were answered for, and none of them lost; %d copies came again", kills, answered, again)
 	require.NotZero(t, answered)
 	require.Less(t, answered, kills+2*len(calls), "no kill came before the answer")
+}
+
+// stage is what a sweep needs: where mail goes, and how far apart the kills are.
+func stage(t *testing.T, dir string, stride int) (*mailtest.Inbox, int) {
+	t.Helper()
+	if testing.Short() {
+		stride *= 9
+	}
+	inbox, err := mailtest.OpenInbox()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = inbox.Close() })
+	recipient(t, dir)
+	return inbox, stride
 }
 
 // recipient puts a certificate into the folder, for which nobody needs the key.
@@ -309,4 +327,81 @@ func inspect(t *testing.T, dir, run string, inbox *mailtest.Inbox) (answered, ag
 		again += max(0, n-1)
 	}
 	return answered, again
+}
+
+// tellOfDelay is what the other killed process does: it tries a message that has
+// waited for five hours, in vain, and reports that.
+func tellOfDelay(dir string) error {
+	p, err := openPost(dir, os.Getenv(childHop), fiveHoursOn)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.settled(fiveHoursOn()), p.close())
+}
+
+func fiveHoursOn() time.Time { return time.Now().Add(5 * time.Hour) }
+
+// settled waits until nothing is to be tried, or is being tried, that was not tried
+// twice before: that rests for two minutes, and a try is under way for one.
+func (p *post) settled(wall time.Time) error {
+	return p.none(fmt.Sprintf("mailgate_copy WHERE try_at <= %d", wall.Add(90*time.Second).Unix()))
+}
+
+// Killed at any write, the gateway tells of a delay, and goes on telling only
+// until that is kept.
+func TestKilledTellingOfDelay(t *testing.T) {
+	need.Tool(t, "strace")
+	t.Run("sqlite", func(t *testing.T) { sweepDelay(t, t.TempDir(), 1, "fsync,fdatasync") })
+	t.Run("postgres", func(t *testing.T) {
+		dir := t.TempDir()
+		crashtest.UsePostgres(t, dir, postgrestest.Open(t), "postgres")
+		sweepDelay(t, dir, 3, "write,sendto")
+	})
+}
+
+func sweepDelay(t *testing.T, dir string, stride int, call string) {
+	t.Helper()
+	inbox, stride := stage(t, dir, stride)
+	inbox.Refuse(func(to string, _ bool) int {
+		if to == "a@nhs.net" {
+			return 450
+		}
+		return 0
+	})
+	kills, finished, again := 0, 0, 0
+	for k := 1; finished < 2 && k < 20_000; k += stride {
+		p, err := openPost(dir, inbox.Addr(), time.Now)
+		require.NoError(t, err)
+		require.NoError(t, smtp.SendMail(p.addr, nil, "home@nhs.net", []string{"a@nhs.net"}, []byte(mailTo("x", "a@nhs.net"))))
+		require.NoError(t, p.none("mailgate_copy WHERE tries = 0"))
+		require.NoError(t, p.close())
+		before := len(inbox.Mails())
+		if crashtest.Killed(t, dir, call, k, childHop+"="+inbox.Addr(), childRun+"="+runDelay) {
+			kills++
+		} else {
+			finished++
+		}
+		for _, hours := range []time.Duration{7, 9} { // another goes on, and tries once more
+			wall := func() time.Time { return time.Now().Add(hours * time.Hour) }
+			p, err = openPost(dir, inbox.Addr(), wall)
+			require.NoError(t, err)
+			require.NoError(t, p.settled(wall()))
+			require.NoError(t, p.close())
+		}
+		told := inbox.Mails()[before:]
+		require.NotEmpty(t, told, "kill %d: nobody was told", k)
+		require.LessOrEqual(t, len(told), 2, "kill %d: told again after it was kept", k)
+		again += len(told) - 1
+		p, err = openPost(dir, inbox.Addr(), time.Now)
+		require.NoError(t, err)
+		var kept int
+		require.NoError(t, p.db.QueryRow("SELECT count(*) FROM mailgate_copy").Scan(&kept))
+		require.Equal(t, 1, kept, "the message itself waits")
+		_, err = p.db.Exec("DELETE FROM mailgate_copy")
+		require.NoError(t, err)
+		require.NoError(t, p.close())
+	}
+	require.Equal(t, 2, finished)
+	t.Logf("%d kills; %d reports came again", kills, again)
+	require.NotZero(t, kills)
 }

@@ -144,5 +144,7 @@
 // (Config.Networks) must be trusted to say who they are. It knows a message
 // that comes round again by its own Received line, or by more than a hundred of
 // anyone's. A sender that ends TLS in
-// good form in the middle of its last chunk (BDAT) is believed to have sent all.
+// good form in the middle of its last chunk (BDAT) is believed to have sent all. One
+// that ends its last line with CR CR LF waits for an answer until Config.Timeout:
+// the dot after that is no end, and nothing of the message is taken.
 package gateway

@@ -221,6 +221,7 @@ func TestNewRefuses(t *testing.T) {
 	require.NoError(t, err)
 	for i, spoil := range []func(*gateway.Config){
 		func(c *gateway.Config) { c.NextHop = "" }, func(c *gateway.Config) { c.NextHop = "mx.example" }, func(c *gateway.Config) { c.NextHop = "mx.example:25" },
+		func(c *gateway.Config) { c.MaxSpoolBytes = 69 << 20 },
 		func(c *gateway.Config) { c.Store = nil }, func(c *gateway.Config) { c.Key = spoolKey[1:] }, func(c *gateway.Config) { c.Encrypter = nil }, func(c *gateway.Config) { c.Directory = nil }, func(c *gateway.Config) { c.Profile = "lax" },
 		func(c *gateway.Config) { c.Hostname = "a b" }, func(c *gateway.Config) { c.PickupURL = "http://mail.example/pickup" },
 		func(c *gateway.Config) { c.PickupURL = "https://mail.example/?x=y" },

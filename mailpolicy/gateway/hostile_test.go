@@ -53,6 +53,41 @@ func TestChunks(t *testing.T) {
 	require.Len(t, r.mails(), 2)
 }
 
+// A dot and a CR alone at the beginning of a line is no end of a message, and
+// nothing that the next server could take for one. A CR before the line of the
+// last dot hides it: the sender waits in vain, and nothing is taken.
+func TestDotAndCR(t *testing.T) {
+	for name, body := range map[string]string{
+		"dot CR": "x\r\n.\rMAIL FROM:<boss@nhs.net>\r\n", "dot CR CRLF": "x\r\n.\r\r\n.\r\nMAIL FROM:<boss@nhs.net>\r\nRCPT TO:<a@nhs.net>\r\nDATA\r\nSubject: forged\r\n\r\nhello\r\n",
+		"dot CR CR": "x\r\n.\r\r.\r\r\nQUIT\r\n", "dot CR dot": "x\r\n.\r.\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var smuggled atomic.Int32
+			h := newHop(t, func(line string) string { // which is not content
+				if strings.Contains(line, "boss") {
+					smuggled.Add(1)
+				}
+				return "250 ok"
+			})
+			r := startRelay(t, func(c *gateway.Config) { c.NextHop = h.addr })
+			require.Regexp(t, "^(250 2.0.0 OK: queued|550 .*linebreak)", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")+body))
+			r.mails()
+			require.Zero(t, smuggled.Load())
+		})
+	}
+	t.Run("CR CRLF", func(t *testing.T) {
+		r := startRelay(t, func(c *gateway.Config) { c.Timeout = time.Second })
+		c := dial(t, r.addr)
+		c.cmd("MAIL FROM:<home@nhs.net>")
+		c.cmd("RCPT TO:<a@nhs.net>")
+		c.cmd("DATA")
+		_, err := io.WriteString(c.conn, mailTo("x", "a@nhs.net")+"x\r\r\n.\r\nMAIL FROM:<boss@nhs.net>\r\nRCPT TO:<a@nhs.net>\r\nDATA\r\nSubject: forged\r\n\r\nhello\r\n")
+		require.NoError(t, err)
+		_, _ = io.ReadAll(c.r)
+		require.Empty(t, r.mails())
+	})
+}
+
 // What is said before TLS counts for nothing after it.
 func TestCommandsBeforeTLS(t *testing.T) {
 	cert, roots := serverCert(t)

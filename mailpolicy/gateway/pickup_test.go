@@ -257,7 +257,7 @@ func TestParkedAtRest(t *testing.T) {
 }
 
 // A passcode opens once, however many type it at the same moment, and no more
-// than five tries are looked at, however many come at once.
+// than five tries are looked at, however many come at once to however many servers.
 func TestPasscodeRace(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { passcodeRace(t, startPickup(t, nil)) })
 	t.Run("postgres", func(t *testing.T) {
@@ -275,13 +275,19 @@ func passcodeRace(t *testing.T, r *relay) { passcodeRaceWith(t, r, r) }
 
 func passcodeRaceWith(t *testing.T, r, clock *relay) {
 	link := r.parked(mailTo("[secure] x", aunt))
+	other, err := gateway.New(r.config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, other.Close()) })
+	second := httptest.NewServer(other.PickupHandler())
+	t.Cleanup(second.Close)
+	links := []string{link, second.URL + "/pickup" + link[len(link)-65:]}
 	atOnce := func(passcode func(i int) string) (opened, wrong int) {
 		var mu sync.Mutex
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
 				client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-				answer, err := client.PostForm(link+"/open", url.Values{"passcode": {passcode(i)}})
+				answer, err := client.PostForm(links[i%2]+"/open", url.Values{"passcode": {passcode(i)}})
 				if err != nil {
 					t.Error(err)
 					return

@@ -20,7 +20,7 @@
 // does not shrink: it stays as large as it has ever been.
 //
 // The audit of what was picked up is a chain of internal/chain in the tables
-// mailgate_audit and mailgate_audit_head, which examples/auditcheck verifies too.
+// mailgate_audit and mailgate_audit_head.
 //
 // The suite of mailpolicy/gateway/gatewaytest passes on both.
 package sqlstore
