@@ -39,6 +39,7 @@ import (
 	"github.com/wardkey-sdk/wardkey/careid"
 	"github.com/wardkey-sdk/wardkey/careid/cardhttp"
 	"github.com/wardkey-sdk/wardkey/examples/internal/style"
+	"github.com/wardkey-sdk/wardkey/examples/internal/tries"
 )
 
 //go:embed rules.json
@@ -98,7 +99,7 @@ type Site struct {
 	Config
 
 	rules     *wardkey.Rulebook // of this package
-	tries     *tries
+	tries     *tries.Sources
 	templates *template.Template
 	inside    http.Handler // what Handler was given, for showing a page again
 }

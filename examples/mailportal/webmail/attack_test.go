@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -222,6 +224,38 @@ func TestAnotherSitesOwner(t *testing.T) {
 		require.Equal(t, []string{asha}, boxes[0].Owners)
 		require.Empty(t, boxes[0].Members)
 	})
+}
+
+// One source can't try one password on everybody, nor begin everybody's recovery.
+func TestSprayed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	var mu sync.Mutex
+	s := open(t, func(c *webmail.Config) {
+		c.Wall = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	})
+	s.registered(home, asha)
+	s.settled(asha) // signs in once
+	v := s.visitor()
+	t.Run("threat001", func(t *testing.T) {
+		for i := range 29 {
+			somebody := fmt.Sprintf("nobody%d@nhs.net", i)
+			v.rule("mail.password.wrong", v.signIn(somebody, secret))
+			require.Equal(t, http.StatusOK, v.submit("/recover", "/recover", url.Values{"address": {somebody}}).status)
+		}
+		v.rule("mail.password.wrong", v.signIn("last@nhs.net", secret))
+		got := v.rule("rate.refused", v.signIn(asha, secret))
+		require.Equal(t, http.StatusTooManyRequests, got.status)
+		require.Contains(t, got.body, "Wait a minute")
+		for _, form := range []string{"/recover", "/recover/answers", "/recover/finish"} {
+			v.rule("rate.refused", v.post(form, url.Values{"address": {asha}}))
+		}
+		require.Equal(t, http.StatusOK, v.get("/signin").status)
+	})
+	mu.Lock()
+	now = now.Add(2 * time.Second)
+	mu.Unlock()
+	require.Equal(t, "/account", v.signIn(asha, secret).path, "and her account is as it was")
 }
 
 // same takes out of a page what is the caller's own or drawn: the address, and the

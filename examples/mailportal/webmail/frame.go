@@ -105,6 +105,18 @@ func (p *Portal) show(page shower) http.HandlerFunc {
 	}
 }
 
+// counted is a form by which somebody may guess at secrets: of one source so many
+// are looked at. Refusal: rate.refused.
+func (p *Portal) counted(form doer) doer {
+	return func(v *visit) (answer, error) {
+		now := p.Wall()
+		if !p.tries.Allow(v.r, now) {
+			return answer{}, p.rules.Refuse("rate.refused").RetryAfter(now.Add(time.Minute))
+		}
+		return form(v)
+	}
+}
+
 // do takes a form. Where it is refused, a person gets the form's page again, with
 // the refusal above and what they typed.
 func (p *Portal) do(form doer, again shower) http.HandlerFunc {

@@ -15,9 +15,9 @@ const recoveryCookie = "mailportal-recovery"
 
 func (p *Portal) recoverRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /recover", p.show(p.recovering))
-	mux.HandleFunc("POST /recover", p.do(p.startRecovery, p.recovering))
-	mux.HandleFunc("POST /recover/answers", p.do(p.answerRecovery, p.answering))
-	mux.HandleFunc("POST /recover/finish", p.do(p.finishRecovery, p.finishing))
+	mux.HandleFunc("POST /recover", p.do(p.counted(p.startRecovery), p.recovering))
+	mux.HandleFunc("POST /recover/answers", p.do(p.counted(p.answerRecovery), p.answering))
+	mux.HandleFunc("POST /recover/finish", p.do(p.counted(p.finishRecovery), p.finishing))
 }
 
 // recovering asks for the address. It is the same page for every address, and so

@@ -18,7 +18,7 @@ const sessionCookie = "mailportal-session"
 
 func (p *Portal) signInRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /signin", p.show(p.signingIn))
-	mux.HandleFunc("POST /signin", p.do(p.signIn, p.signingIn))
+	mux.HandleFunc("POST /signin", p.do(p.counted(p.signIn), p.signingIn))
 	mux.HandleFunc("POST /signout", p.do(p.signOut, p.signingIn))
 	mux.HandleFunc("POST /signout/everywhere", p.do(p.signOutEverywhere, p.signingIn))
 	mux.HandleFunc("GET /first", p.show(p.firstLogin))

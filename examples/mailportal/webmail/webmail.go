@@ -17,11 +17,12 @@
 //
 // # What is decided, and where
 //
-// Every "no", every limit on tries and every state comes from package mailpolicy
+// Every "no", every limit on an account's tries and every state comes from package mailpolicy
 // and is shown with its rule, its source and the next step; a form that was
 // refused comes back with what was typed, but for passwords and answers. A
 // session is a cookie that no script reads, under a new token at each sign-in.
-// Forms of other sites are refused before they are read.
+// Forms of other sites are refused before they are read. The portal itself bounds
+// how often one address tries to sign in or to recover, whoever's account it is.
 //
 // This is a demonstration of the accounts and not of who is at the keyboard: /register
 // and /apply ask for a name and believe it, so whoever reaches them registers a site
@@ -71,6 +72,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey"
 	"github.com/wardkey-sdk/wardkey/examples/internal/style"
+	"github.com/wardkey-sdk/wardkey/examples/internal/tries"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -99,8 +101,9 @@ type Config struct {
 	// Phone shows its texts at /phone. Nil: there is no such page.
 	Phone *Phone
 
-	Now func() time.Time // the calendar, as Accounts reads it; default time.Now
-	Log *slog.Logger     // nil is silent
+	Now  func() time.Time // the calendar, as Accounts reads it; default time.Now
+	Wall func() time.Time // measures how often somebody tries; default time.Now
+	Log  *slog.Logger     // nil is silent
 }
 
 func (c Config) withDefaults() Config {
@@ -109,6 +112,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -121,6 +127,7 @@ type Portal struct {
 	Config
 	rules     *wardkey.Rulebook // of this package
 	templates *template.Template
+	tries     *tries.Sources
 }
 
 // New checks the configuration.
@@ -140,6 +147,15 @@ func New(c Config) (*Portal, error) {
 	if p.rules, err = wardkey.ParseRulebook(rulesJSON); err != nil {
 		return nil, err
 	}
+	minute, err := p.rules.Int("rate.password.minute", c.Now())
+	if err != nil {
+		return nil, err
+	}
+	burst, err := p.rules.Int("rate.password.burst", c.Now())
+	if err != nil {
+		return nil, err
+	}
+	p.tries = tries.New(minute, burst)
 	p.templates, err = template.New("").Funcs(words()).ParseFS(templateFiles, "templates/*.html")
 	return p, err
 }

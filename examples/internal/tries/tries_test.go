@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tries_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wardkey-sdk/wardkey/examples/internal/tries"
+)
+
+func TestAllow(t *testing.T) {
+	sources := tries.New(30, 3)
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	from := func(address string) *http.Request { return &http.Request{RemoteAddr: address} }
+	for range 3 {
+		require.True(t, sources.Allow(from("127.0.0.1:1000"), now))
+	}
+	require.False(t, sources.Allow(from("127.0.0.1:1001"), now), "another port is no other source")
+	require.True(t, sources.Allow(from("[::1]:1000"), now))
+	require.True(t, sources.Allow(from("@"), now), "a Unix socket's")
+	require.False(t, sources.Allow(from("127.0.0.1:1000"), now.Add(1900*time.Millisecond)))
+	require.True(t, sources.Allow(from("127.0.0.1:1000"), now.Add(2*time.Second)))
+	require.False(t, sources.Allow(from("127.0.0.1:1000"), now.Add(2*time.Second)))
+
+	for i := range 20_000 { // as many as there may be, and as many again
+		require.True(t, sources.Allow(from(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256)), now))
+	}
+}
