@@ -26,8 +26,8 @@ const minRSABits = 2048
 // mail; hold an RSA key of 2048 bits or more or a P-256 or P-384 key; be no
 // CA's; end a chain in the roots over keys that are as strong; and not be
 // revoked, nor any authority between, where Config.Revoked is set. Where that
-// can't be found out now, and waiting may help, the Refusal is mail.directory. It
-// never asks the network by itself.
+// can't be found out now, and waiting may help, the Refusal is
+// mail.recipient.status. It never asks the network by itself.
 //
 // RFC 8550 §3 and §4.
 func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address string) error {
@@ -54,7 +54,7 @@ func (e *Encrypter) Check(ctx context.Context, cert *x509.Certificate, address s
 	case "":
 		return nil
 	case notFoundOut:
-		return mailpolicy.Rules().Refuse("mail.directory").Because(err)
+		return mailpolicy.Rules().Refuse("mail.recipient.status", "address", address).Because(err)
 	default:
 		return refuse(why).Because(err)
 	}

@@ -23,7 +23,7 @@ type Config struct {
 	// between it and the root. A nil error says that it is not revoked; any other
 	// keeps it from being used. One with the rule cert.status (pki.ErrStatus; see
 	// wardkey.RuleOf), or of a context that has ended, says that it can't be found
-	// out now: the Refusal is then mail.directory, by which the sender's system
+	// out now: the Refusal is then mail.recipient.status, by which the sender's system
 	// tries again. cert.revoked and cert.held are told to the sender as they are.
 	// Without Revoked nobody is asked.
 	Revoked func(ctx context.Context, cert *x509.Certificate) error

@@ -282,9 +282,9 @@ func TestThreat049(t *testing.T) {
 			says("cert.revoked"):                          {"mail.recipient.cert", "because it is revoked."},
 			says("cert.held"):                             {"mail.recipient.cert", "because it is on hold."},
 			says("cert.unknown"):                          {"mail.recipient.cert", "it is revoked, or it can't be found out"},
-			says("cert.status"):                           {"mail.directory", "tries again"},
-			fmt.Errorf("x: %w", context.DeadlineExceeded): {"mail.directory", "tries again"},
-			fmt.Errorf("x: %w", context.Canceled):         {"mail.directory", "tries again"},
+			says("cert.status"):                           {"mail.recipient.status", "tries again"},
+			fmt.Errorf("x: %w", context.DeadlineExceeded): {"mail.recipient.status", "tries again"},
+			fmt.Errorf("x: %w", context.Canceled):         {"mail.recipient.status", "tries again"},
 		} {
 			asks := newEncrypter(t, smime.Config{Roots: ca.Roots(), Revoked: func(context.Context, *x509.Certificate) error { return answer }})
 			err := asks.Check(t.Context(), good.Certificate, gp)
@@ -293,7 +293,7 @@ func TestThreat049(t *testing.T) {
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, no.rule, refusal.Rule, "%v", answer)
 			require.Contains(t, refusal.Public+strings.Join(refusal.Next, " "), no.why, "%v", answer)
-			require.Equal(t, no.rule == "mail.directory", refusal.Status >= 500, "only what waiting mends is tried again")
+			require.Equal(t, no.rule == "mail.recipient.status", refusal.Status >= 500, "only what waiting mends is tried again")
 			require.NotContains(t, refusal.Public, "Monday")
 			_, err = asks.Seal(t.Context(), io.Discard, []smime.Recipient{{Address: gp, Certificate: good.Certificate}})
 			require.ErrorIs(t, err, answer)
