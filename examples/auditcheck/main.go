@@ -98,7 +98,7 @@ func check(ctx context.Context, stdout io.Writer, database, file string, take bo
 	defer end()
 	var found []kept
 	broken := false
-	for _, room := range []string{"careid", "openid", "pki", "mail"} {
+	for _, room := range []string{"careid", "openid", "pki", "mail", "mailgate"} {
 		is, err := hasAudit(ctx, tx, strings.HasPrefix(database, "postgres"), room)
 		if err != nil {
 			return err

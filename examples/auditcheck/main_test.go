@@ -21,6 +21,8 @@ import (
 	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/postgrestest"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	gatewaystore "github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
 	"github.com/wardkey-sdk/wardkey/pki/sqlstore"
 )
 
@@ -32,7 +34,7 @@ func ask(t *testing.T, args ...string) (code int, said string) {
 	return code, out.String() + errs.String()
 }
 
-// hospital is a database with the audits of careid and of its provider and an empty one of pki's, closed.
+// hospital is a database with the audits of careid, of its provider and of a gateway, and an empty one of pki's, closed.
 func hospital(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,6 +51,14 @@ func hospital(t *testing.T) string {
 		}))
 	}
 	require.NoError(t, grants.Close())
+	spool, err := gatewaystore.Open(t.Context(), gatewaystore.Config{DB: h.DB})
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, spool.Write(t.Context(), func(ctx context.Context, tx gateway.StoreTx) error {
+			return tx.Audit(ctx, "link", "mail.pickup.tried", "0a1b", "")
+		}))
+	}
+	require.NoError(t, spool.Close())
 	require.NoError(t, h.Close())
 	return filepath.Join(dir, "care.db")
 }
@@ -137,13 +147,15 @@ func TestAuditCheck(t *testing.T) {
 				require.Contains(t, said, "pki: 0 rows, whole", "the other room is told all the same")
 			})
 		}
-		t.Run("the provider's audit", func(t *testing.T) {
-			path := copied(t, whole)
-			attack(t, path, "UPDATE openid_audit SET subject = 'another' WHERE seq = 2")
-			code, said := ask(t, "-db", path, "-anchors", anchors)
-			require.Equal(t, 1, code, said)
-			require.Contains(t, said, "openid: BROKEN at row 2:")
-		})
+		for _, room := range []string{"openid", "mailgate"} {
+			t.Run("the audit of "+room, func(t *testing.T) {
+				path := copied(t, whole)
+				attack(t, path, "UPDATE "+room+"_audit SET subject = 'another' WHERE seq = 2")
+				code, said := ask(t, "-db", path, "-anchors", anchors)
+				require.Equal(t, 1, code, said)
+				require.Contains(t, said, room+": BROKEN at row 2:")
+			})
+		}
 		t.Run("an old copy is put back", func(t *testing.T) {
 			path := copied(t, old)
 			code, said := ask(t, "-db", path)
@@ -162,7 +174,7 @@ func TestAuditCheck(t *testing.T) {
 			require.Contains(t, said, "not the row that the anchor was taken of")
 			again, err := os.ReadFile(anchors)
 			require.NoError(t, err)
-			require.Equal(t, 6, strings.Count(string(again), "\n"), "no anchor is taken of a broken chain")
+			require.Equal(t, 2*4, strings.Count(string(again), "\n"), "two anchors of four rooms, and none of a broken chain")
 		})
 	})
 	t.Run("what can't be read is no good news", func(t *testing.T) {

@@ -13,7 +13,7 @@ func audit(ctx context.Context, s *story) error {
 	if err != nil {
 		return must("the audit chains verify", err)
 	}
-	for _, room := range []string{"careid", "openid", "pki", "mail"} {
+	for _, room := range []string{"careid", "openid", "pki", "mail", "mailgate"} {
 		rows := chains[room].Rows
 		if err := holds(rows > 0, "an audit of "+room, "%d rows", rows); err != nil {
 			return err

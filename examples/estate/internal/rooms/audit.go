@@ -18,6 +18,8 @@ import (
 	"github.com/wardkey-sdk/wardkey/internal/chain"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
+	gatewaystore "github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
 	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
 	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
 )
@@ -28,8 +30,9 @@ var (
 	ErrNoRow  = errors.New("estate: the audit has no such row")
 )
 
-// AuditedRooms keep a chain each; the OpenID Provider keeps one beside careid's.
-func AuditedRooms() []string { return []string{"careid", "openid", "pki", "mail"} }
+// AuditedRooms keep a chain each; the OpenID Provider keeps one beside careid's, and
+// the gateway one of what is picked up beside that of the mail accounts.
+func AuditedRooms() []string { return []string{"careid", "openid", "pki", "mail", "mailgate"} }
 
 // VerifyAudits walks every room's chain and counts its rows. A broken chain is
 // an error that names its first bad row.
@@ -115,6 +118,17 @@ func verify(ctx context.Context, db *sql.DB, room string) (rows int64, err error
 		}
 		defer func() { _ = ledger.Close() }() // nothing was written
 		return ledger.VerifyAudit(ctx)
+	case "mailgate":
+		store, err := gatewaystore.Open(ctx, gatewaystore.Config{DB: db})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = store.Close() }() // nothing was written
+		err = store.Read(ctx, func(ctx context.Context, tx gateway.StoreTx) error {
+			rows, err = tx.VerifyAudit(ctx)
+			return err
+		})
+		return rows, err
 	}
 	store, err := mailstore.Open(ctx, mailstore.Config{DB: db})
 	if err != nil {
