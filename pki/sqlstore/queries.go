@@ -62,7 +62,7 @@ const (
 
 	selectShard   = `SELECT changed, number, covers, this_update, next_update FROM pki_shards WHERE issuer = $1 AND shard = $2`
 	reserveNumber = `UPDATE pki_shards SET reserved = reserved + 1 WHERE issuer = $1 AND shard = $2 RETURNING reserved, changed, this_update`
-	selectEntries = `SELECT serial, revoked_at, reason FROM pki_certificates
+	selectEntries = `SELECT string_agg(serial || ' ' || revoked_at || ' ' || reason, ';') FROM pki_certificates
 	WHERE issuer = $1 AND shard = $2 AND state IN ('held', 'revoked') AND (not_after >= $3 OR NOT listed)`
 	storeList = `UPDATE pki_shards SET number = $1, covers = $2, this_update = $3, next_update = $4, crl = $5
 	WHERE issuer = $6 AND shard = $7 AND number < $1 AND this_update <= $3`
