@@ -137,8 +137,8 @@
 // kilobytes of memory a copy and a megabyte or two a message; with
 // smime.Config.GCM an encrypted copy takes up to three times the message. The
 // Store holds each copy whole: a message of 35 MB to 50 hidden recipients takes
-// 2.4 GB of it. A line has 1998 characters at most, in a chunk (BDAT) too. How deep
-// a message is nested is looked at by the pick-up page alone, down to 20.
+// 2.4 GB of it. A line has 1998 characters at most, in a chunk (BDAT) too. Parts may be nested 100 deep, and
+// the pick-up page looks down to 20; what is encrypted already is not looked into.
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message

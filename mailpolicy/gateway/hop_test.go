@@ -5,6 +5,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -85,7 +86,7 @@ func TestReplyNamesItsRule(t *testing.T) {
 	require.NotContains(t, reply, "same")
 	var many []string
 	for i := range 60 {
-		many = append(many, "somebody-"+itoa(i)+"@x.example")
+		many = append(many, fmt.Sprintf("somebody-%d@x.example", i))
 	}
 	reply = r.send("home@nhs.net", many, mailTo("[secure] x", gp))
 	require.Regexp(t, `^550 5.7.1 .*\(mail.recipient.nocert\)$`, reply)

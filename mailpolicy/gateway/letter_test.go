@@ -3,6 +3,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,18 +38,26 @@ func TestHTMLLeadsNowhere(t *testing.T) {
 	require.NotContains(t, body, "evil.example")
 }
 
-// A message that is nested ten thousand deep, or breaks off, costs its reader no
-// more than a page.
+// A message that is nested as deep as may be, or breaks off, costs its reader no more
+// than a page. One that is nested ten thousand deep is not taken.
 func TestOddMessages(t *testing.T) {
 	t.Run("threat050", func(t *testing.T) {
 		r := startPickup(t, nil)
-		var deep strings.Builder
-		deep.WriteString("Subject: [secure] deep\r\nContent-Type: multipart/mixed; boundary=b0\r\n\r\n")
-		for i := range 10_000 {
-			deep.WriteString(strings.ReplaceAll("--bN\r\nContent-Type: multipart/mixed; boundary=b", "N", itoa(i)) + itoa(i+1) + "\r\n\r\n")
+		deep := func(n int) string {
+			var s strings.Builder
+			s.WriteString("Subject: [secure] deep\r\nContent-Type: multipart/mixed; boundary=b0\r\n\r\n")
+			for i := range n - 1 {
+				fmt.Fprintf(&s, "--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n", i, i+1)
+			}
+			return s.String()
+		}
+		for _, n := range []int{101, 10_000} {
+			for _, to := range []string{aunt, "a@nhs.net"} {
+				require.Regexp(t, "^550 .*nested more than 100 deep.*mail.form", r.send("home@nhs.net", []string{to}, deep(n)))
+			}
 		}
 		for name, message := range map[string]string{
-			"deep": deep.String(), "many": "Subject: [secure] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nhello\r\n", 5000),
+			"deep": deep(100), "many": "Subject: [secure] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nhello\r\n", 5000),
 			"long":   "Subject: [secure] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nhello "+strings.Repeat("long\r\n", 20_000), 50) + "\r\n--b--\r\n",
 			"no end": "Subject: [secure] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n", "odd part": "Subject: [secure] x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nno field\r\n\r\nx\r\n--b--\r\n",
 			"no type": "Subject: [secure] x\r\nContent-Type: ;;\r\n\r\nhello\r\n",
@@ -66,11 +75,4 @@ func TestOddMessages(t *testing.T) {
 			require.True(t, strings.HasSuffix(whole, message), name)
 		}
 	})
-}
-
-func itoa(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
-	}
-	return itoa(n/10) + string(rune('0'+n%10))
 }

@@ -18,13 +18,14 @@ const maxLine = 1998
 
 // wire is a message on its way in: it refuses a CR or LF that ends no line,
 // which the next system could take for the end of the message, lines that no
-// system needs to take, and anything beyond the limit.
+// system needs to take, parts that are nested too deep, and anything beyond the limit.
 type wire struct {
 	r        io.Reader
 	left     int64
 	tooLarge error
 	cr       bool // the last byte was a CR
 	column   int  // how long the line is so far
+	nesting  nesting
 	err      error
 }
 
@@ -38,6 +39,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, w.err
 	}
 	if w.err = w.check(p[:n]); w.err != nil {
+		return 0, w.err
+	}
+	if w.err = w.nesting.follow(p[:n]); w.err != nil {
 		return 0, w.err
 	}
 	switch {
