@@ -103,8 +103,8 @@ func (a *Accounts) Disable(ctx context.Context, by Actor, address string) error 
 	}, LocalAdministrator, AdministrationService)
 }
 
-// Enable lets a disabled account be as it was before; a leaver has as many days
-// left as before.
+// Enable lets a disabled account be used again, from today as if it had been used;
+// a leaver has as many days left as before.
 func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
 	return a.administer(ctx, by, address, "mail.account.enabled", func(_ context.Context, tx StoreTx, _ *Policy, r *AccountRecord) error {
 		if !r.Disabled {
@@ -117,7 +117,7 @@ func (a *Accounts) Enable(ctx context.Context, by Actor, address string) error {
 		default:
 			r.Leaver = tx.Now()
 		}
-		r.Disabled, r.DisabledAt, r.Used = false, time.Time{}, tx.Now()
+		r.Disabled, r.DisabledAt, r.Used, r.Inactive = false, time.Time{}, tx.Now(), time.Time{}
 		return nil
 	}, LocalAdministrator, AdministrationService)
 }

@@ -30,7 +30,7 @@
 //   - It reads as secure where a hurried reader would see that word or one slip of
 //     the pen: a letter missing, wrong or too many, or two swapped. Blanks and
 //     signs inside, accents, hidden characters and letters of other alphabets go
-//     unseen; English words that lie as near (secured, severe) are words of their
+//     unseen; English words that lie as near (severe, suture) are words of their
 //     own. Where [ and ] stand around a single word, two slips count.
 //   - Between [ and ] it is also held as the first of several words, or as one of
 //     a list, unless they name a place: [secure results], not [Secure Unit].

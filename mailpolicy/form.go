@@ -15,12 +15,12 @@ const maxText = 200
 // textFault says why a line of text is not kept, or "". A line break, a NUL or
 // a character that turns the direction of reading would make another line of a
 // report or a message out of it, and one that is not seen another name that looks
-// the same.
+// the same. The joiners are let through.
 func textFault(text string) string {
 	bad := func(r rune) bool {
 		const joiner, nonJoiner = 0x200d, 0x200c // which names in some scripts need
 		return r != joiner && r != nonJoiner &&
-			unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+			unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 	}
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, bad):

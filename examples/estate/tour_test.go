@@ -169,7 +169,7 @@ func secretsUsed(t *testing.T, e *estate, dir string) []secret {
 			all = append(all, secret{what: "the passcode of " + c.Label, text: []byte(c.DemoPasscode)})
 		}
 	}
-	codes, links := regexp.MustCompile(`\b[0-9]{8}\b`), regexp.MustCompile(rooms.PickupPath+`/([\w-]{64})\b`)
+	codes, links := regexp.MustCompile(`\b[0-9]{8}\b`), regexp.MustCompile(rooms.PickupPath+`/([\w-]{64})`)
 	var sent, brought int
 	for _, m := range e.rooms.Inbox.Messages("") {
 		for _, code := range codes.FindAllString(m.Body, -1) {

@@ -25,7 +25,8 @@
 // refused. What is revoked or on hold is refused with that reason. Where nobody
 // can tell, the message is answered with 451, within seconds for each certificate
 // and minutes for all; the log says who was asked, and the mail system before tries
-// again.
+// again. Meanwhile such messages hold places of those that are taken at once
+// (gateway.Config.MaxAtOnce), and other mail may have to wait for one.
 //
 // A certificate that names neither responder nor list has nobody to ask: it is good
 // until it expires or its file is taken out of the folder, which works at once and

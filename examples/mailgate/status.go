@@ -75,6 +75,7 @@ func (s *status) revoked(ctx context.Context, cert *x509.Certificate) error {
 }
 
 func notHTTP(address string) bool {
+	address = strings.ToLower(address) // RFC 3986 §3.1
 	return !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://")
 }
 

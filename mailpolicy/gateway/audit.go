@@ -34,7 +34,8 @@ const (
 
 // PickupRow is a row of the audit of what waits, or waited, to be picked up:
 //
-//	mail.pickup.parked       the sender's message was taken
+//	mail.pickup.parked       the sender's message was taken; where the answer to its
+//	                         commit was lost, its sender may have sent it again
 //	mail.pickup.asked        whoever has the link asked for a passcode
 //	mail.pickup.tried        they typed one, right or wrong
 //	mail.pickup.opened       it was the one that was sent to the mailbox

@@ -91,6 +91,20 @@ func TestPickupAuditOfEnds(t *testing.T) {
 	acts, rows := r.acts(4)
 	require.Equal(t, []string{"sender parked", "calendar expired read", "calendar expired unread", "sender parked", "gateway undelivered"}, acts)
 	require.Equal(t, rows[0].Parcel, rows[2].Parcel)
+
+	// A link that is still on its way when its message ends has nothing more to end.
+	r.refuse(map[string]int{aunt: 450}, false)
+	deferred, before := r.count(gateway.EventDeferred), r.inbox.Mails()
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{aunt}, mailTo("[secure] x", aunt)))
+	r.await(gateway.EventDeferred, deferred+1)
+	r.turn(14*24*time.Hour + time.Second)
+	_, err = r.gateway.Due(t.Context())
+	require.NoError(t, err)
+	r.refuse(map[string]int{aunt: 550}, false)
+	r.wait(time.Hour)
+	require.Len(t, r.mails(before...), 1, "one report")
+	acts, _ = r.acts(9)
+	require.Equal(t, []string{"sender parked", "calendar expired unread"}, acts)
 	_, err = r.gateway.VerifyAudit(t.Context())
 	require.NoError(t, err)
 }

@@ -65,6 +65,24 @@ func TestDelayed(t *testing.T) {
 	require.Equal(t, 2, r.count(gateway.EventDelayed))
 }
 
+// While there is no way out there is none for a report either: it would come with
+// what it tells of.
+func TestDelayedWithoutNextHop(t *testing.T) {
+	r := startRelay(t, func(c *gateway.Config) { c.NextHop = "127.0.0.1:1" })
+	require.Regexp(t, "^250", r.send("home@nhs.net", []string{"a@nhs.net"}, mailTo("x", "a@nhs.net")))
+	r.await(gateway.EventDeferred, 1)
+	for range 5 {
+		r.again()
+	}
+	require.Zero(t, r.count(gateway.EventDelayed))
+	r.end()
+	r.config.NextHop = r.inbox.Addr()
+	r.refuse(map[string]int{"a@nhs.net": 450}, false)
+	r.serve()
+	r.again()
+	r.await(gateway.EventDelayed, 1)
+}
+
 // Nobody is told of what has no sender, nor of a warning of the gateway's own.
 func TestDelayedWithoutSender(t *testing.T) {
 	r := startRelay(t, nil)

@@ -41,6 +41,7 @@ type outcome struct {
 	failed, later map[string]answer
 	damaged       bool // the content, in the store
 	interrupted   bool // by this gateway's end: no fault of the next hop
+	unreached     bool // the next hop
 }
 
 func (o *outcome) all(to []string, a answer, forGood bool) {
@@ -64,7 +65,7 @@ func (g *Gateway) attempt(ctx context.Context, c Copy, e envelope) outcome {
 	client, err := g.dial(ctx)
 	if err != nil {
 		o.all(e.To, answer{status: "4.4.1", why: "the next mail server could not be reached"}, false)
-		o.interrupted = ctx.Err() != nil
+		o.unreached, o.interrupted = true, ctx.Err() != nil
 		return o
 	}
 	defer func() { _ = client.Close() }() // after QUIT, or without: an open DATA must not be ended

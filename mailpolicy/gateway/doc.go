@@ -116,7 +116,8 @@
 //
 // The Store holds Config.MaxSpoolBytes of mail at most; a message of the gateway's
 // own may go over that, and so may what other gateways on the Store take within a
-// second. What waits to be picked up counts too, for as long as it waits: where it
+// second. The audit and what is remembered of Message-IDs are not counted. What waits
+// to be picked up counts too, for as long as it waits: where it
 // fills the Store, other mail has to wait (EventFull). On a disk that is full before
 // that, deliveries wait as well.
 //

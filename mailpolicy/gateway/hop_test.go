@@ -5,6 +5,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
 	"github.com/wardkey-sdk/wardkey/mailpolicy/mailtest"
+	"github.com/wardkey-sdk/wardkey/mailpolicy/smime"
 )
 
 // An answer that comes too late is never taken for the answer about the next
@@ -84,6 +86,24 @@ func TestReplyNamesItsRule(t *testing.T) {
 	reply := r.send("home@nhs.net", []string{"none@x.example", "old@x.example"}, mailTo("[secure] x", gp))
 	require.Regexp(t, `^550 .*no certificate is known for none@x.example\. Nor can it be encrypted for old@x.example\..*\(mail.recipient.nocert\)$`, reply)
 	require.NotContains(t, reply, "same")
+
+	// What waiting does not mend is said first; of one who has several certificates,
+	// what it may mend.
+	t.Run("what waiting mends", func(t *testing.T) {
+		ask, best := r.issue(mailtest.Spec{Email: gp}), r.issue(mailtest.Spec{Email: "old@x.example"})
+		certs = gateway.Certificates{expired.Certificate, ask.Certificate, best.Certificate}
+		e, err := smime.New(smime.Config{Roots: r.ca.Roots(), Revoked: func(context.Context, *x509.Certificate) error { return context.DeadlineExceeded }})
+		require.NoError(t, err)
+		r.end()
+		r.config.Encrypter = e
+		r.serve()
+		for _, to := range [][]string{{gp, "none@x.example"}, {"none@x.example", gp}} {
+			require.Regexp(t, `^550 .*known for none@x.example\. Nor can it be encrypted for `+gp+`\..*\(mail.recipient.nocert\)$`, r.send("home@nhs.net", to, mailTo("[secure] x", gp)))
+		}
+		for _, to := range []string{gp, "old@x.example"} {
+			require.Regexp(t, `^451 .*\(mail.recipient.status\)$`, r.send("home@nhs.net", []string{to}, mailTo("[secure] x", gp)))
+		}
+	})
 	var many []string
 	for i := range 60 {
 		many = append(many, fmt.Sprintf("somebody-%d@x.example", i))

@@ -93,11 +93,16 @@ func (in *intake) commit(ctx context.Context) error {
 
 // write begins with a write to each copy's row, which fails where the row was
 // taken for one that a crash left behind, and deleted. It returns ErrFull where
-// there is no room.
+// there is no room now, and a Refusal where there never is.
 func (in *intake) write(ctx context.Context, whole bool) error {
-	if !in.gateway.spool.take(in.unwritten()) {
+	adds := in.unwritten()
+	if !in.gateway.spool.take(adds) {
+		if in.size() > in.gateway.config.MaxSpoolBytes {
+			return formFault("all its copies together are larger than there is ever room for")
+		}
 		return ErrFull
 	}
+	defer in.gateway.spool.landed(adds)
 	ctx, cancel := context.WithTimeout(ctx, in.gateway.config.Timeout)
 	defer cancel()
 	err := in.gateway.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
@@ -150,6 +155,14 @@ func (in *intake) unwritten() int64 {
 		if !c.stored {
 			bytes += int64(len(c.row.Envelope))
 		}
+	}
+	return bytes
+}
+
+// size is how much there is of the message so far, in all copies.
+func (in *intake) size() (bytes int64) {
+	for _, c := range in.copies {
+		bytes += c.row.Bytes
 	}
 	return bytes
 }

@@ -23,7 +23,8 @@ const (
 // can't be read holds no parts.
 type nesting struct {
 	body bool     // the line is none of a header
-	line []byte   // so far, where it matters
+	line []byte   // so far
+	skip bool     // the line is neither a header's nor a boundary
 	kind []byte   // the header's first Content-Type, unfolded; nil before it
 	more bool     // the next folded line belongs to it
 	open []string // the boundaries of what holds this part; "" for a message in a part
@@ -33,12 +34,13 @@ type nesting struct {
 func (n *nesting) follow(p []byte) error {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte{'\n'})
-		if n.matters(line) {
+		if n.skip = n.skip || !n.matters(line); !n.skip {
 			n.line = append(n.line, line...)
 		}
 		if !ended {
 			return nil
 		}
+		n.skip = false
 		if err := n.end(bytes.TrimSuffix(n.line, []byte{'\r'})); err != nil {
 			return err
 		}

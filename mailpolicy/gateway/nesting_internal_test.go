@@ -44,6 +44,7 @@ func TestNesting(t *testing.T) {
 		"and the part after it":   {multi + "b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" + multi + "c\r\n\r\n--c\r\n\r\nx\r\n--b\r\n\r\n", 1},
 		"no boundary":             {"Content-Type: multipart/mixed\r\n\r\n", 0},
 		"what can't be read":      {"Content-Type: multipart/;;\r\n\r\n", 0},
+		"a boundary in a line":    {multi + "b\r\n\r\n" + "xxx--b--\r\n-x--b--\r\n---b--\r\n", 1},
 		"a Content-Type too long": {"Content-Type: text/plain;\r\n" + strings.Repeat(" x=y;\r\n", 2000) + "\r\n", -1},
 	} {
 		t.Run(name, func(t *testing.T) {

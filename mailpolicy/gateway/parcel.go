@@ -170,7 +170,7 @@ func (g *Gateway) Due(ctx context.Context) (next time.Time, err error) {
 			for _, p := range parcels {
 				if p.Expires.After(tx.Now()) {
 					next = p.Expires
-					return nil
+					break
 				}
 				if err := g.expire(ctx, tx, p); err != nil {
 					return err
@@ -178,6 +178,8 @@ func (g *Gateway) Due(ctx context.Context) (next time.Time, err error) {
 				if done++; !p.Read {
 					unread++
 				}
+			}
+			for _, p := range parcels[:done] {
 				if err := tx.Audit(ctx, byCalendar, actExpired, p.ID, readOrNot(p)); err != nil {
 					return err
 				}

@@ -175,8 +175,9 @@ func (g *Gateway) renew(id string) (stop func()) {
 
 // postpone moves a copy's next try on, by the machine's clock.
 func (g *Gateway) postpone(id string, by time.Duration) error {
-	return g.change(id, func(ctx context.Context, tx StoreTx, c Copy) error {
+	_, err := g.change(id, func(ctx context.Context, tx StoreTx, c Copy) error {
 		c.Try = tx.Wall().Add(by)
 		return tx.UpdateCopy(ctx, c)
 	})
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -176,13 +177,12 @@ func (g *Gateway) looped(header []byte) bool {
 }
 
 // batches groups the recipients by the copy they get, and finds a certificate
-// for everyone who needs one. All who lack one are named in the first Refusal.
+// for everyone who needs one. All who lack one are named in one Refusal.
 func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []byte) ([]batch, error) {
 	var pass, open batch
 	var hidden []batch
 	shown := addressees(header)
-	var refused []string
-	var first *wardkey.Refusal
+	var refused []without
 	for _, r := range d.Recipients {
 		if r.Verdict == mailpolicy.Pass {
 			pass.to = append(pass.to, r.Address)
@@ -198,11 +198,7 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 			if no == nil {
 				return nil, err
 			}
-			if first == nil {
-				first = no
-			} else {
-				refused = append(refused, r.Address)
-			}
+			refused = append(refused, without{r.Address, no})
 			continue
 		}
 		if shown[strings.ToLower(r.Address)] {
@@ -211,11 +207,8 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 			hidden = append(hidden, batch{to: []string{r.Address}, encrypted: []smime.Recipient{recipient}})
 		}
 	}
-	if first != nil && len(refused) > 0 {
-		first.Public += " Nor can it be encrypted for " + strings.Join(refused, ", ") + "."
-	}
-	if first != nil {
-		return nil, first
+	if len(refused) > 0 {
+		return nil, oneRefusal(refused)
 	}
 	var all []batch
 	for _, b := range append([]batch{pass, open}, hidden...) {
@@ -229,8 +222,37 @@ func (g *Gateway) batches(ctx context.Context, d mailpolicy.Decision, header []b
 	return all, nil
 }
 
+// without is somebody for whom nothing can be encrypted, and why.
+type without struct {
+	address string
+	why     *wardkey.Refusal
+}
+
+// oneRefusal is the first that waiting does not mend, or else the first, and names
+// the others.
+func oneRefusal(refused []without) *wardkey.Refusal {
+	at := max(0, slices.IndexFunc(refused, func(w without) bool { return !mayWait(w.why) }))
+	var others []string
+	for i, w := range refused {
+		if i != at {
+			others = append(others, w.address)
+		}
+	}
+	no := refused[at].why
+	if len(others) > 0 {
+		no.Public += " Nor can it be encrypted for " + strings.Join(others, ", ") + "."
+	}
+	return no
+}
+
+// mayWait reports that the system before tries again, and may get another answer.
+func mayWait(err error) bool {
+	no := firstRefusal(err)
+	return no == nil || no.Status >= 500
+}
+
 // certificate returns the first certificate of the directory that passes the
-// check, or the Refusal of the first that does not.
+// check, or why none does: of the first that may pass later, or else of the first.
 func (g *Gateway) certificate(ctx context.Context, address string) (smime.Recipient, error) {
 	known, err := g.config.Directory.Certificates(ctx, address)
 	if err != nil {
@@ -242,7 +264,7 @@ func (g *Gateway) certificate(ctx context.Context, address string) (smime.Recipi
 		if err == nil {
 			return smime.Recipient{Address: address, Certificate: cert}, nil
 		}
-		if first == nil {
+		if first == nil || mayWait(err) && !mayWait(first) {
 			first = err
 		}
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
-// change runs fn on a copy, where it is still there.
-func (g *Gateway) change(id string, fn func(context.Context, StoreTx, Copy) error) error {
+// change runs fn on a copy, where it is still there, and reports whether it was.
+func (g *Gateway) change(id string, fn func(context.Context, StoreTx, Copy) error) (was bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.Timeout)
 	defer cancel()
-	return g.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+	err = g.config.Store.Write(ctx, func(ctx context.Context, tx StoreTx) error {
+		was = false
 		c, err := tx.Copy(ctx, id)
 		if errors.Is(err, mailpolicy.ErrNotFound) {
 			return nil // delivered by another
@@ -23,8 +24,10 @@ func (g *Gateway) change(id string, fn func(context.Context, StoreTx, Copy) erro
 		if err != nil {
 			return err
 		}
+		was = true
 		return fn(ctx, tx, c)
 	})
+	return was, err
 }
 
 // settle takes those off a copy who have it or never will, in one transaction
@@ -33,7 +36,7 @@ func (g *Gateway) settle(id string, o outcome) error {
 	var delivered, deferred, told int
 	var given []failure
 	var from string
-	err := g.change(id, func(ctx context.Context, tx StoreTx, c Copy) error {
+	was, err := g.change(id, func(ctx context.Context, tx StoreTx, c Copy) error {
 		e, err := g.openEnvelope(c)
 		if err != nil {
 			return err
@@ -49,7 +52,7 @@ func (g *Gateway) settle(id string, o outcome) error {
 		}
 		return g.giveUp(ctx, tx, e, given)
 	})
-	if err != nil {
+	if err != nil || !was {
 		return err
 	}
 	g.tell(EventDelivered, delivered)
@@ -84,6 +87,15 @@ func (g *Gateway) putBack(ctx context.Context, tx StoreTx, c Copy, e envelope, o
 // giveUp reports those who never get a copy. A parcel whose link can't be brought
 // goes with it.
 func (g *Gateway) giveUp(ctx context.Context, tx StoreTx, e envelope, given []failure) error {
+	if e.Parcel != "" {
+		_, err := tx.Copy(ctx, e.Parcel)
+		if errors.Is(err, mailpolicy.ErrNotFound) {
+			return nil // it has expired, which was reported
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if e.From != "" {
 		if err := g.insertReport(ctx, tx, e, givenUp(given)); err != nil {
 			return err
@@ -98,10 +110,11 @@ func (g *Gateway) giveUp(ctx context.Context, tx StoreTx, e envelope, given []fa
 	return tx.Audit(ctx, byGateway, actUndelivered, e.Parcel, "")
 }
 
-// tellDelay reports those who go on waiting after Config.DelayedAfter, once.
+// tellDelay reports those who go on waiting after Config.DelayedAfter, once. While
+// the next hop can't be reached, a report would not come any sooner than they.
 func (g *Gateway) tellDelay(ctx context.Context, tx StoreTx, c Copy, e *envelope, o outcome) (told int, err error) {
 	waited := tx.Wall().Sub(c.Begun)
-	if e.Delayed || e.From == "" || len(e.To) == 0 || o.interrupted || waited < g.config.DelayedAfter {
+	if e.Delayed || e.From == "" || len(e.To) == 0 || o.interrupted || o.unreached || waited < g.config.DelayedAfter {
 		return 0, nil
 	}
 	var waiting []failure

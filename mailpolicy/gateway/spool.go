@@ -18,6 +18,7 @@ type spool struct {
 	held    int64 // when the store was last asked
 	before  int64 // of written, what held has in it
 	written int64 // by this gateway, in all
+	flying  int64 // is being written
 	refused bool  // something was, since the store was last asked
 }
 
@@ -29,7 +30,7 @@ func (s *spool) fits(bytes int64) bool {
 }
 
 // most is how much there may be: some of it may be delivered since.
-func (s *spool) most() int64 { return s.held + s.written - s.before }
+func (s *spool) most() int64 { return s.held + s.flying + s.written - s.before }
 
 func (s *spool) hasRoom(bytes int64) bool {
 	has := s.most()+bytes <= s.max
@@ -37,16 +38,24 @@ func (s *spool) hasRoom(bytes int64) bool {
 	return has
 }
 
-// take is fits for what is then written. What is not, after all, is given back
-// when the store is asked again.
+// take is fits for what is then written, until it has landed.
 func (s *spool) take(bytes int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.hasRoom(bytes) {
 		return false
 	}
-	s.written += bytes
+	s.flying += bytes
 	return true
+}
+
+// landed ends a writing. What was not written, after all, is given back when the
+// store is asked again.
+func (s *spool) landed(bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flying -= bytes
+	s.written += bytes
 }
 
 // isHalfFull reports that it matters what was delivered meanwhile, and written by

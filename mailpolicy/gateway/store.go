@@ -62,8 +62,8 @@ type StoreTx interface {
 	// Remembered reports a mark whose time has not ended.
 	Remembered(ctx context.Context, mark []byte) (bool, error)
 
-	// Audit appends a row to the chain of the audit, at the calendar's time; it is
-	// called last in a transaction.
+	// Audit appends a row to the chain of the audit, at the calendar's time; nothing
+	// but other rows of it comes after that in a transaction.
 	Audit(ctx context.Context, actor, action, subject, detail string) error
 	// AuditRows returns the rows after one, in their order.
 	AuditRows(ctx context.Context, after int64, limit int) ([]AuditRow, error)
@@ -97,7 +97,8 @@ type Copy struct {
 	Tries int
 	// Parked says that it is not delivered but fetched; see Parcel.
 	Parked bool
-	// Bytes is how long the envelope and the pieces are that were written so far.
+	// Bytes is how long the envelope and the pieces are that were written so far, but
+	// for some tens of bytes.
 	Bytes int64
 }
 
