@@ -94,12 +94,13 @@ func TestPickupAuditOfEnds(t *testing.T) {
 
 	// A link that is still on its way when its message ends has nothing more to end.
 	r.refuse(map[string]int{aunt: 450}, false)
-	deferred, before := r.count(gateway.EventDeferred), r.inbox.Mails()
+	deferred, delivered, before := r.count(gateway.EventDeferred), r.count(gateway.EventDelivered), r.inbox.Mails()
 	require.Regexp(t, "^250", r.send("home@nhs.net", []string{aunt}, mailTo("[secure] x", aunt)))
 	r.await(gateway.EventDeferred, deferred+1)
 	r.turn(14*24*time.Hour + time.Second)
 	_, err = r.gateway.Due(t.Context())
 	require.NoError(t, err)
+	r.await(gateway.EventDelivered, delivered+1)
 	r.refuse(map[string]int{aunt: 550}, false)
 	r.wait(time.Hour)
 	require.Len(t, r.mails(before...), 1, "one report")
