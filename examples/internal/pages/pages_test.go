@@ -4,6 +4,7 @@ package pages_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -199,6 +200,14 @@ func TestSite(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
+
+		for target, leads := range map[string]string{"/sample?a=b": s.URL + "/sample?a=b", "x:@evil.example/": ""} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+			r.Host = strings.Replace(strings.TrimPrefix(s.URL, "http://"), "127.0.0.1", "localhost", 1)
+			w := httptest.NewRecorder()
+			s.Handler.ServeHTTP(w, r)
+			require.Equal(t, leads, w.Header().Get("Location"), target)
+		}
 	})
 	t.Run("a configuration that can't stand is refused", func(t *testing.T) {
 		for _, base := range []string{"", "127.0.0.1:80", "http://127.0.0.1:80/below"} {

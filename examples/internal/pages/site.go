@@ -118,7 +118,7 @@ func New(c Config) (*Site, error) {
 	if s.rules, err = wardkey.ParseRulebook(rulesJSON); err != nil {
 		return nil, err
 	}
-	if s.tries, err = newTries(s.rules, c.Now()); err != nil {
+	if s.tries, err = tries.Of(s.rules, c.Now()); err != nil {
 		return nil, err
 	}
 	s.templates, err = template.New("").Funcs(words()).ParseFS(templateFiles, "templates/*.html")
@@ -193,7 +193,7 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 		switch {
 		case r.Host == host:
 			next.ServeHTTP(w, r)
-		case slices.Contains(ours, r.Host) && r.Method == http.MethodGet:
+		case slices.Contains(ours, r.Host) && r.Method == http.MethodGet && r.URL.Opaque == "": // such as x:@evil.example/
 			http.Redirect(w, r, s.Base+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 		default:
 			wardkey.WriteProblem(w, s.Refuse("host.refused"))

@@ -147,15 +147,9 @@ func New(c Config) (*Portal, error) {
 	if p.rules, err = wardkey.ParseRulebook(rulesJSON); err != nil {
 		return nil, err
 	}
-	minute, err := p.rules.Int("rate.password.minute", c.Now())
-	if err != nil {
+	if p.tries, err = tries.Of(p.rules, c.Now()); err != nil {
 		return nil, err
 	}
-	burst, err := p.rules.Int("rate.password.burst", c.Now())
-	if err != nil {
-		return nil, err
-	}
-	p.tries = tries.New(minute, burst)
 	p.templates, err = template.New("").Funcs(words()).ParseFS(templateFiles, "templates/*.html")
 	return p, err
 }

@@ -47,9 +47,10 @@ type Config struct {
 // Site is a hospital with pages.
 type Site struct {
 	*careidtest.Hospital
-	URL  string
-	Care *careid.Service  // the one behind the pages
-	Mail *mailbox.Mailbox // nil without Config.Mail
+	URL     string
+	Handler http.Handler     // what is served there
+	Care    *careid.Service  // the one behind the pages
+	Mail    *mailbox.Mailbox // nil without Config.Mail
 
 	t testing.TB
 }
@@ -58,11 +59,11 @@ type Site struct {
 func Open(t testing.TB, c Config) *Site {
 	t.Helper()
 	h := careidtest.New(t, careidtest.Config{People: c.People})
-	var handler http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	s := &Site{Hospital: h, t: t}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
+	s.URL = server.URL
 	var err error
-	s := &Site{Hospital: h, URL: server.URL, t: t}
 	if len(c.Models) > 0 {
 		s.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	}
@@ -76,7 +77,7 @@ func Open(t testing.TB, c Config) *Site {
 			}
 		})
 	}
-	if handler, err = s.handler(c); err != nil {
+	if s.Handler, err = s.handler(c); err != nil {
 		t.Fatal(err)
 	}
 	return s
