@@ -182,7 +182,14 @@ func TestSignOut(t *testing.T) {
 	require.Equal(t, "/signin?told=everywhere", two.submit("/account", "/signout/everywhere", nil).path)
 	require.Equal(t, "/signin?told=session", three.get("/account").path)
 	require.Equal(t, "/signin?told=out", three.post("/signout", nil).path, "over already")
-	require.Equal(t, "/signin?told=everywhere", three.post("/signout/everywhere", nil).path)
+	require.Equal(t, "/account", two.signIn(asha, secret).path)
+	require.Equal(t, "/signin?told=session", three.post("/signout/everywhere", nil).path, "with a session that is over nobody is known")
+	require.Equal(t, "/account", two.get("/account").path)
+	program := three.request(http.MethodPost, "/signout/everywhere", nil)
+	program.Header.Set("Accept", "application/json")
+	got := three.send(program)
+	require.Equal(t, http.StatusUnauthorized, got.status)
+	require.Contains(t, got.body, "mail.session")
 }
 
 // The owner of one site's mailbox rules over no other's.

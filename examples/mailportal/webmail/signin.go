@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wardkey-sdk/wardkey"
+	"github.com/wardkey-sdk/wardkey/examples/internal/pages"
 	"github.com/wardkey-sdk/wardkey/mailpolicy"
 )
 
@@ -127,9 +128,14 @@ func (p *Portal) signOut(v *visit) (answer, error) {
 	return answer{Next: "/signin?told=out"}, err
 }
 
+// signOutEverywhere needs a session that goes on: with one that is over nobody is
+// known whose others it could end.
 func (p *Portal) signOutEverywhere(v *visit) (answer, error) {
-	err := over(p.Accounts.SignOutEverywhere(v.r.Context(), v.token()))
+	err := p.Accounts.SignOutEverywhere(v.r.Context(), v.token())
 	p.keep(v, sessionCookie, "/", "")
+	if wardkey.RuleOf(err) == "mail.session" && pages.Browser(v.r) {
+		return answer{Next: "/signin?told=session"}, nil
+	}
 	return answer{Next: "/signin?told=everywhere"}, err
 }
 
