@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"strings"
@@ -37,6 +38,28 @@ func TestMailAccountSignsIn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, mailpolicy.Applied, account.State, "and was not spent")
 	activated(t, e)
+	t.Run("one browser has one mail session", func(t *testing.T) {
+		at, err := url.Parse(e.addresses.Web)
+		require.NoError(t, err)
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		var tokens []string
+		for range 2 {
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, at.String()+"/mail/signin", strings.NewReader(`{"address":"`+address+`","password":"`+password+`"}`))
+			require.NoError(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			got, err := (&http.Client{Jar: jar}).Do(r)
+			require.NoError(t, err)
+			require.NoError(t, got.Body.Close())
+			require.Less(t, got.StatusCode, 300)
+			require.Len(t, jar.Cookies(at), 1)
+			tokens = append(tokens, jar.Cookies(at)[0].Value)
+		}
+		_, err = e.rooms.Mail.Session(ctx, tokens[0])
+		require.Equal(t, "mail.session", wardkey.RuleOf(err))
+		_, err = e.rooms.Mail.Session(ctx, tokens[1])
+		require.NoError(t, err)
+	})
 
 	require.NoError(t, h.Insert(ctx, 3, serial))
 	nurse := h.Browser()

@@ -160,6 +160,18 @@ func TestAlone(t *testing.T) {
 	require.Contains(t, v.post("/links", with(first)), "<code>mail.password.wrong</code>")
 	require.Contains(t, v.post("/links", proven(first)), "It opens <strong>"+first)
 
+	t.Run("one browser has one mail session", func(t *testing.T) {
+		signIn := url.Values{"address": {first}, "password": {password}}
+		at, err := url.Parse(v.at)
+		require.NoError(t, err)
+		v.post("/mail/signin", signIn)
+		before := v.http.Jar.Cookies(at)
+		require.Contains(t, v.post("/mail/signin", signIn), "Signed in to <strong>"+first)
+		left := newVisitor(t, v.at)
+		left.http.Jar.SetCookies(at, before)
+		require.NotContains(t, left.get("/mail"), "Signed in to <strong>")
+	})
+
 	v.account(second)
 	v.post("/mail/password", url.Values{"password": {password}})
 	require.Contains(t, v.post("/links/relink", proven(second, "from", first)), "<code>mail.aup</code>")

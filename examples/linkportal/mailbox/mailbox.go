@@ -163,17 +163,25 @@ func (m *Mailbox) signIn(w http.ResponseWriter, r *http.Request) (pages.Answer, 
 	if err != nil {
 		return pages.Answer{}, err
 	}
+	if err := m.leave(r); err != nil {
+		return pages.Answer{}, err
+	}
 	http.SetCookie(w, &http.Cookie{Name: cookie, Value: session.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	return pages.Answer{Next: "/mail?told=done"}, nil
 }
 
 func (m *Mailbox) signOut(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	return pages.Answer{Next: "/mail?told=done"}, m.leave(r)
+}
+
+// leave ends the mail session that a browser had.
+func (m *Mailbox) leave(r *http.Request) error {
 	err := m.SignOut(r.Context(), token(r))
-	if wardkey.RuleOf(err) == "mail.session" {
-		err = nil // it was over already
+	if wardkey.RuleOf(err) != "" {
+		return nil // it was over already
 	}
-	return pages.Answer{Next: "/mail?told=done"}, err
+	return err
 }
 
 func (m *Mailbox) password(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {

@@ -154,17 +154,25 @@ func (s *Site) mailSignIn(w http.ResponseWriter, r *http.Request) (pages.Answer,
 	if err != nil {
 		return pages.Answer{}, err
 	}
+	if err := s.leaveMail(r); err != nil {
+		return pages.Answer{}, err
+	}
 	http.SetCookie(w, &http.Cookie{Name: mailCookie, Value: session.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	return pages.Answer{Next: "/mail"}, nil
 }
 
 func (s *Site) mailSignOut(w http.ResponseWriter, r *http.Request) (pages.Answer, error) {
 	http.SetCookie(w, &http.Cookie{Name: mailCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	return pages.Answer{Next: "/mail"}, s.leaveMail(r)
+}
+
+// leaveMail ends the mail session that a browser had.
+func (s *Site) leaveMail(r *http.Request) error {
 	err := s.rooms.Mail.SignOut(r.Context(), mailToken(r))
-	if wardkey.RuleOf(err) == "mail.session" {
-		err = nil // it was over already
+	if wardkey.RuleOf(err) != "" {
+		return nil // it was over already
 	}
-	return pages.Answer{Next: "/mail"}, err
+	return err
 }
 
 // mailDirectory keeps a recipient's certificate for the gateway.
