@@ -160,12 +160,15 @@ func (e *estate) open(ctx context.Context, c config) error {
 		return err
 	}
 	for name, handler := range map[string]http.Handler{
-		"web": site, "portal": clinical, "mail": mail, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
+		"web": site, "portal": clinical.Handler(), "mail": mail, "agent": all.Desk.Handler(rooms.DeskStation), "ward": all.Desk.Handler(rooms.WardStation),
 	} {
 		for _, l := range listeners[name] {
 			e.serve(l, handler)
 		}
 		delete(listeners, name)
+	}
+	for _, server := range e.servers {
+		server.RegisterOnShutdown(clinical.HangUp)
 	}
 	all.Gateway.Serve(listeners["smtp"][0])
 	delete(listeners, "smtp")

@@ -129,6 +129,7 @@ func (o options) serve(ctx context.Context, stdout io.Writer) error {
 		Handler: p.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(o.portal.Log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(p.HangUp)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	fmt.Fprintf(stdout, "ready %s\n", o.portal.Base)

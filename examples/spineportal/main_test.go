@@ -52,8 +52,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// start runs the command until the test ends.
-func start(t *testing.T, listen, issuer string) {
+// start runs the command until it is stopped, or the test ends.
+func start(t *testing.T, listen, issuer string) (stop func()) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(context.Background())
 	var out, errs lines
@@ -61,13 +61,15 @@ func start(t *testing.T, listen, issuer string) {
 	go func() {
 		status <- command(ctx, []string{"-issuer", issuer, "-client-id", "portal", "-listen", listen}, environment, &out, &errs)
 	}()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		interrupt()
 		require.Zero(t, <-status, errs.String())
 		require.NotContains(t, out.String()+errs.String(), secret)
 	})
+	t.Cleanup(stop)
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready http://"+listen) || errs.String() != "" }, time.Minute, 20*time.Millisecond)
 	require.Empty(t, errs.String())
+	return stop
 }
 
 // free is an address that nobody listened at a moment ago: the provider has to know it before the portal has it.
@@ -110,7 +112,7 @@ func TestSignsInAtTheTestServer(t *testing.T) {
 		require.NoError(t, got.Body.Close())
 		require.Less(t, got.StatusCode, 300, path)
 	}
-	start(t, listen, server.URL)
+	stop := start(t, listen, server.URL)
 
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -139,13 +141,34 @@ func TestSignsInAtTheTestServer(t *testing.T) {
 	require.Contains(t, body, "<code>S0010:G0020:R0260</code>")
 	require.Contains(t, body, "at level 3")
 
+	listens := func() io.Reader {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listen+"/portal/ended", nil)
+		require.NoError(t, err)
+		stream, err := browser.Do(r)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = stream.Body.Close() }) // read to its end below
+		require.Equal(t, http.StatusOK, stream.StatusCode)
+		require.Equal(t, "text/event-stream", stream.Header.Get("Content-Type"))
+		return stream.Body
+	}
+	stream := listens()
 	tell("/card", `{"do":"pull","sub":"900000000102"}`)
+	told, err := io.ReadAll(stream)
+	require.NoError(t, err)
+	require.Equal(t, "event: ended\ndata: session\n\n", string(told))
 	require.Eventually(t, func() bool {
 		status, _, _ := open("/session", "application/json")
 		return status == http.StatusUnauthorized
 	}, time.Minute, 20*time.Millisecond)
 
 	tell("/card", `{"do":"insert","sub":"900000000102"}`)
+	tell("/persona", `{"sub":"900000000102","role":"900000000903"}`)
+	status, body, _ = open("/portal", "text/html")
+	require.Equal(t, http.StatusOK, status, body)
+	stream = listens()
+	browser.Jar, err = cookiejar.New(nil) // another's
+	require.NoError(t, err)
 	t.Run("a sign-in that doesn't say how is refused", func(t *testing.T) {
 		tell("/fault", `{"name":"missing-acr"}`)
 		tell("/persona", `{"sub":"900000000102"}`)
@@ -153,6 +176,10 @@ func TestSignsInAtTheTestServer(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, status)
 		require.Contains(t, body, "rp.acr.missing")
 	})
+	stop()
+	told, err = io.ReadAll(stream)
+	require.NoError(t, err, "the stream was ended, and not cut off after a while")
+	require.Empty(t, told)
 }
 
 func TestCommandRefuses(t *testing.T) {

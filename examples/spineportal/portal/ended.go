@@ -16,11 +16,19 @@ import (
 )
 
 // endings are the open pages of signed-in people, each of which hears when the
-// provider has ended its session. They can't keep asking, since that counts as use.
+// provider has ended its session. They can't keep asking, since that counts as use;
+// so does beginning to listen, but not to go on, however long.
 type endings struct {
 	mu    sync.Mutex
 	pages map[*openPage]struct{}
+
+	hangUp sync.Once
+	hungUp chan struct{} // closed when no page is to be told any more
 }
+
+// HangUp ends the streams of the open pages, which don't end by themselves: for
+// http.Server.RegisterOnShutdown. The pages try again, and so find the next server.
+func (p *Portal) HangUp() { p.endings.hangUp.Do(func() { close(p.endings.hungUp) }) }
 
 // openPage is one of them. Session is the provider's name of it (sid), "" where it
 // told none.
@@ -104,6 +112,10 @@ func (a *answered) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
+// beat is how often a stream has a line: proxies give up one that is silent for 30
+// or 60 seconds, and a page that had to listen anew each time would never be idle.
+const beat = 25 * time.Second
+
 // ended is a stream of events that has one, when the provider has ended the session
 // of the page that listens.
 func (p *Portal) ended(w http.ResponseWriter, r *http.Request) {
@@ -117,9 +129,21 @@ func (p *Portal) ended(w http.ResponseWriter, r *http.Request) {
 	if stream.Flush() != nil {
 		return
 	}
-	select {
-	case <-r.Context().Done():
-	case <-page.over:
-		_, _ = fmt.Fprint(w, "event: ended\ndata: session\n\n") // the page has gone; there is nobody left to tell
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-p.endings.hungUp:
+			return
+		case <-page.over:
+			_, _ = fmt.Fprint(w, "event: ended\ndata: session\n\n") // the page has gone; there is nobody left to tell
+			return
+		case <-beats.C:
+			if _, err := fmt.Fprint(w, ":\n\n"); err != nil || stream.Flush() != nil { // a comment: no event
+				return
+			}
+		}
 	}
 }

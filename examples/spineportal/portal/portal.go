@@ -7,15 +7,20 @@
 //		Base: "http://127.0.0.1:8486", Agent: "http://127.0.0.1:9443",
 //		Login: relyingparty.Config{Issuer: issuer, ClientID: "portal", Secret: secret},
 //	})
-//	http.Serve(listener, p.Handler())
+//	server := &http.Server{Handler: p.Handler()}
+//	server.RegisterOnShutdown(p.HangUp)
+//	server.Serve(listener)
 //
 // The front page has the button "Log in with my Care Identity", or says why it
 // has not, for the workstation that is declared: by its card service as far as
 // that tells, and by the person. Behind the button is /portal, for level 3 and a
 // role. What the card needs is told on both pages, as soon as the card service
-// says so. A page whose session has ended, by a pulled card, by a sign-out at the
-// provider or otherwise, goes to /signed-out by itself: the provider tells the portal
-// by back-channel logout, and the portal its open pages.
+// says so. A page whose session the provider has ended, for a pulled card, a sign-out
+// there or otherwise, goes to /signed-out by itself: the provider tells the portal by
+// back-channel logout, and the portal the pages that can be seen. One in a tab that is
+// hidden learns of it when it is shown. Of a sign-out in another tab of this portal
+// nobody tells: a page learns of that when it is shown or used next, or once it was
+// left for as long as a session may be.
 //
 // What a browser declares is believed for what that browser's person is shown,
 // and for nothing else: who is let in is the provider's word.
@@ -100,7 +105,7 @@ func New(c Config) (*Portal, error) {
 	if at, err := url.Parse(c.Agent); err != nil || c.Agent != "" && (at.Scheme != "http" || at.Host == "" || at.Path != "" || strings.ContainsAny(c.Agent, " ;,*")) {
 		return nil, errors.New("portal: Agent is not an address such as http://127.0.0.1:9443")
 	}
-	p := &Portal{Config: c, endings: endings{pages: map[*openPage]struct{}{}}}
+	p := &Portal{Config: c, endings: endings{pages: map[*openPage]struct{}{}, hungUp: make(chan struct{})}}
 	if err := p.read(); err != nil {
 		return nil, err
 	}

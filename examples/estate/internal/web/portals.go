@@ -67,19 +67,15 @@ func (s *Site) linkLogin() (*relyingparty.RelyingParty, error) {
 
 // Portal is the clinical portal, at an address of its own and for the
 // workstation of the ward.
-func Portal(r *rooms.Rooms, log *slog.Logger) (http.Handler, error) {
+func Portal(r *rooms.Rooms, log *slog.Logger) (*portal.Portal, error) {
 	secret, err := r.ClientSecret(rooms.ClinicalPortal)
 	if err != nil {
 		return nil, err
 	}
-	p, err := portal.New(portal.Config{
+	return portal.New(portal.Config{
 		Base: r.Addresses.Portal, Agent: r.Addresses.Ward, Pages: relyingparty.Pages{Unlock: r.Addresses.Web + "/unlock", Renew: r.Addresses.Web + "/my"},
 		Login: relyingparty.Config{Issuer: r.Issuer(), ClientID: rooms.ClinicalPortal, Secret: secret, Wall: r.Wall}, Now: r.Clock.Now, Log: log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return p.Handler(), nil
 }
 
 // MailPortal is the portal of the mail accounts, at an address of its own. What is

@@ -19,12 +19,23 @@ async function look() {
 follow();
 
 // The portal tells of the end. What ended before it listened, or while it was not
-// reached, is seen by looking.
-const endings = new EventSource("/portal/ended");
-for (const sign of ["open", "ended"]) endings.addEventListener(sign, look);
-endings.addEventListener("error", () => {
-  if (endings.readyState === EventSource.CLOSED) look();
-});
+// reached, is seen by looking. A browser has six connections to a host for all of
+// its tabs, so a page listens only while it can be seen.
+let endings;
+
+function listen() {
+  endings?.close();
+  if (document.hidden) return;
+  const source = new EventSource("/portal/ended");
+  for (const sign of ["open", "ended"]) source.addEventListener(sign, look);
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) look();
+  });
+  endings = source;
+}
+
+document.addEventListener("visibilitychange", listen);
+listen();
 
 // Asking counts as use, so it is asked only after somebody did something here,
 // and once when a session that was left is over.
