@@ -57,12 +57,13 @@ type hospital struct {
 	provider atomic.Pointer[openid.Provider]
 
 	site, station, portal *late
+	sessions              *relyingparty.MemoryStore // of the portal
 }
 
 // openHospital serves all of it on virtual cards. Reader 0 is the workstation's.
 func openHospital(t *testing.T, people ...careidtest.Persona) *hospital {
 	t.Helper()
-	h := &hospital{tray: cardtest.New(t, cardtest.Config{Readers: 2}), site: newLate(t), station: newLate(t), portal: newLate(t)}
+	h := &hospital{tray: cardtest.New(t, cardtest.Config{Readers: 2}), site: newLate(t), station: newLate(t), portal: newLate(t), sessions: relyingparty.NewMemoryStore()}
 	h.Hospital = careidtest.New(t, careidtest.Config{People: people, Tray: h.tray, Observe: func(ctx context.Context, e careid.Event) {
 		if p := h.provider.Load(); p != nil {
 			p.OnEvent(ctx, e)
@@ -160,12 +161,18 @@ func (h *hospital) serveSite(t *testing.T) {
 
 func (h *hospital) servePortal(t *testing.T) {
 	t.Helper()
+	h.portal.serve(h.newPortal(t).Handler())
+}
+
+// newPortal is one that has the sessions of all.
+func (h *hospital) newPortal(t *testing.T) *portal.Portal {
+	t.Helper()
 	p, err := portal.New(portal.Config{
 		Base: h.portal.URL, Agent: h.station.URL, Pages: relyingparty.Pages{Unlock: h.site.URL + "/unlock", Renew: h.site.URL + "/my"}, Now: h.Clock.Now,
-		Login: relyingparty.Config{Issuer: h.site.URL + "/realm", ClientID: "portal", Secret: clientSecret(), Wall: h.Wall.Now},
+		Login: relyingparty.Config{Issuer: h.site.URL + "/realm", ClientID: "portal", Secret: clientSecret(), Store: h.sessions, Wall: h.Wall.Now},
 	})
 	require.NoError(t, err)
-	h.portal.serve(p.Handler())
+	return p
 }
 
 func (h *hospital) serveAgent(t *testing.T) {
