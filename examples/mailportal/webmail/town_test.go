@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -232,20 +233,18 @@ func (v *visitor) rule(id string, got shown) shown {
 	return got
 }
 
-// texted waits for a text that says something and has not been read, and returns
-// its last line.
-func (s *town) texted(says string, after int) string {
+// texted waits until more than so many texts have said something, and returns the
+// last line of the newest of them.
+func (s *town) texted(says string, before int) string {
 	s.t.Helper()
 	var last string
 	require.Eventually(s.t, func() bool {
-		texts := s.phone.Texts()
-		for _, text := range texts[:max(0, len(texts)-after)] {
-			if strings.Contains(text.Body, says) {
-				last = text.Body[strings.LastIndexByte(text.Body, '\n')+1:]
-				return true
-			}
+		texts := slices.DeleteFunc(s.phone.Texts(), func(t webmail.Text) bool { return !strings.Contains(t.Body, says) })
+		if len(texts) <= before {
+			return false
 		}
-		return false
+		last = texts[0].Body[strings.LastIndexByte(texts[0].Body, '\n')+1:]
+		return true
 	}, time.Minute, 5*time.Millisecond, says)
 	return last
 }
