@@ -4,6 +4,7 @@ package relyingparty
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -87,6 +88,13 @@ type Config struct {
 	Transport http.RoundTripper
 	// Now is the clock of sessions, Wall that of tokens. Default time.Now.
 	Now, Wall func() time.Time
+	// Ended hears of a logout token once its sessions have ended and before the
+	// provider is answered, by the token's sub and sid, of which one may be "": for
+	// what an application keeps beside its sessions, such as an open stream. It is
+	// called at the server that took the token, and not for other ends of a session;
+	// that a session of this application was among those is not said. Nil is told
+	// nothing.
+	Ended func(ctx context.Context, subject, sessionID string)
 	// Log gets refusals by their rule, with their cause. Nil is silent.
 	Log *slog.Logger
 }
@@ -102,6 +110,9 @@ func (c Config) withDefaults(book *wardkey.Rulebook) (Config, error) {
 	}
 	if c.Wall == nil {
 		c.Wall = time.Now
+	}
+	if c.Ended == nil {
+		c.Ended = func(context.Context, string, string) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

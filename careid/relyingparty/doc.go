@@ -77,7 +77,8 @@
 // 400 for a token that is not good, one whose jti was seen before, or one that is
 // older than five minutes; and 500 where the store failed or the provider's own keys
 // could not be read: the same token is then taken again, by any server. The address
-// must be reachable for the provider, without a password before it.
+// must be reachable for the provider, without a password before it. Config.Ended hears
+// of it, for pages that are open.
 //
 // # Rotating keys
 //

@@ -102,6 +102,9 @@ func (rp *RelyingParty) logOut(ctx context.Context, raw string) (int, error) {
 	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) { // by the same token at another server
 		err = nil
 	}
+	if err == nil {
+		rp.config.Ended(ctx, token.Subject, token.Session)
+	}
 	return ended, err
 }
 

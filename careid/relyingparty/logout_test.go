@@ -94,6 +94,39 @@ func TestWhichSessionsALogoutEnds(t *testing.T) {
 	}
 }
 
+// The application hears of a good token, once, when its sessions have ended.
+func TestEndedIsTold(t *testing.T) {
+	var p person
+	var heard []string
+	f, app := open(t, func(c *relyingparty.Config) {
+		c.Ended = func(_ context.Context, subject, sessionID string) {
+			heard = append(heard, subject+"|"+sessionID)
+			assert.False(t, p.in())
+		}
+	})
+	const sub, sid = "555000000017", "a session"
+	claims := f.logoutClaims()
+	for _, c := range []struct {
+		change func(object)
+		status int
+		heard  []string
+	}{
+		{func(object) {}, http.StatusOK, []string{sub + "|" + sid}},
+		{func(object) {}, http.StatusBadRequest, nil}, // the same token
+		{func(o object) { o["jti"] = "by sid"; delete(o, "sub") }, http.StatusOK, []string{"|" + sid}},
+		{func(o object) { o["jti"], o["sub"] = "by sub", sub; delete(o, "sid") }, http.StatusOK, []string{sub + "|"}},
+		{func(o object) { o["jti"], o["aud"] = "another's", "another" }, http.StatusBadRequest, nil},
+	} {
+		p = newPerson(t, app)
+		require.Equal(t, http.StatusSeeOther, p.signIn().status)
+		heard = nil
+		c.change(claims)
+		require.Equal(t, c.status, f.logout(app, claims))
+		require.Equal(t, c.heard, heard)
+		require.Equal(t, c.status != http.StatusOK, p.in())
+	}
+}
+
 // A token made for one purpose serves no other.
 func TestTokensServeOnePurpose(t *testing.T) {
 	t.Run("threat038", func(t *testing.T) {

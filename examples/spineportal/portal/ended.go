@@ -3,12 +3,9 @@
 package portal
 
 import (
-	"encoding/base64"
-	"encoding/json"
+	"context"
 	"fmt"
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,65 +48,18 @@ func (e *endings) remove(page *openPage) {
 	delete(e.pages, page)
 }
 
-// tell has the pages hear that a logout token speaks of. Whoever calls it knows that
-// the token was good.
-func (e *endings) tell(token string) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return
-	}
-	body, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var of struct {
-		Person  string `json:"sub"`
-		Session string `json:"sid"`
-	}
-	if err != nil || json.Unmarshal(body, &of) != nil {
-		return
-	}
+// tell has those pages hear that a logout token speaks of; it is the relying party's
+// Config.Ended. A page that hears only looks, so one too many does no harm.
+func (e *endings) tell(_ context.Context, person, session string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for page := range e.pages {
-		ended := page.session == of.Session
-		if page.session == "" || of.Session == "" {
-			ended = page.person == of.Person
-		}
-		if ended {
+		theirs := person == "" || page.person == person
+		if theirs && (session == "" || page.session == "" || page.session == session) {
 			close(page.over)
 			delete(e.pages, page)
 		}
 	}
-}
-
-// maxLogout bounds the provider's message: a logout token is some 900 bytes.
-const maxLogout = 16 << 10
-
-// heard has the relying party take the provider's logout tokens, and the pages hear
-// of those that it took.
-func (p *Portal) heard(login http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || path.Base(r.URL.Path) != relyingparty.BackChannelName {
-			login.ServeHTTP(w, r)
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxLogout)
-		token := r.PostFormValue("logout_token") // the form stays with the request
-		answer := &answered{ResponseWriter: w}
-		login.ServeHTTP(answer, r)
-		if answer.status == http.StatusOK {
-			p.endings.tell(token)
-		}
-	})
-}
-
-// answered knows the status of an answer.
-type answered struct {
-	http.ResponseWriter
-	status int
-}
-
-func (a *answered) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
 }
 
 // beat is how often a stream has a line: proxies give up one that is silent for 30

@@ -113,6 +113,7 @@ func New(c Config) (*Portal, error) {
 	login.RedirectURL, login.Name = c.Base+"/auth/callback", title
 	login.ACRValues = []string{"AAL3_ANY"} // and so the least level is 3, the card's own
 	login.WardkeyClaims = true             // the alerts of a sign-in, where the provider tells them
+	login.Ended = p.endings.tell
 	p.login, err = relyingparty.New(login)
 	return p, err
 }
@@ -143,7 +144,7 @@ func (p *Portal) read() error {
 // Handler is the whole portal.
 func (p *Portal) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(p.login.Path(), p.heard(p.login))
+	mux.Handle(p.login.Path(), p.login)
 	mux.HandleFunc("GET /{$}", p.front)
 	mux.HandleFunc("GET /button", p.button)
 	mux.HandleFunc("GET /signed-out", p.signedOut)
