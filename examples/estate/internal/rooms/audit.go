@@ -11,16 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/wardkey-sdk/wardkey/careid"
-	"github.com/wardkey-sdk/wardkey/careid/openid"
-	openidstore "github.com/wardkey-sdk/wardkey/careid/openid/sqlstore"
-	careidstore "github.com/wardkey-sdk/wardkey/careid/sqlstore"
 	"github.com/wardkey-sdk/wardkey/internal/chain"
 	"github.com/wardkey-sdk/wardkey/internal/sqlkit"
-	"github.com/wardkey-sdk/wardkey/mailpolicy"
-	"github.com/wardkey-sdk/wardkey/mailpolicy/gateway"
-	gatewaystore "github.com/wardkey-sdk/wardkey/mailpolicy/gateway/sqlstore"
-	mailstore "github.com/wardkey-sdk/wardkey/mailpolicy/sqlstore"
 	pkistore "github.com/wardkey-sdk/wardkey/pki/sqlstore"
 )
 
@@ -80,64 +72,24 @@ func (r *Rooms) Tampered(ctx context.Context, room string, seq int64) (*chain.Br
 	if broken, ok := errors.AsType[*chain.BrokenError](err); ok {
 		return broken, nil
 	}
-	if broken, ok := errors.AsType[*careid.BrokenAuditError](err); ok {
-		return &chain.BrokenError{Room: room, Seq: broken.Seq, Why: broken.Why}, nil
-	}
 	return nil, errors.Join(errors.New("estate: the changed copy was not found out"), err)
 }
 
-// verify opens a room's own store on a database and asks it.
+// verify walks one chain. That of pki is held against what it records, too.
 func verify(ctx context.Context, db *sql.DB, room string) (rows int64, err error) {
-	switch room {
-	case "careid":
-		store, err := careidstore.Open(ctx, careidstore.Config{DB: db})
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = store.Close() }() // nothing was written
-		err = store.Read(ctx, func(ctx context.Context, tx *careid.Tx) error {
-			rows, err = tx.Audit.Verify(ctx)
-			return err
-		})
-		return rows, err
-	case "openid":
-		store, err := openidstore.Open(ctx, openidstore.Config{DB: db})
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = store.Close() }() // nothing was written
-		err = store.Read(ctx, func(ctx context.Context, tx *openid.Tx) error {
-			rows, err = tx.Audit.Verify(ctx)
-			return err
-		})
-		return rows, err
-	case "pki":
+	if room == "pki" {
 		ledger, err := pkistore.Open(ctx, pkistore.Config{DB: db})
 		if err != nil {
 			return 0, err
 		}
 		defer func() { _ = ledger.Close() }() // nothing was written
 		return ledger.VerifyAudit(ctx)
-	case "mailgate":
-		store, err := gatewaystore.Open(ctx, gatewaystore.Config{DB: db})
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = store.Close() }() // nothing was written
-		err = store.Read(ctx, func(ctx context.Context, tx gateway.StoreTx) error {
-			rows, err = tx.VerifyAudit(ctx)
-			return err
-		})
-		return rows, err
 	}
-	store, err := mailstore.Open(ctx, mailstore.Config{DB: db})
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("estate: %w", err)
 	}
-	defer func() { _ = store.Close() }() // nothing was written
-	err = store.Read(ctx, func(ctx context.Context, tx mailpolicy.StoreTx) error {
-		rows, err = tx.VerifyAudit(ctx)
-		return err
-	})
-	return rows, err
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	head, err := chain.VerifyAgainst(ctx, tx, room, nil)
+	return head.Seq, err
 }
