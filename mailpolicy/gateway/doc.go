@@ -20,11 +20,11 @@
 // with 250; from then on it is the gateway's (RFC 5321 §4.2.5). Whatever keeps it
 // from that is a 4xx reply, and the system before keeps the message: 452 where
 // there is no room, by Config.MaxSpoolBytes or on the disk. That comes before the
-// content where a message has said its SIZE, or where nothing fits. A message goes to all of its recipients or to none: a missing
-// certificate or a bad address holds it for all. A message that is held is
-// refused at the end of its DATA: the reply carries the Refusal's sentence, its
-// rule and the next step, and it is the duty of the system before to tell the
-// sender (RFC 5321 §6.1).
+// content where a message has said its SIZE, or where nothing fits. A message
+// goes to all of its recipients or to none: a missing certificate or a bad
+// address holds it for all. A message that is held is refused at the end of its
+// DATA: the reply carries the Refusal's sentence, its rule and the next step, and
+// it is the duty of the system before to tell the sender (RFC 5321 §6.1).
 //
 // What was taken is delivered at least once to each recipient, with the
 // Message-ID it came with. Twice is possible, where a connection breaks before
@@ -38,13 +38,13 @@
 //
 // Who was given up is reported to the envelope's sender (RFC 3464), in the same
 // transaction; so is, once for each copy, who still waits at the first try after
-// Config.DelayedAfter. The gateway does not offer DSN (RFC 3461): nobody can ask
-// for other reports, or for none. A report comes from the empty sender, so none is ever made of a
-// report, nor of a message that came with that sender. It repeats From, To, Cc,
-// Date and Message-ID and nothing else: no subject and no content, not even of
-// what was sent in clear. It goes out by the next hop like any other mail, to an
-// address that whoever may connect has named; Config.Senders keeps it from being
-// anyone's.
+// Config.DelayedAfter that reaches the next hop. The gateway does not offer DSN
+// (RFC 3461): nobody can ask for other reports, or for none. A report comes from
+// the empty sender, so none is ever made of a report, nor of a message that came
+// with that sender. It repeats From, To, Cc, Date and Message-ID and nothing
+// else: no subject and no content, not even of what was sent in clear. It goes
+// out by the next hop like any other mail, to an address that whoever may connect
+// has named; Config.Senders keeps it from being anyone's.
 //
 // # Replies that lost their tag
 //
@@ -76,13 +76,13 @@
 // report if nobody has read it. Its sender is not told that it was read.
 //
 // An audit has what becomes of such a message, in the transaction that does it:
-// parked, a passcode asked for, typed, opened, expired. PickupAudit lists its rows
-// and VerifyAudit proves that none was changed. Who opened which message and when
-// is in it as far as it is known: whoever had the link and the passcode from the
-// recipient's mailbox. Its names are sealed under Config.Key, and lost with it; of
-// content and subject it has nothing. What is looked at while the message is open is
-// no row, nor is a link that leads nowhere or a passcode that isn't looked at. The
-// audit is never deleted.
+// parked, a passcode asked for, typed, opened, expired. PickupAudit lists its
+// rows and VerifyAudit proves that none was changed. Who opened which message and
+// when is in it as far as it is known: whoever had the link and the passcode from
+// the recipient's mailbox. Its names are sealed under Config.Key, and lost with
+// it; of content and subject it has nothing. What is looked at while the message
+// is open is no row, nor is a link that leads nowhere or a passcode that isn't
+// looked at. The audit is never deleted.
 //
 // The link is the whole path, not a fragment: a fragment would need a script on
 // the page, whose server sees the message anyway. So the key passes through the
@@ -107,19 +107,20 @@
 // how many messages wait, how long they are and how often they were tried can be
 // seen. What is encrypted for its recipients is stored encrypted, so the key
 // opens of it only the outer header; of what waits to be picked up it opens who
-// wrote to whom, and when it was opened is in clear. Content that was altered in the Store is never sent on: its
-// sender gets a report. An envelope that was altered says nothing of sender and
-// recipients any more; the message stays, and the log names it. Whoever can write
-// to the Store can still delete from it, or put back an older envelope, which
-// makes a recipient get a message again; with a link as well, they need no
-// passcode.
+// wrote to whom, and when it was opened is in clear. Content that was altered in
+// the Store is never sent on: its sender gets a report. An envelope that was
+// altered says nothing of sender and recipients any more; the message stays, and
+// the log names it. Whoever can write to the Store can still delete from it, or
+// put back an older envelope, which makes a recipient get a message again; with a
+// link as well, they need no passcode.
 //
-// The Store holds Config.MaxSpoolBytes of mail at most; a message of the gateway's
-// own may go over that, and so may what other gateways on the Store take within a
-// second. The audit and what is remembered of Message-IDs are not counted. What waits
-// to be picked up counts too, for as long as it waits: where it
-// fills the Store, other mail has to wait (EventFull). On a disk that is full before
-// that, deliveries wait as well.
+// The Store holds Config.MaxSpoolBytes of mail at most; a message of the
+// gateway's own may go over that, and so may what other gateways on the Store
+// take within a second, or a minute while it is less than half full. The audit
+// and what is remembered of Message-IDs are not counted. What waits to be picked
+// up counts too, for as long as it waits: where it fills the Store, other mail
+// has to wait (EventFull). On a disk that is full before that, deliveries wait as
+// well.
 //
 // Any number of gateways may share one Store and one key. A copy is one
 // gateway's for a minute at a time; where one dies, another goes on after that.
@@ -138,8 +139,9 @@
 // kilobytes of memory a copy and a megabyte or two a message; with
 // smime.Config.GCM an encrypted copy takes up to three times the message. The
 // Store holds each copy whole: a message of 35 MB to 50 hidden recipients takes
-// 2.4 GB of it. A line has 1998 characters at most, in a chunk (BDAT) too. Parts may be nested 100 deep, and
-// the pick-up page looks down to 20; what is encrypted already is not looked into.
+// 2.4 GB of it. A line has 1998 characters at most, in a chunk (BDAT) too. Parts
+// may be nested 100 deep, and the pick-up page looks down to 20; what is
+// encrypted already is not looked into.
 //
 // The gateway takes the envelope's sender at its word, so whoever may connect
 // (Config.Networks) must be trusted to say who they are. It knows a message

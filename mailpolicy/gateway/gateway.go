@@ -112,7 +112,8 @@ type Config struct {
 	// was in vain. Default 5 days (RFC 5321 §4.5.4.1: at least 4 to 5).
 	GiveUp time.Duration
 	// DelayedAfter is how long it is tried before the sender is told that it was not
-	// taken yet, once. Default 4 hours, as mail servers do; from GiveUp on, never.
+	// taken yet, once, and not while it can't be reached at all. Default 4 hours, as
+	// mail servers do; from GiveUp on, never.
 	DelayedAfter time.Duration
 
 	// Now reads the calendar, for the policy, the Received line and the dates of

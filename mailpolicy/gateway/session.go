@@ -62,7 +62,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 		size = max(size, opts.Size)
 	}
 	if !s.gateway.spool.fits(size) {
-		return s.gateway.noRoom()
+		return s.gateway.noRoom(ErrFull)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *session) Data(r io.Reader) error {
 		g.config.Log.Info("mail: not taken", "rule", wardkey.RuleOf(err), "recipients", len(t.recipient))
 		g.config.Observe(ctx, Event{Name: EventRefused, Recipients: len(t.recipient), Rule: wardkey.RuleOf(err)})
 		if errors.Is(err, ErrFull) {
-			return g.noRoom()
+			return g.noRoom(err)
 		}
 		return replyFor(err)
 	}

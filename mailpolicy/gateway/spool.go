@@ -10,7 +10,8 @@ import (
 
 // spool bounds what the store holds. The store is asked now and then, and what this
 // gateway writes until it is asked again is added. What others write is not known
-// until then: they may go over the bound by what they take in a second.
+// until then: they may go over the bound by what they take in a second, or in a minute
+// while the store is less than half full.
 type spool struct {
 	max int64
 
@@ -131,8 +132,8 @@ func (g *Gateway) watch() {
 }
 
 // noRoom answers for a message that the store has no room for (RFC 5321 §4.2.3).
-func (g *Gateway) noRoom() error {
-	g.config.Log.Warn("mail: the store is full")
+func (g *Gateway) noRoom(cause error) error {
+	g.config.Log.Warn("mail: the store is full", "cause", cause)
 	g.config.Observe(context.Background(), Event{Name: EventFull})
 	return reply(452, 3, 1, "There is no room for the message now; your mail system tries again by itself.")
 }
